@@ -1,0 +1,38 @@
+# make run    set up, find a ticket on the embedded digits, write a report
+# make test   set up, lint, check types, run the tests
+# make bench  set up, measure speed as ratios
+
+PYTHON ?= python3
+# The pinned build comes first, so that no later step brings another one in. For a GPU, name a CUDA build here.
+TORCH ?= torch==2.13.0
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.PHONY: run test lint types bench clean
+
+run: $(READY)
+	$(BIN)/lth find-ticket
+
+test: lint types
+	$(BIN)/pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,75 @@
+"""The results document: what a study found, in a format that other programs may rely on (docs/results.md)."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from lth.analysis.statistics import interval
+from lth.analysis.verdict import verdict
+from lth.lineage import Deriver
+from lth.lineage.provenance import environment
+from lth.studies import Run, Study
+
+FORMAT, VERSION = "lth.results", 1
+
+MEASURES = {
+    "test_accuracy": "test_accuracy",
+    "early_stop_test_accuracy": "early_stop_test_accuracy",
+    "validation_loss": "minimum_validation_loss",
+    "early_stop_iteration": "early_stop_iteration",
+}
+"""Measure in the results -> metric of one training."""
+
+
+def results(study: Study, deriver: Deriver) -> dict[str, Any]:
+    """The results document of a built study, as JSON values.
+
+    Accuracies are fractions, losses mean cross-entropy in nats, early stopping in optimizer steps. A replicate that
+    diverged, or that stands on one that did, has no values.
+    """
+    confidence = study.config.confidence
+    by_level: dict[int, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in study.runs:
+        by_level[run.level][run.arm].append(run)
+    dense = _measures(by_level[0]["dense"], deriver, confidence) | {"density": 1.0}
+    levels = []
+    for level in range(1, study.config.levels + 1):
+        arms = {arm: _measures(runs, deriver, confidence) for arm, runs in by_level[level].items()}
+        levels.append({"level": level, "density": study.densities[level], "arms": arms})
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "id": study.id,
+        "config": study.document(),
+        "environment": _environment(study, deriver),
+        "confidence": confidence,
+        "dense": dense,
+        "levels": levels,
+    }
+    return document | {"verdict": verdict(dense, levels, margin=study.config.margin, confidence=confidence)}
+
+
+def metrics_of(run: Run, deriver: Deriver) -> dict[str, Any] | None:
+    """What was measured in a run; None if it could not be trained or diverged."""
+    if not deriver.store.has(run.trained):
+        return None
+    metrics = deriver.store.read_metrics(run.trained)
+    return metrics if metrics["diverged_at"] is None else None
+
+
+def _measures(runs: Iterable[Run], deriver: Deriver, confidence: float) -> dict[str, Any]:
+    found = [metrics_of(run, deriver) for run in runs]
+    measures: dict[str, Any] = {
+        measure: interval([metrics[metric] if metrics else None for metrics in found], confidence)
+        for measure, metric in MEASURES.items()
+    }
+    return measures | {"diverged": sum(metrics is None for metrics in found)}
+
+
+def _environment(study: Study, deriver: Deriver) -> dict[str, Any]:
+    """The environment of the first finished run, else the present one."""
+    for run in study.runs:
+        if deriver.store.has(run.trained):
+            provenance = dict(deriver.store.manifest(run.trained.key)["provenance"])
+            return {name: value for name, value in provenance.items() if name not in ("seconds", "steps")}
+    return environment()

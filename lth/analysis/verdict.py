@@ -1,0 +1,144 @@
+"""The verdict: is there a winning ticket, how sparse, how sure, and what do its controls say."""
+
+from typing import Any
+
+from lth.analysis.statistics import Interval, paired_difference
+
+CONTROL_NAMES = {
+    "reinit": "the same mask with new initial weights",
+    "random": "a random mask of the same layer densities",
+}
+
+
+def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: float, confidence: float) -> dict[str, Any]:
+    """The sparsest level whose tickets' mean test accuracy is not below dense, with its evidence.
+
+    A level matches if the mean over replicates of (ticket minus dense, paired) is at least -margin, with no replicate
+    missing. It is *confirmed* if the lower end of that mean's interval is at least -margin too.
+
+    Args:
+        dense: measures of the dense network.
+        levels: measures of each level's arms, as in the results document.
+        margin: accuracy that may be lost, as a fraction.
+        confidence: level of the intervals.
+    """
+    accuracies = dense["test_accuracy"]["values"]
+    found = None
+    for level in levels:
+        ticket = level["arms"]["ticket"]
+        difference = paired_difference(ticket["test_accuracy"]["values"], accuracies, confidence)
+        is_whole = ticket["diverged"] == 0 and dense["diverged"] == 0
+        if is_whole and difference["mean"] is not None and difference["mean"] >= -margin - 1e-12:
+            found = (level, difference)
+    common = {"margin": margin, "confidence": confidence, "replicates": len(accuracies)}
+    if found is None:
+        nothing = dict.fromkeys(("level", "density", "confirmed", "difference_from_dense", "speedup"))
+        return {"found": False, **nothing, "controls": {}, **common, "sentences": _none_found(levels, common)}
+    level, difference = found
+    ticket = level["arms"]["ticket"]
+    is_confirmed = None if difference["low"] is None else difference["low"] >= -margin - 1e-12
+    speedup = {
+        "ticket_early_stop": ticket["early_stop_iteration"],
+        "dense_early_stop": dense["early_stop_iteration"],
+        "difference": paired_difference(
+            ticket["early_stop_iteration"]["values"], dense["early_stop_iteration"]["values"], confidence
+        ),
+        "ratio": ticket["early_stop_iteration"]["mean"] / max(1, dense["early_stop_iteration"]["mean"]),
+    }
+    controls = {
+        arm: {
+            "test_accuracy": measures["test_accuracy"],
+            "difference": paired_difference(
+                ticket["test_accuracy"]["values"], measures["test_accuracy"]["values"], confidence
+            ),
+        }
+        for arm, measures in level["arms"].items()
+        if arm != "ticket"
+    }
+    document = {
+        "found": True,
+        "level": level["level"],
+        "density": level["density"],
+        "confirmed": is_confirmed,
+        "difference_from_dense": difference,
+        "speedup": speedup,
+        "controls": controls,
+        **common,
+    }
+    return document | {"sentences": _sentences(document, ticket, dense)}
+
+
+def _none_found(levels: list[dict[str, Any]], common: dict[str, Any]) -> list[str]:
+    return [
+        f"No level from 1 to {len(levels)} has tickets whose mean test accuracy over {common['replicates']} "
+        f"replicates is within "
+        f"{_points(common['margin'])} points of the dense network.",
+        "A lower --rate, a longer --duration or a later --rewind-to may find one.",
+    ]
+
+
+def _sentences(document: dict[str, Any], ticket: dict[str, Any], dense: dict[str, Any]) -> list[str]:
+    replicates, difference, speedup = document["replicates"], document["difference_from_dense"], document["speedup"]
+    percent = f"{100 * document['confidence']:g} %"
+    sentences = [
+        f"The sparsest tickets that match the dense network keep {100 * document['density']:.1f} % of the "
+        f"weights (level "
+        f"{document['level']}): mean test accuracy {_percent(ticket)} against {_percent(dense)}, a difference of "
+        f"{_with_interval(difference, percent)}, paired over {replicates} replicate{'s' * (replicates != 1)}, margin "
+        f"{_points(document['margin'])}.",
+        _confirmation(document["confirmed"], difference, replicates),
+        f"They reach their minimum validation loss at iteration {speedup['ticket_early_stop']['mean']:,.0f} on "
+        f"average, the dense "
+        f"network at {speedup['dense_early_stop']['mean']:,.0f}: {_earlier(speedup['ratio'])}.",
+    ]
+    for arm, control in document["controls"].items():
+        if control["difference"]["mean"] is None:
+            sentences.append(f"Control {arm}, {CONTROL_NAMES[arm]}: every replicate diverged.")
+            continue
+        sentences.append(
+            f"Control {arm}, {CONTROL_NAMES[arm]}: {_percent(control)}, the tickets differ by "
+            f"{_with_interval(control['difference'], percent)}."
+        )
+    if not document["controls"]:
+        sentences.append(
+            "No controls ran, so nothing here shows that the starting weights or the mask matter: this is no "
+            "claim of a winning ticket."
+        )
+    return sentences
+
+
+def _confirmation(is_confirmed: bool | None, difference: Interval, replicates: int) -> str:
+    if is_confirmed is None:
+        return "One replicate has no interval: this is an observation, not a claim."
+    if is_confirmed:
+        return "The interval does not reach below the margin, so the match is confirmed at this confidence."
+    return (
+        f"The interval reaches down to {_signed(difference['low'])} points, below the margin: {replicates} "
+        f"replicates do not "
+        "settle the match."
+    )
+
+
+def _earlier(ratio: float) -> str:
+    if ratio < 0.995:
+        return f"{100 * (1 - ratio):.0f} % earlier"
+    return f"{100 * (ratio - 1):.0f} % later" if ratio > 1.005 else "no earlier"
+
+
+def _percent(measures: dict[str, Any]) -> str:
+    return f"{100 * measures['test_accuracy']['mean']:.2f} %"
+
+
+def _with_interval(difference: Interval, percent: str) -> str:
+    text = f"{_signed(difference['mean'])} points"
+    if difference["low"] is None:
+        return text
+    return f"{text} ({percent} interval {_signed(difference['low'])} to {_signed(difference['high'])})"
+
+
+def _signed(fraction: float | None) -> str:
+    return "none" if fraction is None else f"{100 * fraction:+.2f}"
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"

@@ -1,0 +1,1 @@
+"""The command line: `lth COMMAND`, one file a command."""

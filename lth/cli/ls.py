@@ -1,0 +1,59 @@
+"""`lth ls`: what the store holds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lth.cli.options import Json
+from lth.cli.studies import study_documents
+
+
+def ls(*, store: Path = Path("lth-store"), json_: Json = False) -> int:
+    """List the studies in the store, oldest first: what they are, how far they are, what they found.
+
+    Args:
+        store: folder of results.
+        json_: print JSON in place of the table.
+    """
+    rows = [_row(document, store) for document in study_documents(store)]
+    if json_:
+        print(json.dumps(rows, indent=1))
+        return 0
+    if not rows:
+        print(f"The store {store} holds no studies. `lth find-ticket` makes one.")
+        return 0
+    header = ("STUDY", "MODEL", "DATA", "LEVELS", "REPLICATES", "DONE", "VERDICT", "CREATED")
+    lines = [header, *(tuple(str(row[name.lower()]) for name in header) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return 0
+
+
+def _row(document: dict[str, Any], store: Path) -> dict[str, Any]:
+    config, keys = document["config"], [run["key"] for run in document["runs"]]
+    done = sum((store / "objects" / key[:2] / key).is_dir() for key in keys)
+    return {
+        "study": document["id"],
+        "model": config["model"],
+        "data": config["data"],
+        "levels": config["levels"],
+        "replicates": config["replicates"],
+        "done": f"{done}/{len(keys)}",
+        "verdict": _verdict(document["folder"] / "results.json"),
+        "created": str(document["created"]).replace("T", " ")[:16],
+    }
+
+
+def _verdict(path: Path) -> str:
+    """The verdict in a few words; "unfinished" where there are no results."""
+    try:
+        verdict = json.loads(path.read_text())["verdict"]
+    except FileNotFoundError:
+        return "unfinished"
+    except (ValueError, KeyError):
+        return "damaged results"
+    if not verdict["found"]:
+        return "none found"
+    sure = {True: "confirmed", False: "not settled", None: "one replicate"}[verdict["confirmed"]]
+    return f"{100 * verdict['density']:.1f} % ({sure})"

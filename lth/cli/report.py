@@ -1,0 +1,38 @@
+"""`lth report`: the page again, from result files alone."""
+
+from pathlib import Path
+
+from lth.cli.errors import CommandError
+from lth.cli.studies import find_study, unknown_id
+
+
+def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None) -> int:
+    """Build the report again from result files alone; several studies make one comparison.
+
+    Args:
+        ids: IDs of studies in the store (a beginning is enough), or folders of earlier reports.
+        store: folder of results.
+        out: folder of the report [default: lth-reports/report-ID...].
+    """
+    from lth.report import read_study, write_report
+
+    if not ids:
+        raise CommandError("name one or more studies: `lth ls` lists them")
+    folders = [_folder(name, store) for name in ids]
+    studies = [read_study(folder) for folder in folders]
+    folder = out or Path("lth-reports") / ("report-" + "-".join(study.results["id"] for study in studies[:4]))
+    print(f"Report     {write_report(studies, folder)}")
+    return 0
+
+
+def _folder(name: str, store: Path) -> Path:
+    """Where the result files of a study lie."""
+    if (Path(name) / "results.json").is_file():
+        return Path(name)
+    study = find_study(name, store)
+    if study is None:
+        raise unknown_id(name, store)
+    folder = Path(study["folder"])
+    if not (folder / "results.json").exists():
+        raise CommandError(f"study {study['id']} has no results yet: run its find-ticket command again to finish it")
+    return folder

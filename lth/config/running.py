@@ -1,0 +1,28 @@
+"""Settings that say where and how a study runs. No result depends on them."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Running(BaseModel):
+    """Where a study runs and where its results go."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path | None = Field(default=None, description="folder of data files; missing ones are downloaded into it")
+    store: Path = Field(default=Path("lth-store"), description="folder where results are kept and found again")
+    out: Path | None = Field(
+        default=None,
+        description="folder of the report [default: lth-reports/MODEL-DATA-ID]; in a sweep, of all its reports",
+    )
+    workers: int | None = Field(
+        default=None, ge=0, description="one-thread worker processes [default: one per core]; 0 trains in this process"
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="cpu: workers; cuda: all networks of a level stacked on one GPU"
+    )
+    population: int = Field(default=64, ge=1, description="most networks stacked in one program on a GPU")
+    json_: bool = Field(default=False, alias="json", description="print the results document at the end, nothing else")
+    quiet: bool = Field(default=False, description="show no progress")

@@ -1,0 +1,100 @@
+"""One piece of planned work, done: start and masks derived, members trained, results put into the store."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from lth.data import Split
+from lth.lineage.derive import Deriver
+from lth.lineage.files import json_to_bytes, weights_to_bytes, write_file
+from lth.lineage.nodes import Checkpoint, DataSpec, Trained
+from lth.lineage.plan import Work
+from lth.lineage.provenance import run_provenance
+from lth.lineage.store import Store
+from lth.sparsity import Weights
+from lth.training import History, Member, Snapshot, read_snapshot, train
+
+Progress = Callable[[str, int, History], None]
+"""(key, step, what was measured so far)"""
+
+
+class StoreJournal:
+    """The journal that keeps snapshots and checkpoints in a store."""
+
+    def __init__(
+        self, store: Store, nodes: dict[str, Trained], progress: Progress, should_stop: Callable[[], bool]
+    ) -> None:
+        self._store, self._nodes = store, nodes
+        self.progress, self.should_stop = progress, should_stop
+
+    def resume(self, key: str) -> Snapshot | None:
+        """The snapshot in the work folder."""
+        path = self._store.work_folder(key) / "snapshot.safetensors"
+        return read_snapshot(str(path)) if path.exists() else None
+
+    def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
+        """Replaces the snapshot in the work folder."""
+        write_file(self._store.work_folder(key) / "snapshot.safetensors", snapshot.to_bytes())
+
+    def save_checkpoint(self, key: str, step: int, weights: Weights) -> None:
+        """Puts a Checkpoint into the store."""
+        node = Checkpoint(trained=self._nodes[key], step=step)
+        if not self._store.has(node):
+            provenance = run_provenance("cpu", len(self._nodes), 0.0, step)
+            self._store.commit(node, {"weights.safetensors": weights_to_bytes(weights)}, provenance)
+
+
+def execute(
+    works: Sequence[Work],
+    deriver: Deriver,
+    splits: dict[DataSpec, Split],
+    *,
+    device: str,
+    snapshot_seconds: float,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Does some works as one population: they must agree in model, data, recipe, first step and `until`.
+
+    Args:
+        works: what to do.
+        deriver: derives starts and masks, and holds the store.
+        splits: data made ready before, by its spec; filled as needed.
+        device: `cpu` or a CUDA device.
+        snapshot_seconds: time between snapshots.
+        progress: told how far each training is.
+        should_stop: asked now and then.
+    Raises:
+        Interrupted: if asked to stop; snapshots are kept.
+        Diverged: if a mask stands on a diverged training.
+        StoreError: if the store cannot be read or written.
+    """
+    first = works[0].trained
+    if first.data not in splits:
+        splits[first.data] = deriver.sources.split(first.data)
+    members = [
+        Member(work.key, deriver.weights(work.trained.start), deriver.masks(work.trained.masks), work.trained.seeds)
+        for work in works
+    ]
+    journal = StoreJournal(deriver.store, {work.key: work.trained for work in works}, progress, should_stop)
+    began = time.monotonic()
+    outcomes = train(
+        members,
+        deriver.sources.module(first.model),
+        splits[first.data],
+        first.recipe,
+        first_step=first.first_step,
+        checkpoints={step for work in works for step in work.checkpoints},
+        until=works[0].until,
+        journal=journal,
+        snapshot_seconds=snapshot_seconds,
+        device=device,
+    )
+    provenance = run_provenance(device, len(works), time.monotonic() - began, works[0].steps)
+    for work, outcome in zip(works, outcomes, strict=True):
+        if work.finish:
+            files = {
+                "weights.safetensors": weights_to_bytes(outcome.weights),
+                "metrics.json": json_to_bytes(outcome.metrics),
+            }
+            deriver.store.commit(work.trained, files, provenance)
+        deriver.store.finish_work(work.key)

@@ -1,0 +1,101 @@
+"""Bytes on disk: tensors, packed masks and JSON, written whole or not at all, and read with their checksum."""
+
+import hashlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from lth.sparsity import Masks, Weights
+
+
+class StoreError(Exception):
+    """The store cannot be read or written; the message says what to do."""
+
+
+def weights_to_bytes(weights: Weights) -> bytes:
+    """A safetensors file of a whole state; tied tensors are written once per name."""
+    return save({name: value.detach().cpu().contiguous().clone() for name, value in weights.items()})
+
+
+def weights_from_bytes(content: bytes) -> Weights:
+    """The state in a safetensors file.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise ValueError(f"not a whole safetensors file ({error})") from error
+
+
+def pack_masks(masks: Masks) -> dict[str, torch.Tensor]:
+    """Eight mask entries a byte, in row-major order, most significant bit first."""
+    return {name: torch.from_numpy(np.packbits(mask.cpu().numpy().reshape(-1))) for name, mask in masks.items()}
+
+
+def unpack_masks(packed: dict[str, torch.Tensor], shapes: dict[str, list[int]]) -> Masks:
+    """The masks again, given their shapes.
+
+    Raises:
+        ValueError: if a shape does not fit the number of bytes.
+    """
+    masks: Masks = {}
+    for name, shape in shapes.items():
+        size = int(np.prod(shape, dtype=np.int64))
+        if name not in packed or packed[name].numel() != (size + 7) // 8:
+            raise ValueError(f"the packed mask of {name!r} does not hold {size} entries")
+        bits = np.unpackbits(packed[name].numpy(), count=size)
+        masks[name] = torch.from_numpy(bits.astype(bool)).reshape(shape)
+    return masks
+
+
+def state_digest(weights: Weights) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of a state, in the order of the names."""
+    content = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        content.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
+        content.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return content.hexdigest()
+
+
+def json_to_bytes(value: Any) -> bytes:
+    """Indented JSON, with a newline at the end; NaN is an error."""
+    return (json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a file whole: under a temporary name, synced, then renamed.
+
+    Raises:
+        StoreError: if the disk is full or not writable; what was there before is left.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> StoreError:
+    """The error for a failed write, with what to do."""
+    return StoreError(
+        f"cannot write {path}: {error.strerror or error}. Finished work is kept; free space there or make it "
+        f"writable, or "
+        "name another folder with --store or --out, and run the same command again"
+    )

@@ -1,0 +1,185 @@
+"""The store: where results lie. Existence means finished, and nothing is trusted without its checksum.
+
+objects/ab/abcdef.../   one finished result: manifest.json (node, checksums, provenance) and its files
+work/abcdef.../         one unfinished result: lease, last snapshot
+studies/ID/             a study's configuration and results
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+from lth.lineage.files import (
+    StoreError,
+    cannot_write,
+    json_to_bytes,
+    pack_masks,
+    unpack_masks,
+    weights_from_bytes,
+    weights_to_bytes,
+)
+from lth.lineage.nodes import Node
+from lth.sparsity import Masks, Weights
+
+FORMAT = "lth.object/1"
+
+
+class Store:
+    """Results by the key of their node, in one folder that any number of processes may share."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def check_writable(self) -> None:
+        """Makes the folder, and tries it.
+
+        Raises:
+            StoreError: if nothing can be written there.
+        """
+        probe = self.root / f".probe-{uuid.uuid4().hex[:8]}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"lth")
+            probe.unlink()
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+
+    def folder(self, key: str) -> Path:
+        """Where a finished result lies."""
+        return self.root / "objects" / key[:2] / key
+
+    def work_folder(self, key: str) -> Path:
+        """Where an unfinished result is worked on."""
+        return self.root / "work" / key
+
+    def study_folder(self, study: str) -> Path:
+        """Where a study's configuration and results lie."""
+        return self.root / "studies" / study
+
+    def has(self, node: Node) -> bool:
+        """Whether this result is finished."""
+        return self.folder(node.key).is_dir()
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """Keys of the finished results that start with `prefix`."""
+        return sorted(path.name for path in self.root.glob("objects/*/*") if path.name.startswith(prefix))
+
+    def commit(self, node: Node, files: dict[str, bytes], provenance: dict[str, Any]) -> None:
+        """Puts a finished result in place, whole or not at all; one that is there already stays.
+
+        Args:
+            node: what the result is.
+            files: content by name.
+            provenance: how it came about (versions, engine, seconds): for people, not part of the result.
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        final = self.folder(node.key)
+        temporary = self.root / "work" / f".{node.key[:16]}-{uuid.uuid4().hex[:8]}"
+        checksums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        manifest = {
+            "format": FORMAT,
+            "key": node.key,
+            "node": node.document,
+            "files": checksums,
+            "provenance": provenance,
+        }
+        try:
+            try:
+                temporary.mkdir(parents=True)
+                for name, content in {**files, "manifest.json": json_to_bytes(manifest)}.items():
+                    with open(temporary / name, "wb") as file:
+                        file.write(content)
+                        file.flush()
+                        os.fsync(file.fileno())
+                final.parent.mkdir(parents=True, exist_ok=True)
+                _sync_folder(temporary)
+                try:
+                    os.rename(temporary, final)
+                except OSError:
+                    if not final.is_dir():
+                        raise
+                _sync_folder(final.parent)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        except OSError as error:
+            raise cannot_write(final, error) from error
+
+    def manifest(self, key: str) -> dict[str, Any]:
+        """What stands beside a finished result: its node, checksums and provenance.
+
+        Raises:
+            StoreError: if there is none, or it is damaged or foreign.
+        """
+        path = self.folder(key) / "manifest.json"
+        try:
+            manifest = json.loads(path.read_text())
+            is_ours = manifest["format"] == FORMAT and manifest["key"] == key
+        except FileNotFoundError as error:
+            raise StoreError(f"{path} is missing. {_remove(self.folder(key))}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path} is damaged ({error}). {_remove(self.folder(key))}") from error
+        if not is_ours:
+            raise StoreError(f"{path} belongs to another result or another lth. {_remove(self.folder(key))}")
+        return manifest  # type: ignore[no-any-return]
+
+    def read(self, node: Node, name: str) -> bytes:
+        """One file of a finished result, verified.
+
+        Raises:
+            StoreError: if it is missing, damaged, or was made from something else.
+        """
+        manifest, path = self.manifest(node.key), self.folder(node.key) / name
+        if manifest["node"] != json.loads(json.dumps(node.document)):
+            raise StoreError(f"{path} was derived differently from what its key says. {_remove(path.parent)}")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}. {_remove(path.parent)}") from error
+        found, expected = hashlib.sha256(content).hexdigest(), manifest["files"].get(name)
+        if found != expected:
+            raise StoreError(
+                f"{path} is damaged: its SHA-256 is {found[:12]}..., {str(expected)[:12]}... was written. "
+                f"{_remove(path.parent)}"
+            )
+        return content
+
+    def read_weights(self, node: Node) -> Weights:
+        """The whole state of a finished Trained or Checkpoint."""
+        return weights_from_bytes(self.read(node, "weights.safetensors"))
+
+    def read_metrics(self, node: Node) -> dict[str, Any]:
+        """What was measured during a finished Trained."""
+        return json.loads(self.read(node, "metrics.json"))  # type: ignore[no-any-return]
+
+    def read_masks(self, node: Node) -> Masks:
+        """The masks of a finished Pruned or Shuffled."""
+        return unpack_masks(
+            weights_from_bytes(self.read(node, "masks.safetensors")), json.loads(self.read(node, "shapes.json"))
+        )
+
+    def commit_masks(self, node: Node, masks: Masks, provenance: dict[str, Any]) -> None:
+        """Puts masks in place, bit-packed."""
+        shapes = {name: list(mask.shape) for name, mask in masks.items()}
+        files = {"masks.safetensors": weights_to_bytes(pack_masks(masks)), "shapes.json": json_to_bytes(shapes)}
+        self.commit(node, files, provenance)
+
+    def finish_work(self, key: str) -> None:
+        """Removes what an unfinished result left, once it is finished."""
+        shutil.rmtree(self.work_folder(key), ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(folder: Path) -> str:
+    return f"Nothing else is lost: remove the folder {folder} and run again, it will be built anew"

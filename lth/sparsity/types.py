@@ -1,0 +1,18 @@
+"""The values that the pure functions of this room work on: plain dicts keyed by parameter name."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+Weights = dict[str, Tensor]
+"""Values by parameter (or buffer) name."""
+
+Masks = dict[str, Tensor]
+"""`torch.bool` tensors by parameter name, True keeps. A parameter without a mask is kept whole."""
+
+Scores = dict[str, Tensor]
+"""One score per weight, by parameter name; the lowest scores are pruned first."""
+
+Shapes = Mapping[str, torch.Size]
+"""Shapes of the prunable parameters, by name."""

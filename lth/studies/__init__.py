@@ -1,0 +1,6 @@
+"""The science, as functions over nodes: which trainings a question needs. Nothing here trains."""
+
+from lth.studies.find_ticket import Run, find_ticket_runs
+from lth.studies.study import Study, find_ticket_study
+
+__all__ = ["Run", "Study", "find_ticket_runs", "find_ticket_study"]

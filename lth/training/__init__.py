@@ -1,0 +1,26 @@
+"""Training: the population (who), the engines (how), and what is measured on the way."""
+
+from lth.training.engines import Outcome, train
+from lth.training.history import History
+from lth.training.journal import Interrupted, Journal, NoJournal
+from lth.training.optimizers import OPTIMIZERS, make_optimizer
+from lth.training.population import Member
+from lth.training.seeds import Seeds, derive_seed, seeds_of
+from lth.training.snapshot import Snapshot, read_snapshot
+
+__all__ = [
+    "OPTIMIZERS",
+    "History",
+    "Interrupted",
+    "Journal",
+    "Member",
+    "NoJournal",
+    "Outcome",
+    "Seeds",
+    "Snapshot",
+    "derive_seed",
+    "make_optimizer",
+    "read_snapshot",
+    "seeds_of",
+    "train",
+]

@@ -1,0 +1,281 @@
+"""The torch engine: data in memory, gathered by index; gradients masked, clipped, then a fused optimizer step."""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lth.config import Recipe
+from lth.data.order import epoch_order
+from lth.data.splits import Split
+from lth.sparsity.types import Weights
+from lth.training.history import History
+from lth.training.journal import Interrupted, Journal, NoJournal
+from lth.training.optimizers import make_optimizer
+from lth.training.population import Member, Population
+from lth.training.seeds import derive_seed
+from lth.training.snapshot import Snapshot
+
+LOOK_SECONDS = 0.5
+"""How often the loop looks up: tells its progress, sees whether it should stop, saves a snapshot that is due."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a training leaves of one member: its whole state at the end, and what was measured (JSON values)."""
+
+    weights: Weights
+    metrics: dict[str, Any]
+
+
+def train(
+    members: Sequence[Member],
+    module: nn.Module,
+    split: Split,
+    recipe: Recipe,
+    *,
+    first_step: int = 0,
+    checkpoints: Collection[int] = (),
+    until: int | None = None,
+    journal: Journal | None = None,
+    snapshot_seconds: float = 10.0,
+    device: str = "cpu",
+) -> list[Outcome]:
+    """Each member's end state and metrics, after training all of them side by side.
+
+    After every step a pruned entry is bit-equal to its start value. Validation is measured every
+    `recipe.evaluate_every` steps, the test set once, at the end: for the final weights and for those of the early-
+    stopping iteration. A member whose loss is not finite is stopped and its step named in the metrics; the others go
+    on. The optimizer starts
+    fresh: moments are zero at a mask change and at a rewind.
+
+    Args:
+        members: the networks; they share module kind, data and recipe.
+        module: a network of that kind; its values do not matter, and it is used up.
+        split: the data.
+        recipe: counted in steps (`Recipe.in_steps`).
+        first_step: where in the recipe's schedule and data order the training starts (a rewind step).
+        checkpoints: steps whose whole state goes to the journal.
+        until: stop after this many steps in total, without reading the test set; the recipe's end by default.
+        journal: where to report to and resume from.
+        snapshot_seconds: time between snapshots.
+        device: `cpu` or a CUDA device.
+    Raises:
+        Interrupted: if the journal asks to stop; snapshots are saved first.
+        ValueError: if starting weights do not fit the module.
+    """
+    devices = [torch.device(device)] if device != "cpu" else []
+    with torch.random.fork_rng(devices=devices):
+        loop = _Loop(members, module, split, recipe, first_step, journal or NoJournal(), torch.device(device))
+        loop.run(set(checkpoints), recipe.steps if until is None else until, snapshot_seconds)
+        return loop.results(read_test=until is None)
+
+
+class _Loop:
+    """The state of one training: population, optimizer, position, histories."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        module: nn.Module,
+        split: Split,
+        recipe: Recipe,
+        first_step: int,
+        journal: Journal,
+        device: torch.device,
+    ) -> None:
+        self.members, self.recipe, self.first_step, self.journal = members, recipe, first_step, journal
+        self.population = Population(module.train(), members, device, recipe.precision)
+        dtype = torch.float64 if recipe.precision == "float64" else torch.float32
+        self.x_train, self.x_validation, self.x_test = (
+            inputs.to(device, dtype) for inputs in (split.x_train, split.x_validation, split.x_test)
+        )
+        self.y_train, self.y_validation, self.y_test = (
+            labels.to(device) for labels in (split.y_train, split.y_validation, split.y_test)
+        )
+        self.steps_per_epoch = len(self.y_train) // recipe.batch_size
+        self.optimizer = make_optimizer(
+            recipe.optimizer,
+            self.population.parameters.values(),
+            recipe.lr,
+            recipe.weight_decay,
+            recipe.optimizer_options,
+        )
+        self.must_restore_frozen = recipe.weight_decay > 0 and self.population.has_nonzero_frozen
+        self.step = self.evaluated_at = first_step
+        self.histories = [History() for _ in members]
+        self.best = {name: value.clone() for name, value in self.population.tensors().items()}
+        # Losses since the last evaluation stay on the device: reading one would stall the loop at every step.
+        self.recent = torch.zeros(recipe.evaluate_every, len(members), dtype=torch.float64, device=device)
+        self._epoch, self._orders = -1, torch.empty(0, dtype=torch.int64)
+        torch.manual_seed(derive_seed(*(member.seeds.augmentation for member in members)))
+        self._resume()
+
+    def run(self, checkpoints: set[int], end: int, snapshot_seconds: float) -> None:
+        """Trains up to step `end`."""
+        if not self.histories[0].iterations:
+            self._evaluate()
+        next_look, next_snapshot = time.monotonic() + LOOK_SECONDS, time.monotonic() + snapshot_seconds
+        while self.step < end and any(history.diverged_at is None for history in self.histories):
+            self._update()
+            if self.step in checkpoints:
+                for index, member in enumerate(self.members):
+                    self.journal.save_checkpoint(member.key, self.step, self.population.state_of(index))
+            if self.step % self.recipe.evaluate_every == 0 or self.step == end:
+                self._evaluate()
+            now = time.monotonic()
+            if now >= next_look or now >= next_snapshot:
+                self._tell_progress()
+                stop = self.journal.should_stop()
+                if now >= next_snapshot or stop:
+                    self._save_snapshots()
+                    next_snapshot = time.monotonic() + snapshot_seconds
+                if stop:
+                    raise Interrupted
+                next_look = time.monotonic() + LOOK_SECONDS
+        self._tell_progress()
+
+    def results(self, read_test: bool) -> list[Outcome]:
+        """What every member leaves; reads the test set if asked to."""
+        blank = {"test_loss": None, "test_accuracy": None, "early_stop_test_accuracy": None}
+        tests: list[dict[str, float | None]] = [dict(blank) for _ in self.members]
+        if read_test:
+            loss, accuracy = (values.tolist() for values in self.population.evaluate(self.x_test, self.y_test))
+            states = [self.population.state_of(index) for index in range(len(self.members))]
+            self._load(self.best)
+            _, early = (values.tolist() for values in self.population.evaluate(self.x_test, self.y_test))
+            for index, history in enumerate(self.histories):
+                if history.diverged_at is None:
+                    tests[index] = dict(zip(blank, (loss[index], accuracy[index], early[index]), strict=True))
+        else:
+            states = [self.population.state_of(index) for index in range(len(self.members))]
+        return [
+            Outcome(state, history.metrics(test))
+            for state, history, test in zip(states, self.histories, tests, strict=True)
+        ]
+
+    def _update(self) -> None:
+        """One optimizer step for every member."""
+        inputs, labels = self._batch()
+        losses = self.population.losses(inputs, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        self.population.mask_gradients()
+        if self.recipe.clip is not None:
+            self.population.clip_gradients(self.recipe.clip)
+        lr = self.recipe.lr_at(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        if self.must_restore_frozen:
+            self.population.restore_frozen()
+        self.recent[self.step % len(self.recent)] = losses.detach()
+        self.step += 1
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """The examples of this step: a function of the order seeds and the step alone."""
+        epoch, position = divmod(self.step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            orders = [epoch_order(len(self.y_train), member.seeds.order, epoch) for member in self.members]
+            self._epoch, self._orders = epoch, torch.stack(orders).to(self.y_train.device)
+        start = position * self.recipe.batch_size
+        indices = self._orders[:, start : start + self.recipe.batch_size]
+        if not self.population.is_stacked:
+            return self.x_train.index_select(0, indices[0]), self.y_train.index_select(0, indices[0])
+        return self.x_train[indices], self.y_train[indices]  # (member, batch, ...)
+
+    def _evaluate(self) -> None:
+        """Measures validation for every member that is still finite, and keeps the weights of the lowest loss."""
+        losses, accuracies = (
+            values.tolist() for values in self.population.evaluate(self.x_validation, self.y_validation)
+        )
+        since = self.step - self.evaluated_at
+        self.evaluated_at = self.step
+        rows = [(self.step - since + offset) % len(self.recent) for offset in range(since)]
+        recent = self.recent[rows].T.tolist()  # (member, step)
+        improved = []
+        for history, loss, accuracy, train_losses in zip(self.histories, losses, accuracies, recent, strict=True):
+            improved.append(False)
+            if history.diverged_at is not None:
+                continue
+            bad = [offset for offset, value in enumerate(train_losses) if not abs(value) < float("inf")]
+            if bad:
+                history.diverged_at = self.step - since + bad[0] + 1
+                continue
+            improved[-1] = history.add(self.step, loss, accuracy, sum(train_losses) / since if since else None)
+        if any(improved):
+            self._keep_best(improved)
+
+    def _keep_best(self, improved: list[bool]) -> None:
+        for name, value in self.population.tensors().items():
+            if all(improved):
+                self.best[name].copy_(value)
+            else:
+                chosen = torch.tensor(improved, device=value.device).view(-1, *[1] * (value.ndim - 1))
+                self.best[name].copy_(torch.where(chosen, value, self.best[name]))
+
+    def _tell_progress(self) -> None:
+        for member, history in zip(self.members, self.histories, strict=True):
+            self.journal.progress(member.key, self.step, history)
+
+    @torch.no_grad()
+    def _load(self, tensors: Weights) -> None:
+        for name, value in self.population.tensors().items():
+            value.copy_(tensors[name])
+
+    def _save_snapshots(self) -> None:
+        names = {id(parameter): name for name, parameter in self.population.parameters.items()}
+        for index, (member, history) in enumerate(zip(self.members, self.histories, strict=True)):
+            tensors = {f"state/{name}": self._own(value, index) for name, value in self.population.tensors().items()}
+            tensors |= {f"best/{name}": self._own(value, index) for name, value in self.best.items()}
+            for parameter, entries in self.optimizer.state.items():
+                for entry, value in entries.items():
+                    if value is not None:
+                        is_own = value.shape == parameter.shape
+                        tensors[f"optimizer/{names[id(parameter)]}/{entry}"] = (
+                            self._own(value, index) if is_own else value.clone()
+                        )
+            tensors["recent"] = self.recent[:, index].clone()
+            tensors["generator/cpu"] = torch.get_rng_state()
+            if self.recent.is_cuda:
+                tensors["generator/cuda"] = torch.cuda.get_rng_state(self.recent.device)
+            self.journal.save_snapshot(member.key, Snapshot(self.step, history, tensors))
+
+    def _own(self, value: Tensor, index: int) -> Tensor:
+        return (value[index] if self.population.is_stacked else value).detach().clone()
+
+    @torch.no_grad()
+    def _resume(self) -> None:
+        """Goes on from the members' snapshots, if each has one of the same step; else the training starts over."""
+        found = [self.journal.resume(member.key) for member in self.members]
+        snapshots = [snapshot for snapshot in found if snapshot is not None]
+        if len(snapshots) < len(self.members) or len({snapshot.step for snapshot in snapshots}) > 1:
+            return
+        device = self.recent.device
+
+        def gather(values: list[Tensor]) -> Tensor:
+            return (torch.stack(values) if self.population.is_stacked else values[0]).to(device)
+
+        states, bests = (
+            [snapshot.part("state") for snapshot in snapshots],
+            [snapshot.part("best") for snapshot in snapshots],
+        )
+        self._load({name: gather([state[name] for state in states]) for name in states[0]})
+        self.best = {name: gather([best[name] for best in bests]) for name in bests[0]}
+        for name, parameter in self.population.parameters.items():
+            entries = [snapshot.part(f"optimizer/{name}") for snapshot in snapshots]
+            own_shape = parameter.shape[1:] if self.population.is_stacked else parameter.shape
+            for entry, value in entries[0].items():
+                is_own = value.shape == own_shape and entry != "step"
+                restored = gather([each[entry] for each in entries]) if is_own else value
+                self.optimizer.state[parameter][entry] = restored
+        self.recent = torch.stack([snapshot.tensors["recent"] for snapshot in snapshots], dim=1).to(device)
+        self.histories = [snapshot.history for snapshot in snapshots]
+        self.step = snapshots[0].step
+        self.evaluated_at = max(history.iterations[-1] for history in self.histories if history.iterations)
+        torch.set_rng_state(snapshots[0].tensors["generator/cpu"])
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(snapshots[0].tensors["generator/cuda"], device)

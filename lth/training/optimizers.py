@@ -1,0 +1,52 @@
+"""Optimizers by name, from `torch.optim`."""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lth.config.choices import check_choice
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
+    "adamax": torch.optim.Adamax,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+    "adadelta": torch.optim.Adadelta,
+    "rprop": torch.optim.Rprop,
+}
+"""The elementwise ones: an entry without gradient and without momentum stays where it is (but for weight decay), and
+members of a stacked population do not touch each other. LBFGS, Muon, Adafactor and SparseAdam are not of this kind."""
+
+
+def make_optimizer(
+    name: str, parameters: Iterable[Tensor], lr: float, weight_decay: float, options: dict[str, Any]
+) -> torch.optim.Optimizer:
+    """The optimizer over these parameters, fused where PyTorch offers that.
+
+    Args:
+        name: entry of OPTIMIZERS.
+        parameters: leaf tensors, possibly stacked over a population.
+        lr: learning rate per step.
+        weight_decay: as the optimizer means it (decoupled for AdamW).
+        options: further keyword arguments (momentum, betas, eps, ...).
+    Raises:
+        ValueError: if the optimizer or one of its options is unknown, or it has no weight decay and some is asked for.
+    """
+    optimizer_class = OPTIMIZERS[check_choice("optimizer", name, OPTIMIZERS)]
+    allowed = inspect.signature(optimizer_class).parameters
+    for option in options:
+        if option not in allowed or option in ("params", "lr", "weight_decay"):
+            names = [key for key in allowed if key not in ("params", "lr", "weight_decay")]
+            raise ValueError(f"optimizer {name!r} has no option {option!r}. Choices: {', '.join(names)}")
+    fused: dict[str, Any] = {"fused": True} if "fused" in allowed and "fused" not in options else {}
+    decay: dict[str, Any] = {"weight_decay": weight_decay} if "weight_decay" in allowed else {}
+    if weight_decay and not decay:
+        raise ValueError(f"optimizer {name!r} has no weight decay: found weight_decay {weight_decay}, only 0 is allowed")
+    return optimizer_class(parameters, lr=lr, **decay, **fused, **options)  # type: ignore[call-arg]

@@ -1,0 +1,183 @@
+"""The population: one network, or several of one kind stacked on a leading axis, with masks, losses and gradients."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lth.sparsity.types import Masks, Weights
+from lth.training.seeds import Seeds
+
+EVALUATION_BATCH = 1000
+"""Examples per forward pass of an evaluation."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """One network to train.
+
+    Attributes:
+        key: its name in records.
+        start: the whole state that it starts from: parameters and buffers.
+        masks: pruned entries stay at their start value; a parameter without a mask is whole.
+        seeds: data order and augmentation (the initialisation lies in `start`).
+    """
+
+    key: str
+    start: Weights
+    masks: Masks
+    seeds: Seeds
+
+
+class Population:
+    """Members side by side. One member is the plain module; several are stacked: every tensor gains a leading axis.
+
+    Members of a stack are independent, so the sum of their losses gives each its own gradient and an elementwise
+    optimizer serves them all.
+    """
+
+    def __init__(self, module: nn.Module, members: Sequence[Member], device: torch.device, precision: str) -> None:
+        self.size = len(members)
+        self.is_stacked = self.size > 1
+        self.device = device
+        self._dtype = torch.float64 if precision == "float64" else torch.float32
+        self._autocast = precision == "bfloat16"
+        self.module = module.to(device=device, dtype=self._dtype)
+        self._check_start(members)
+        first_name = {id(value): name for name, value in reversed(_all_parameters(module))}
+        self._aliases = {name: first_name[id(value)] for name, value in _all_parameters(module)}
+        state = self._stack([member.start for member in members])
+        state = {name: value for name, value in state.items() if self._aliases.get(name, name) == name}
+        trainable = [name for name, value in module.named_parameters() if value.requires_grad]
+        if self.is_stacked:
+            self.parameters = {name: state[name].requires_grad_() for name in trainable}
+        else:
+            module.load_state_dict(state, strict=False)  # a tied weight is loaded once, under its first name
+            live = module.state_dict()
+            state = {name: live[name] for name in state}
+            self.parameters = {name: value for name, value in module.named_parameters() if value.requires_grad}
+        self.buffers = {name: value for name, value in state.items() if name not in self.parameters}
+        self._set_masks(members)
+
+    def _check_start(self, members: Sequence[Member]) -> None:
+        expected = {name: tuple(value.shape) for name, value in self.module.state_dict().items()}
+        for member in members:
+            found = {name: tuple(value.shape) for name, value in member.start.items()}
+            if found != expected:
+                wrong = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+                raise ValueError(
+                    f"the starting weights do not fit the model: {', '.join(wrong)} differ in name or shape"
+                )
+
+    def _stack(self, states: Sequence[Weights]) -> Weights:
+        """Copies of the states (never aliases), stacked if there are several."""
+
+        def place(value: Tensor) -> Tensor:
+            return value.detach().to(self.device, self._dtype if value.is_floating_point() else value.dtype, copy=True)
+
+        if not self.is_stacked:
+            return {name: place(value) for name, value in states[0].items()}
+        return {name: torch.stack([place(state[name]) for state in states]) for name in states[0]}
+
+    def _set_masks(self, members: Sequence[Member]) -> None:
+        """Masks as floats for the gradients; tensors that no member prunes get none, so they cost nothing."""
+        self.masked: list[Tensor] = []
+        self._mask_factors: list[Tensor] = []
+        for name, parameter in self.parameters.items():
+            ones = torch.ones(parameter.shape[1:] if self.is_stacked else parameter.shape, dtype=torch.bool)
+            masks = [member.masks.get(name, ones) for member in members]
+            if any(not bool(mask.all()) for mask in masks):
+                stacked = torch.stack(masks) if self.is_stacked else masks[0]
+                self.masked.append(parameter)
+                self._mask_factors.append(stacked.to(self.device, self._dtype))
+        self._frozen = [
+            parameter.detach() * (1 - factor) for parameter, factor in zip(self.masked, self._mask_factors, strict=True)
+        ]
+        self.has_nonzero_frozen = any(bool(values.count_nonzero()) for values in self._frozen)
+
+    def losses(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy of each member on its own batch: (batch, ...) or (member, batch, ...) -> (member,)."""
+        with self._precision():
+            if not self.is_stacked:
+                return F.cross_entropy(self.module(inputs), labels).unsqueeze(0)
+            logits = self._vmapped(in_dims=0)(self.parameters, self.buffers, inputs)  # (member, batch, class)
+        return _cross_entropies(logits.float() if self._autocast else logits, labels)
+
+    def evaluate(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss and accuracy of each member on the same examples, in evaluation mode: two of (member,)."""
+        loss = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+        correct = torch.zeros(self.size, dtype=torch.int64, device=self.device)
+        was_training = self.module.training
+        self.module.eval()
+        with torch.no_grad(), self._precision():
+            forward = self._vmapped(in_dims=None) if self.is_stacked else None
+            for start in range(0, len(labels), EVALUATION_BATCH):
+                x, y = inputs[start : start + EVALUATION_BATCH], labels[start : start + EVALUATION_BATCH]
+                logits = self.module(x).unsqueeze(0) if forward is None else forward(self.parameters, self.buffers, x)
+                y = y.expand(self.size, -1)
+                loss += _cross_entropies(logits.to(self._dtype), y).double() * y.shape[1]
+                correct += (logits.argmax(-1) == y).sum(1)
+        self.module.train(was_training)
+        return loss / len(labels), correct.double() / len(labels)
+
+    def mask_gradients(self) -> None:
+        """Gradients of pruned entries become zero: before any clipping, so that they do not inflate the norm."""
+        pairs = [(p.grad, mask) for p, mask in zip(self.masked, self._mask_factors, strict=True) if p.grad is not None]
+        if pairs:
+            torch._foreach_mul_([gradient for gradient, _ in pairs], [mask for _, mask in pairs])
+
+    def clip_gradients(self, max_norm: float) -> None:
+        """Scales each member's gradient to at most this norm."""
+        if not self.is_stacked:
+            torch.nn.utils.clip_grad_norm_(self.parameters.values(), max_norm)
+            return
+        gradients = [parameter.grad for parameter in self.parameters.values() if parameter.grad is not None]
+        squares = torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients])  # (tensor, member)
+        factors = (max_norm / (squares.sum(0).sqrt() + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))
+
+    @torch.no_grad()
+    def restore_frozen(self) -> None:
+        """Puts pruned entries back to their fill value, bit for bit (needed where weight decay moves them)."""
+        for parameter, factor, frozen in zip(self.masked, self._mask_factors, self._frozen, strict=True):
+            parameter.copy_(torch.where(factor.bool(), parameter, frozen))
+
+    def tensors(self) -> Weights:
+        """The live parameters and buffers, stacked if there are several members; not copies."""
+        return {name: value.detach() for name, value in self.parameters.items()} | self.buffers
+
+    def state_of(self, index: int, tensors: Weights | None = None) -> Weights:
+        """A copy on the CPU of one member's whole state, under every name of the module's state dict."""
+        tensors = self.tensors() if tensors is None else tensors
+        own = {name: (value[index] if self.is_stacked else value) for name, value in tensors.items()}
+        names = self.module.state_dict().keys()
+        return {name: own[self._aliases.get(name, name)].detach().cpu().clone() for name in names}
+
+    def _vmapped(self, in_dims: int | None) -> Callable[..., Tensor]:
+        names = {name: owner for name, owner in self._aliases.items() if name != owner}
+
+        def call(parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor) -> Tensor:
+            values = parameters | buffers
+            values |= {name: values[owner] for name, owner in names.items()}  # tied weights need both names
+            return torch.func.functional_call(self.module, values, (inputs,))  # type: ignore[no-any-return]
+
+        return torch.vmap(call, in_dims=(0, 0, in_dims), randomness="different")
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self._autocast else nullcontext()
+
+
+def _all_parameters(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Every name of every parameter: a tied weight appears once per name."""
+    return list(module.named_parameters(remove_duplicate=False))
+
+
+def _cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
+    """(member, batch, class), (member, batch) -> (member,)"""
+    losses = F.cross_entropy(logits.flatten(0, 1), labels.reshape(-1), reduction="none")
+    return losses.view(labels.shape).mean(1)

@@ -1,0 +1,67 @@
+"""The page in a real browser without a network: every figure is drawn, the console is silent, nothing overflows."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PROBE = """<script>
+const waiting = setInterval(() => {
+  if (!document.documentElement.dataset.drawn) return;
+  clearInterval(waiting);
+  const page = document.documentElement;
+  const count = (selector) => document.querySelectorAll(selector).length;
+  const found = {
+    panels: count(".panel"),
+    drawings: count(".panel:has(svg .mark-line path)"),
+    figures: count("figure"),
+    keys: count(".keys:has(path)"),
+    overflow: page.scrollWidth - page.clientWidth,
+    requests: performance.getEntriesByType("resource").length,
+  };
+  console.info("probe:" + Object.entries(found).map(([name, value]) => ` ${name}=${value}`).join(""));
+}, 50);
+</script></body>"""
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs chromium on the PATH")
+
+
+def visit(page: Path, folder: Path, width: int, scheme: str) -> tuple[str, list[str]]:
+    """The document after drawing, and the lines that the browser wrote to its console."""
+    assert BROWSER is not None
+    probed = folder / "probed.html"
+    start, _, end = page.read_text(encoding="utf-8").rpartition("</body>")
+    probed.write_text(start + PROBE + end, encoding="utf-8")
+    command = [
+        BROWSER,
+        *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        f"--user-data-dir={folder / 'profile'}",
+        f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}",
+        *(f"--window-size={width},1200", "--virtual-time-budget=20000", "--enable-logging=stderr", "--dump-dom"),
+        probed.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
+def test_study_is_drawn(report: Path, tmp_path: Path, width: int, scheme: str) -> None:
+    check(*visit(report, tmp_path, width, scheme), scheme)
+
+
+def test_comparison_is_drawn(comparison: Path, tmp_path: Path) -> None:
+    check(*visit(comparison, tmp_path, 400, "light"), "light")
+
+
+def check(document: str, console: list[str], scheme: str) -> None:
+    """Asserts that every figure is drawn and that the console holds the probe's line alone."""
+    assert f'data-drawn="{scheme}"' in document
+    assert len(console) == 1, console
+    found = {name: int(value) for name, value in re.findall(r" (\w+)=(\d+)", console[0])}
+    assert found["drawings"] == found["panels"] >= found["figures"] >= 2
+    assert found["keys"] == found["figures"]
+    assert found["overflow"] == found["requests"] == 0
