@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from lth.launch import Found as Found
     from lth.launch import find_ticket as find_ticket
     from lth.launch import run_study as run_study
+    from lth.lineage import BuildError as BuildError
     from lth.lineage import Execution as Execution
     from lth.lineage import Store as Store
+    from lth.lineage import StoreError as StoreError
     from lth.lineage import apply_masks as apply_masks
     from lth.lineage import build as build
     from lth.lineage import plan as plan
@@ -45,7 +47,7 @@ _ROOMS = {
     "config": ("FindTicket", "Pruning", "Recipe"),
     "data": ("Data", "from_arrays", "load_data"),
     "launch": ("Found", "find_ticket", "run_study"),
-    "lineage": ("Execution", "Store", "apply_masks", "build", "plan", "read_ticket"),
+    "lineage": ("BuildError", "Execution", "Store", "StoreError", "apply_masks", "build", "plan", "read_ticket"),
     "report": ("read_study", "write_report"),
     "sparsity": ("select",),
     "studies": ("find_ticket_study",),

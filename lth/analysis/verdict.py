@@ -23,18 +23,17 @@ def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: floa
         confidence: level of the intervals.
     """
     accuracies = dense["test_accuracy"]["values"]
-    found = None
-    for level in levels:
-        ticket = level["arms"]["ticket"]
-        difference = paired_difference(ticket["test_accuracy"]["values"], accuracies, confidence)
-        is_whole = ticket["diverged"] == 0 and dense["diverged"] == 0
-        if is_whole and difference["mean"] is not None and difference["mean"] >= -margin - 1e-12:
-            found = (level, difference)
+    whole = [level for level in levels if level["arms"]["ticket"]["diverged"] == dense["diverged"] == 0]
+    compared = [
+        (level, paired_difference(level["arms"]["ticket"]["test_accuracy"]["values"], accuracies, confidence))
+        for level in whole
+    ]
+    matching = [(level, difference) for level, difference in compared if _mean(difference) >= -margin - 1e-12]
     common = {"margin": margin, "confidence": confidence, "replicates": len(accuracies)}
-    if found is None:
+    if not matching:
         nothing = dict.fromkeys(("level", "density", "confirmed", "difference_from_dense", "speedup"))
-        return {"found": False, **nothing, "controls": {}, **common, "sentences": _none_found(levels, common)}
-    level, difference = found
+        return {"found": False, **nothing, "controls": {}, **common, "sentences": _none_found(compared, common)}
+    level, difference = matching[-1]
     ticket = level["arms"]["ticket"]
     is_confirmed = None if difference["low"] is None else difference["low"] >= -margin - 1e-12
     speedup = {
@@ -68,13 +67,26 @@ def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: floa
     return document | {"sentences": _sentences(document, ticket, dense)}
 
 
-def _none_found(levels: list[dict[str, Any]], common: dict[str, Any]) -> list[str]:
-    return [
-        f"No level from 1 to {len(levels)} has tickets whose mean test accuracy over {common['replicates']} "
-        f"replicates is within "
-        f"{_points(common['margin'])} points of the dense network.",
-        "A lower --rate, a longer --duration or a later --rewind-to may find one.",
-    ]
+def _none_found(compared: list[tuple[dict[str, Any], Interval]], common: dict[str, Any]) -> list[str]:
+    replicates, advice = common["replicates"], "A lower rate, a longer duration or a later rewind step may find one."
+    nothing = (
+        f"No level has tickets whose mean test accuracy over {replicates} replicate{'s' * (replicates != 1)} is within "
+        f"the margin of {_points(common['margin'])} points of the dense network."
+    )
+    if not compared:
+        return [nothing, "At every level a replicate diverged: try a lower learning rate, or clipping."]
+    percent = f"{100 * common['confidence']:g} %"
+    level, difference = max(compared, key=lambda pair: _mean(pair[1]))
+    closest = (
+        f"The closest is level {level['level']}, at {100 * level['density']:.1f} % of the weights: "
+        f"{_with_interval(difference, percent)}."
+    )
+    return [nothing, closest, advice]
+
+
+def _mean(difference: Interval) -> float:
+    assert difference["mean"] is not None, "levels with a diverged replicate are left out before"
+    return difference["mean"]
 
 
 def _sentences(document: dict[str, Any], ticket: dict[str, Any], dense: dict[str, Any]) -> list[str]:

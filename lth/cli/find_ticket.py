@@ -14,7 +14,7 @@ def find_ticket(settings: list[dict[str, Any]], running: Running) -> int:
     """Find winning tickets: train, prune, rewind, train again, with controls; write a report.
 
     Defaults shown are those of lenet-300-100 on digits. On mnist and fashion-mnist the preset is the protocol of
-    Frankle & Carbin 2019, Section 2: --levels 21 --replicates 5 --duration 50000it. What the store already holds is
+    Frankle & Carbin 2019, Section 2: --levels 21 --duration 50000it. What the store already holds is
     not trained again; after an interruption the same command goes on where it was.
     """
     from lth.cli.progress import make_observer

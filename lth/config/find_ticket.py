@@ -29,9 +29,9 @@ class FindTicket(Recipe, Pruning):
         description="other rates by name pattern, as PATTERN=RATE,...; by default a known model's output layer "
         "has half the rate",
     )
-    replicates: int = Field(default=3, ge=1, description="networks with seeds of their own; intervals are over them")
+    replicates: int = Field(default=5, ge=1, description="networks with seeds of their own; intervals are over them")
     seed: int = Field(default=0, ge=0, description="the seed that all others are derived from")
-    duration: Duration = Field(default="1000it", description="length of each training, in steps (it) or epochs (ep)")
+    duration: Duration = Field(default="600it", description="length of each training, in steps (it) or epochs (ep)")
     rewind_to: Duration = Field(default="0it", description="where kept weights go back to: 0it is the initialisation")
     controls: Annotated[tuple[Control, ...], BeforeValidator(split_names)] = Field(
         default=("reinit", "random"),

@@ -18,7 +18,7 @@ def frankle_carbin_2019_lenet(data: str = "mnist") -> FindTicket:
 
     Layer-wise pruning by 20 % a level, 10 % in the output layer; Adam at 1.2e-3, batches of 60, 50,000 iterations.
     """
-    return FindTicket(data=data, levels=21, replicates=5, duration="50000it", validation=5000)
+    return FindTicket(data=data, levels=21, duration="50000it", validation=5000)
 
 
 def frankle_carbin_2019_lenet_on_fashion() -> FindTicket:

@@ -1,15 +1,15 @@
 """Make it so: does what a plan says, side by side, sharing the store with any other process that does the same."""
 
 import contextlib
-import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
+from joblib import cpu_count
 
 from lth.data import Split
 from lth.lineage.derive import Deriver, Sources
@@ -39,13 +39,13 @@ class Execution:
 
     Attributes:
         device: `cpu` or a CUDA device.
-        workers: one-thread worker processes on a CPU; 0 trains in this process, with one thread.
+        workers: one-thread worker processes on a CPU, by default one a core; 0 trains in this process, in one thread.
         population: members stacked in one program, where trainings run in this process.
         snapshot_seconds: time between snapshots: what a killed process can lose.
     """
 
     device: str = "cpu"
-    workers: int = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    workers: int = field(default_factory=lambda: cpu_count(only_physical_cores=True))
     population: int = 1
     snapshot_seconds: float = 10.0
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
-CHUNK = 1 << 20
-"""Floats looked at together: temporaries stay at a few megabytes however many there are."""
+CHUNK = 1 << 18
+"""Floats looked at together: temporaries fit a cache however many there are."""
 
 DIGIT = 16
 """Bits settled by one pass over the data."""
@@ -52,6 +52,7 @@ def kth_smallest(tensors: Iterable[tuple[Tensor, Tensor | None]], k: int, key: K
 def _ordered_integers(tensors: list[tuple[Tensor, Tensor | None]], width: int, key: Key | None) -> Iterator[Tensor]:
     """The values as integers in the same order, chunk by chunk."""
     float_type, integer_type = (torch.float64, torch.int64) if width == 64 else (torch.float32, torch.int32)
+    largest = 2 ** (width - 1) - 1
     for values, mask in tensors:
         flat = values.detach().reshape(-1)
         keep = None if mask is None or bool(mask.all()) else mask.reshape(-1)
@@ -62,11 +63,15 @@ def _ordered_integers(tensors: list[tuple[Tensor, Tensor | None]], width: int, k
             if chunk.numel() == 0:
                 continue
             chunk = chunk if key is None else key(chunk)
-            chunk = chunk.to(float_type) + 0.0  # -0.0 becomes 0.0: they are equal, so they must tie
-            if bool(chunk.amax().isnan()):
+            chunk = chunk.to(float_type)
+            lowest, highest = chunk.aminmax()
+            if bool(highest.isnan()):
                 raise ValueError("a score is NaN: weights cannot be ranked (did the training diverge?)")
-            bits = chunk.view(integer_type)
-            yield bits ^ ((bits >> (width - 1)) & (2 ** (width - 1) - 1))
+            if bool(lowest >= 0):
+                yield chunk.view(integer_type) & largest  # clears the sign of -0.0, which must tie with 0.0
+            else:
+                bits = (chunk + 0.0).view(integer_type)  # the sum makes -0.0 0.0
+                yield bits ^ ((bits >> (width - 1)) & largest)
 
 
 def _from_ordered_integer(integer: int, width: int) -> float:

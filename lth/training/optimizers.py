@@ -48,5 +48,7 @@ def make_optimizer(
     fused: dict[str, Any] = {"fused": True} if "fused" in allowed and "fused" not in options else {}
     decay: dict[str, Any] = {"weight_decay": weight_decay} if "weight_decay" in allowed else {}
     if weight_decay and not decay:
-        raise ValueError(f"optimizer {name!r} has no weight decay: found weight_decay {weight_decay}, only 0 is allowed")
+        raise ValueError(
+            f"optimizer {name!r} has no weight decay: found weight_decay {weight_decay}, only 0 is allowed"
+        )
     return optimizer_class(parameters, lr=lr, **decay, **fused, **options)  # type: ignore[call-arg]

@@ -72,6 +72,13 @@ class Population:
                 raise ValueError(
                     f"the starting weights do not fit the model: {', '.join(wrong)} differ in name or shape"
                 )
+            own = {name for name, _ in self.module.named_parameters()}
+            unfit = [name for name, mask in member.masks.items() if name not in own or mask.shape != expected[name]]
+            if unfit:
+                raise ValueError(
+                    f"the masks do not fit the model: {', '.join(unfit)} differ in name or shape from its parameters "
+                    f"({', '.join(sorted(own))})"
+                )
 
     def _stack(self, states: Sequence[Weights]) -> Weights:
         """Copies of the states (never aliases), stacked if there are several."""

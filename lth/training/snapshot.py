@@ -51,7 +51,8 @@ def read_snapshot(path: str) -> Snapshot:
                 raise ValueError(
                     f"{path} is no snapshot of a training (format {metadata.get('format')!r}); delete it to start over"
                 )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            # Clones, as safetensors maps the file into memory: training must not live in a file that is overwritten.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}); delete it to start this training over") from error
     return Snapshot(int(metadata["step"]), History(**json.loads(metadata["history"])), tensors)

@@ -70,6 +70,7 @@ def train(
     devices = [torch.device(device)] if device != "cpu" else []
     with torch.random.fork_rng(devices=devices):
         loop = _Loop(members, module, split, recipe, first_step, journal or NoJournal(), torch.device(device))
+        loop.resume(checkpoints)
         loop.run(set(checkpoints), recipe.steps if until is None else until, snapshot_seconds)
         return loop.results(read_test=until is None)
 
@@ -112,11 +113,10 @@ class _Loop:
         self.recent = torch.zeros(recipe.evaluate_every, len(members), dtype=torch.float64, device=device)
         self._epoch, self._orders = -1, torch.empty(0, dtype=torch.int64)
         torch.manual_seed(derive_seed(*(member.seeds.augmentation for member in members)))
-        self._resume()
 
     def run(self, checkpoints: set[int], end: int, snapshot_seconds: float) -> None:
         """Trains up to step `end`."""
-        if not self.histories[0].iterations:
+        if self.step == self.first_step:
             self._evaluate()
         next_look, next_snapshot = time.monotonic() + LOOK_SECONDS, time.monotonic() + snapshot_seconds
         while self.step < end and any(history.diverged_at is None for history in self.histories):
@@ -248,11 +248,16 @@ class _Loop:
         return (value[index] if self.population.is_stacked else value).detach().clone()
 
     @torch.no_grad()
-    def _resume(self) -> None:
-        """Goes on from the members' snapshots, if each has one of the same step; else the training starts over."""
+    def resume(self, checkpoints: Collection[int]) -> None:
+        """Goes on from the members' snapshots, if each has one of the same step; else the training starts over.
+
+        It also starts over if the snapshots lie past a wanted checkpoint: another study may want what this one did not.
+        """
         found = [self.journal.resume(member.key) for member in self.members]
         snapshots = [snapshot for snapshot in found if snapshot is not None]
         if len(snapshots) < len(self.members) or len({snapshot.step for snapshot in snapshots}) > 1:
+            return
+        if any(self.first_step < step <= snapshots[0].step for step in checkpoints):
             return
         device = self.recent.device
 
@@ -265,12 +270,14 @@ class _Loop:
         )
         self._load({name: gather([state[name] for state in states]) for name in states[0]})
         self.best = {name: gather([best[name] for best in bests]) for name in bests[0]}
+        options = self.optimizer.param_groups[0]  # fused and capturable optimizers count their steps on the device
+        counter_device = device if options.get("fused") or options.get("capturable") else torch.device("cpu")
         for name, parameter in self.population.parameters.items():
             entries = [snapshot.part(f"optimizer/{name}") for snapshot in snapshots]
             own_shape = parameter.shape[1:] if self.population.is_stacked else parameter.shape
             for entry, value in entries[0].items():
                 is_own = value.shape == own_shape and entry != "step"
-                restored = gather([each[entry] for each in entries]) if is_own else value
+                restored = gather([each[entry] for each in entries]) if is_own else value.to(counter_device)
                 self.optimizer.state[parameter][entry] = restored
         self.recent = torch.stack([snapshot.tensors["recent"] for snapshot in snapshots], dim=1).to(device)
         self.histories = [snapshot.history for snapshot in snapshots]

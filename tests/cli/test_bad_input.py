@@ -1,0 +1,118 @@
+"""Bad input gets one clear line on stderr, the right exit code, and loses nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lth.cli.main import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    code = exit_info.value.code
+    assert isinstance(code, int)
+    return code, captured.err.strip()
+
+
+USAGE = [
+    (["plan", "--rate", "1.5"], "rate", "less than 1"),
+    (["plan", "--rate", "0"], "rate", "greater than 0"),
+    (["plan", "--rates", "output.weight=2"], "output.weight", "between 0 and 1"),
+    (["plan", "--rates", "output.weight"], "NAME=VALUE", "rates"),
+    (["plan", "--levls", "3"], "--levls", "--levels"),
+    (["plan", "--levels", "three"], "--levels", "three"),
+    (["plan", "--duration", "50"], "'50' is not a duration", "'50ep'"),
+    (["plan", "--controls", "reinit,shuffle"], "shuffle", "'reinit' or 'random'"),
+    (["plan", "--device", "tpu"], "device", "'cpu' or 'cuda'"),
+    (["plan", "--config", "/nonexistent.yaml"], "/nonexistent.yaml", "No such file"),
+    (["frobnicate"], "frobnicate", "--help"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "found", "advice"), USAGE, ids=[" ".join(case[0]) for case in USAGE])
+def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str], arguments: list[str], found: str, advice: str) -> None:
+    code, message = run(capsys, *arguments)
+    assert code == 2
+    assert "\n" not in message
+    assert found in message
+    assert advice in message
+
+
+FAILURES = [
+    (["plan", "lenet-300-10"], "unknown model 'lenet-300-10'", "Did you mean 'lenet-300-100'?"),
+    (["plan", "no.such.module:make"], "no.such.module", "package.module:function"),
+    (["plan", "lenet-300-100", "minst"], "unknown data set 'minst'", "Did you mean 'mnist'?"),
+    (["plan", "--optimizer", "adem"], "unknown optimizer 'adem'", "Did you mean 'adam'?"),
+    (["plan", "--optimizer-options", "momentum=0.9"], "no option 'momentum'", "betas"),
+    (["plan", "--criterion", "large_finl"], "unknown criterion 'large_finl'", "Did you mean 'large_final'?"),
+    (["plan", "--scope", "globl"], "unknown scope 'globl'", "Did you mean 'global'?"),
+    (["plan", "--rewind-to", "600it"], "step 600", "rewind to an earlier step"),
+    (["plan", "--never-prune", "*"], "no prunable weights", "prune_only"),
+    (["plan", "--rates", "hiden*=0.1"], "'hiden*' matches no parameter", "hidden1.weight"),
+    (["plan", "--scope", "global", "--rates", "output.weight=0.1"], "scope 'global'", "per-pattern"),
+    (["plan", "--levels", "90"], "would leave no weight", "ask for at most"),
+    (["plan", "--batch-size", "5000"], "batch size 5000", "training examples"),
+    (["plan", "--validation", "5000"], "validation", "cannot be held out"),
+    (["ticket", "show", "missing.safetensors"], "missing.safetensors", "no file"),
+    (["report"], "name one or more studies", "lth ls"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "found", "advice"), FAILURES, ids=[" ".join(case[0]) for case in FAILURES])
+def test_failures_exit_1(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    found: str,
+    advice: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, message = run(capsys, *arguments)
+    assert code == 1
+    assert "\n" not in message
+    assert found in message
+    assert advice in message
+    assert not list(tmp_path.iterdir()), "a failed plan must leave nothing behind"
+
+
+def test_a_store_that_cannot_be_written_is_named_before_anything_trains(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("not a folder")
+    code, message = run(capsys, "find-ticket", "--store", "file/store", "--quiet")
+    assert code == 1
+    assert "cannot write file/store" in message
+    assert "--store" in message
+
+
+def test_labels_out_of_range_in_an_npz(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x, y = np.zeros((40, 3), np.float32), np.arange(40) % 4
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y - 1, x_test=x, y_test=y)
+    code, message = run(capsys, "plan", "lenet-300-100", "own.npz")
+    assert code == 1
+    assert "-1" in message
+
+
+def test_unknown_study(capsys: pytest.CaptureFixture[str], small_study: Path) -> None:
+    store = small_study.parent / "store"
+    code, message = run(capsys, "show", "ffffffffffff", "--store", str(store))
+    assert code == 1
+    assert "unknown study" in message
+
+
+def test_damaged_results_are_named(capsys: pytest.CaptureFixture[str], small_study: Path, tmp_path: Path) -> None:
+    for name in ("results.json", "details.json"):
+        (tmp_path / name).write_text((small_study / name).read_text())
+    (tmp_path / "results.json").write_text('{"format": "lth.results", "version"')
+    code, message = run(capsys, "report", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert code == 1
+    assert "results.json" in message
