@@ -31,11 +31,13 @@ def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: floa
     matching = [(level, difference) for level, difference in compared if _mean(difference) >= -margin - 1e-12]
     common = {"margin": margin, "confidence": confidence, "replicates": len(accuracies)}
     if not matching:
-        nothing = dict.fromkeys(("level", "density", "confirmed", "difference_from_dense", "speedup"))
+        nothing = dict.fromkeys(("level", "density", "confirmed", "is_last_level", "sparsest_confirmed"))
+        nothing |= dict.fromkeys(("difference_from_dense", "speedup"))
         return {"found": False, **nothing, "controls": {}, **common, "sentences": _none_found(compared, common)}
     level, difference = matching[-1]
     ticket = level["arms"]["ticket"]
     is_confirmed = None if difference["low"] is None else difference["low"] >= -margin - 1e-12
+    confirmed = [pair for pair in compared if pair[1]["low"] is not None and pair[1]["low"] >= -margin - 1e-12]
     speedup = {
         "ticket_early_stop": ticket["early_stop_iteration"],
         "dense_early_stop": dense["early_stop_iteration"],
@@ -59,6 +61,8 @@ def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: floa
         "level": level["level"],
         "density": level["density"],
         "confirmed": is_confirmed,
+        "is_last_level": level is levels[-1],
+        "sparsest_confirmed": _named(*confirmed[-1]) if confirmed else None,
         "difference_from_dense": difference,
         "speedup": speedup,
         "controls": controls,
@@ -98,7 +102,7 @@ def _sentences(document: dict[str, Any], ticket: dict[str, Any], dense: dict[str
         f"{document['level']}): mean test accuracy {_percent(ticket)} against {_percent(dense)}, a difference of "
         f"{_with_interval(difference, percent)}, paired over {replicates} replicate{'s' * (replicates != 1)}, margin "
         f"{_points(document['margin'])}.",
-        _confirmation(document["confirmed"], difference, replicates),
+        _confirmation(document, percent),
         f"They reach their minimum validation loss at iteration {speedup['ticket_early_stop']['mean']:,.0f} on "
         f"average, the dense "
         f"network at {speedup['dense_early_stop']['mean']:,.0f}: {_earlier(speedup['ratio'])}.",
@@ -119,16 +123,28 @@ def _sentences(document: dict[str, Any], ticket: dict[str, Any], dense: dict[str
     return sentences
 
 
-def _confirmation(is_confirmed: bool | None, difference: Interval, replicates: int) -> str:
-    if is_confirmed is None:
+def _confirmation(document: dict[str, Any], percent: str) -> str:
+    difference, replicates = document["difference_from_dense"], document["replicates"]
+    if document["confirmed"] is None:
         return "One replicate has no interval: this is an observation, not a claim."
-    if is_confirmed:
-        return "The interval does not reach below the margin, so the match is confirmed at this confidence."
-    return (
-        f"The interval reaches down to {_signed(difference['low'])} points, below the margin: {replicates} "
-        f"replicates do not "
-        "settle the match."
+    last = " It is the last level of this study: sparser ones may match too." if document["is_last_level"] else ""
+    if document["confirmed"]:
+        return f"The interval does not reach below the margin, so the match is confirmed at this confidence.{last}"
+    surest = document["sparsest_confirmed"]
+    text = (
+        f"The interval reaches down to {_signed(difference['low'])} points, below the margin: {replicates} replicates "
+        f"do not settle this match.{last}"
     )
+    if surest is None:
+        return f"{text} No level's match is confirmed."
+    return (
+        f"{text} The sparsest confirmed match keeps {100 * surest['density']:.1f} % (level {surest['level']}): "
+        f"{_with_interval(surest['difference'], percent)}."
+    )
+
+
+def _named(level: dict[str, Any], difference: Interval) -> dict[str, Any]:
+    return {"level": level["level"], "density": level["density"], "difference": difference}
 
 
 def _earlier(ratio: float) -> str:

@@ -37,6 +37,14 @@ def test_a_wide_interval_does_not_settle_the_match() -> None:
     assert found["found"]
     assert found["confirmed"] is False
     assert "do not settle" in " ".join(found["sentences"])
+    assert found["sparsest_confirmed"] is None
+
+
+def test_the_sparsest_confirmed_match_is_named_beside_an_unsettled_one() -> None:
+    levels = [level(1, [0.96, 0.97, 0.98], [0.9, 0.9, 0.9]), level(2, [0.99, 0.90, 1.0], [0.9, 0.9, 0.9])]
+    found = verdict(DENSE, levels, margin=0.0, confidence=0.95)
+    assert (found["level"], found["sparsest_confirmed"]["level"]) == (2, 1)
+    assert "last level of this study" in found["sentences"][1]
 
 
 def test_the_margin_decides() -> None:
