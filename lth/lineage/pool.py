@@ -67,10 +67,12 @@ class Pool:
                 for _ in range(num_workers)
             ]
             try:
-                for process in processes:
+                by_pid = {process.pid: process for process in processes}
+                for _ in processes:
                     connection: Any = listener.accept()
                     connection.send_bytes(payload)
-                    self._workers.append(_Worker(process, connection))
+                    # Workers connect in any order: each says which process it is.
+                    self._workers.append(_Worker(by_pid[connection.recv()], connection))
             except OSError as error:
                 for process in processes:
                     process.kill()

@@ -33,6 +33,7 @@ def main() -> None:
 
 
 def _serve(connection: "Connection[Any, Any]") -> None:
+    connection.send(os.getpid())
     settings = pickle.loads(connection.recv_bytes())  # from the process that started this one, never from a file
     deriver = Deriver(Store(Path(settings["store"])), settings["sources"])
     splits: dict[Any, Any] = {}

@@ -1,6 +1,7 @@
 """Exact selection: which weights survive, by count and never by threshold."""
 
 from collections.abc import Mapping
+from functools import reduce
 
 import torch
 
@@ -58,8 +59,11 @@ def select(
             continue
         threshold, below = kth_smallest([(scores[name], old[name]) for name in names], remove, key)
         ties = remove - below
+        # A threshold from a finer tensor must not be rounded to a coarser one; in the usual case this changes no type.
+        common = reduce(torch.promote_types, (scores[name].dtype for name in names))
         for name in names:
-            new[name], ties = _cut(scores[name], old[name], threshold, ties, key)
+            values = scores[name].detach() if key is None else key(scores[name].detach())
+            new[name], ties = _cut(values.to(common), old[name], threshold, ties)
     return {name: new[name] for name in scores}
 
 
@@ -72,11 +76,8 @@ def planned_counts(
     return [(group, _keep(total, group)) for group, total in zip(groups, totals, strict=True)]
 
 
-def _cut(
-    scores: torch.Tensor, mask: torch.Tensor, threshold: float, ties: int, key: Key | None
-) -> tuple[torch.Tensor, int]:
-    """The mask without scores below the threshold and the first `ties` equal ones; and the ties still to remove."""
-    values = scores.detach() if key is None else key(scores.detach())
+def _cut(values: torch.Tensor, mask: torch.Tensor, threshold: float, ties: int) -> tuple[torch.Tensor, int]:
+    """The mask without values below the threshold and without the first `ties` equal ones; and the ties still to remove."""
     survives = (values > threshold) & mask
     equal = ((values == threshold) & mask).reshape(-1).nonzero().reshape(-1)
     survives.view(-1)[equal[ties:]] = True

@@ -5,8 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
-CHUNK = 1 << 18
-"""Floats looked at together: temporaries fit a cache however many there are."""
+CHUNK = 1 << 20
+"""Floats counted together: temporaries stay at a few megabytes however many floats there are."""
+
+PIECE = 1 << 15
+"""Floats transformed together: few enough to stay in cache, and below the size from which PyTorch starts threads, whose
+meetings after each of thousands of short operations cost far more than they save where cores are shared."""
 
 DIGIT = 16
 """Bits settled by one pass over the data."""
@@ -50,9 +54,7 @@ def kth_smallest(tensors: Iterable[tuple[Tensor, Tensor | None]], k: int, key: K
 
 
 def _ordered_integers(tensors: list[tuple[Tensor, Tensor | None]], width: int, key: Key | None) -> Iterator[Tensor]:
-    """The values as integers in the same order, chunk by chunk."""
-    float_type, integer_type = (torch.float64, torch.int64) if width == 64 else (torch.float32, torch.int32)
-    largest = 2 ** (width - 1) - 1
+    """The values that count, as integers in the same order, chunk by chunk."""
     for values, mask in tensors:
         flat = values.detach().reshape(-1)
         keep = None if mask is None or bool(mask.all()) else mask.reshape(-1)
@@ -60,18 +62,22 @@ def _ordered_integers(tensors: list[tuple[Tensor, Tensor | None]], width: int, k
             chunk = flat[start : start + CHUNK]
             if keep is not None:
                 chunk = chunk[keep[start : start + CHUNK]]
-            if chunk.numel() == 0:
-                continue
-            chunk = chunk if key is None else key(chunk)
-            chunk = chunk.to(float_type)
-            lowest, highest = chunk.aminmax()
-            if bool(highest.isnan()):
-                raise ValueError("a score is NaN: weights cannot be ranked (did the training diverge?)")
-            if bool(lowest >= 0):
-                yield chunk.view(integer_type) & largest  # clears the sign of -0.0, which must tie with 0.0
-            else:
-                bits = (chunk + 0.0).view(integer_type)  # the sum makes -0.0 0.0
-                yield bits ^ ((bits >> (width - 1)) & largest)
+            if chunk.numel():
+                yield torch.cat([_ordered(piece if key is None else key(piece), width) for piece in chunk.split(PIECE)])
+
+
+def _ordered(values: Tensor, width: int) -> Tensor:
+    """The bits of floats as integers in the same order; zeros of both signs are one."""
+    float_type, integer_type = (torch.float64, torch.int64) if width == 64 else (torch.float32, torch.int32)
+    values = values.to(float_type)
+    lowest, highest = values.aminmax()
+    if bool(highest.isnan()):
+        raise ValueError("a score is NaN: weights cannot be ranked (did the training diverge?)")
+    without_sign = 2 ** (width - 1) - 1
+    if bool(lowest >= 0):
+        return values.view(integer_type) & without_sign  # clears the sign of -0.0
+    bits = (values + 0.0).view(integer_type)  # the sum makes -0.0 0.0
+    return bits ^ ((bits >> (width - 1)) & without_sign)
 
 
 def _from_ordered_integer(integer: int, width: int) -> float:

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from trainings import ConvNet, Make, TiedEmbedding, TiedNet, digits_split, lenet, member, recipe, small_net
+from trainings import ConvNet, Make, TiedEmbedding, TiedNet, digits_split, dropout_net, lenet, member, recipe, small_net
 
-from lth.training import Outcome, train
+from lth.training import Member, Outcome, train
 
 CASES = {
     "lenet-adam": (lenet, {"optimizer": "adam", "lr": 1.2e-3}),
@@ -56,6 +56,12 @@ def test_training_does_not_touch_what_it_starts_from(make: Make, size: int) -> N
     for index, each in enumerate(members):
         assert all(torch.equal(value, before[index][name]) for name, value in each.start.items())
         assert all(torch.equal(value, masks[index][name]) for name, value in each.masks.items())
-        assert not torch.equal(outcomes[index].weights["output.bias" if make is ConvNet else "3.bias"], before[index][
-            "output.bias" if make is ConvNet else "3.bias"
-        ])
+        name = "output.bias" if make is ConvNet else "3.bias"
+        assert not torch.equal(outcomes[index].weights[name], before[index][name])
+
+
+def test_members_of_a_stack_drop_units_of_their_own() -> None:
+    one = member(dropout_net, 1)
+    other = Member("other", one.start, one.masks, one.seeds.model_copy(update={"augmentation": 2}))
+    left, right = train([one, other], dropout_net(), digits_split(), recipe())
+    assert not torch.equal(left.weights["4.weight"], right.weights["4.weight"])

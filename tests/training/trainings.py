@@ -138,7 +138,7 @@ class FolderJournal:
         return read_snapshot(str(path)) if path.exists() else None
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
-        """Writes it."""
+        """Writes it over the one before, in place: a training that aliases its file would show."""
         (self.folder / key).write_bytes(snapshot.to_bytes())
 
     def save_checkpoint(self, key: str, step: int, weights: Weights) -> None:

@@ -1,0 +1,139 @@
+"""Building in this process: interruptions, populations, and stores that a build meets half done."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from builds import HERE, Notes, assert_same_content, built, content, files_in, runs, study
+
+from lth.lineage import BuildError, Checkpoint, Execution, Store, StoreError, build, plan
+from lth.studies import Study
+from lth.training import Interrupted
+
+OFTEN = Execution(workers=0, snapshot_seconds=0.0)
+
+
+def interrupt() -> None:
+    """Ctrl-C."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("execution", [OFTEN, Execution(workers=2, snapshot_seconds=0.0)], ids=["here", "workers"])
+def test_ctrl_c_stops_and_the_rest_resumes(execution: Execution, tmp_path: Path, finished: tuple[Study, Store]) -> None:
+    """Wherever the work is done, and however it is cut up, the numbers are the same."""
+    made, whole = finished
+    store, handler = Store(tmp_path), signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted):
+        build(made.targets, store, made.sources, execution, Notes(12, interrupt))
+    assert signal.getsignal(signal.SIGINT) is handler
+    dense = runs(made, "dense")[0]
+    assert not store.has(dense)
+    left = files_in(store.work_folder(dense.key))
+    assert "snapshot.safetensors" in left
+    assert "lease.json" not in left
+    todo = plan(made.targets, store)
+    assert (len(todo.works), todo.works[0].checkpoints) == (7, ())
+    assert build(made.targets, store, made.sources, OFTEN) == {}
+    assert_same_content(store, whole, made)
+    assert not any((store.root / "work").iterdir())
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
+    made = study(duration="100000it")
+
+    def twice() -> None:
+        interrupt()
+        interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        build(made.targets, Store(tmp_path), made.sources, OFTEN, Notes(1, twice))
+
+
+def test_a_finished_study_starts_nothing(tmp_path: Path, finished: tuple[Study, Store]) -> None:
+    made, whole = finished
+    before, notes = files_in(whole.root), Notes()
+    assert build(made.targets, whole, made.sources, Execution(workers=2), notes) == {}
+    assert files_in(whole.root) == before
+    assert (notes.started_keys, notes.plans[0].works) == ([], ())
+
+
+def test_everything_is_started_and_finished_once(tmp_path: Path) -> None:
+    made, notes = study(replicates=2, controls=()), Notes()
+    build(made.targets, Store(tmp_path), made.sources, HERE, notes)
+    keys = sorted(node.key for node in made.targets)
+    assert sorted(notes.finished_keys) == keys
+    assert sorted(set(notes.started_keys)) == keys
+
+
+def test_another_study_may_want_a_checkpoint_that_the_interrupted_one_did_not(tmp_path: Path) -> None:
+    """The dense network is the same, its snapshot lies past the rewind step: it must not be skipped."""
+    one, other, store = study(controls=()), study(controls=(), rewind_to="5it"), Store(tmp_path / "store")
+    assert runs(one, "dense") == runs(other, "dense")
+    with pytest.raises(Interrupted):
+        build(one.targets, store, one.sources, OFTEN, Notes(12, interrupt))
+    assert build(other.targets, store, other.sources, HERE) == {}
+    assert store.has(Checkpoint(trained=runs(other, "dense")[0], step=5))
+    assert_same_content(store, built(tmp_path / "whole", other), other)
+
+
+def test_a_stack_equals_one_at_a_time(tmp_path: Path) -> None:
+    made = study(replicates=3, precision="float64", rewind_to="5it")
+    alone = built(tmp_path / "alone", made)
+    stacked = built(tmp_path / "stacked", made, Execution(workers=0, population=4))
+    one, other = content(alone, made), content(stacked, made)
+    for key, (weights, metrics) in one.items():
+        for name, value in weights.items():
+            torch.testing.assert_close(other[key][0][name], value, rtol=0, atol=1e-9)
+        assert other[key][1]["validation_loss"] == pytest.approx(metrics["validation_loss"], abs=1e-9)
+    sizes = [stacked.manifest(key)["provenance"]["population"] for key in one]
+    assert (sizes[0], max(sizes)) == (3, 4)  # three dense networks; then the arms of a level share stacks
+    assert {alone.manifest(key)["provenance"]["population"] for key in one} == {1}
+
+
+def test_a_damaged_parent_is_named_and_heals_when_removed(tmp_path: Path) -> None:
+    made = study(controls=(), levels=1)
+    dense, ticket = made.targets
+    store = built(tmp_path / "store", made)
+    whole = content(store, made)
+    shutil.rmtree(store.folder(ticket.key))
+    shutil.rmtree(store.folder(ticket.masks.key))
+    path = store.folder(dense.key) / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    for execution, error in ((HERE, StoreError), (Execution(workers=1), BuildError)):
+        with pytest.raises(error, match=f"{path} is damaged.*remove the folder {path.parent}"):
+            build(made.targets, store, made.sources, execution)
+    shutil.rmtree(path.parent)
+    assert build(made.targets, store, made.sources, HERE) == {}
+    assert content(store, made)[ticket.key][1] == whole[ticket.key][1]
+
+
+def test_a_damaged_snapshot_is_named(tmp_path: Path) -> None:
+    made, store = study(), Store(tmp_path)
+    with pytest.raises(Interrupted):
+        build(made.targets, store, made.sources, OFTEN, Notes(12, interrupt))
+    path = store.work_folder(runs(made, "dense")[0].key) / "snapshot.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=f"{path} is damaged.*delete it"):
+        build(made.targets, store, made.sources, HERE)
+    path.unlink()
+    assert build(made.targets, store, made.sources, HERE) == {}
+
+
+def test_a_store_that_cannot_be_written_is_an_error_before_any_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    made, notes = study(), Notes()
+    with pytest.raises(StoreError, match="cannot write"):
+        build(made.targets, Store(tmp_path / "file" / "store"), made.sources, HERE, notes)
+    assert notes.started_keys == []
+
+
+def test_threads_are_put_back(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    made = study(levels=1, controls=(), duration="2it")
+    store = built(tmp_path, made)
+    assert torch.get_num_threads() == before
+    assert store.manifest(made.targets[0].key)["provenance"]["threads"] == 1

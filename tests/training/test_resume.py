@@ -1,0 +1,142 @@
+"""Stop and resume equals never stopping, bit for bit; checkpoints and rewinding are exact."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from trainings import (
+    ConvNet,
+    FolderJournal,
+    Make,
+    assert_same_bits,
+    digits_split,
+    dropout_net,
+    member,
+    recipe,
+    same_bits,
+    small_net,
+)
+
+from lth.config import Recipe
+from lth.training import OPTIMIZERS, Interrupted, Member, Outcome, read_snapshot, train
+
+OPTIMIZER_FIELDS = {
+    "adam": {"optimizer": "adam"},
+    "sgd-momentum": {"optimizer": "sgd", "optimizer_options": {"momentum": 0.9}, "lr": 0.05},
+}
+
+
+def train_with_stops(
+    make: Make, members: list[Member], schedule: Recipe, folder: Path, stops: Sequence[int]
+) -> tuple[list[Outcome], FolderJournal]:
+    """Trains, stops at each of some steps with a snapshot, and goes on from the files."""
+    for stop in stops:
+        with pytest.raises(Interrupted):
+            journal = FolderJournal(folder, stop_at=stop)
+            train(members, make(), digits_split(), schedule, journal=journal, snapshot_seconds=0.0)
+        assert journal.step == stop
+    journal = FolderJournal(folder)
+    return train(members, make(), digits_split(), schedule, journal=journal, snapshot_seconds=0.0), journal
+
+
+def assert_same(left: list[Outcome], right: list[Outcome]) -> None:
+    """Weights and metrics agree bit for bit."""
+    for one, other in zip(left, right, strict=True):
+        assert_same_bits(one.weights, other.weights)
+        assert one.metrics == other.metrics
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("fields", OPTIMIZER_FIELDS.values(), ids=OPTIMIZER_FIELDS)
+@pytest.mark.parametrize("make", [dropout_net, ConvNet], ids=["dropout", "conv"])
+def test_stop_and_resume_equals_never_stopping(make: Make, fields: dict[str, object], size: int, tmp_path: Path) -> None:
+    members = [member(make, seed) for seed in range(size)]
+    # 64 steps an epoch: the stops lie before and after an epoch's end, on an evaluation and between two.
+    schedule = recipe(duration="80it", evaluate_every=10, lr_decay="cosine", warmup="5it", **fields)
+    whole = train(members, make(), digits_split(), schedule)
+    resumed, _ = train_with_stops(make, members, schedule, tmp_path, [1, 7, 30, 63, 71])
+    assert_same(whole, resumed)
+
+
+def test_the_weights_of_the_early_stopping_iteration_survive_a_stop(tmp_path: Path) -> None:
+    schedule = recipe(lr=0.2, duration="150it", precision="float64")  # too fast: the lowest validation loss comes early
+    members = [member(small_net, 0)]
+    whole = train(members, small_net(), digits_split(), schedule)
+    assert whole[0].metrics["early_stop_iteration"] < 100
+    assert whole[0].metrics["early_stop_test_accuracy"] != whole[0].metrics["test_accuracy"]
+    assert_same(whole, train_with_stops(small_net, members, schedule, tmp_path, [100])[0])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("size", [1, 2])
+def test_every_optimizer_resumes(name: str, size: int, tmp_path: Path) -> None:
+    members = [member(small_net, seed, fill=0.1) for seed in range(size)]
+    schedule = recipe(optimizer=name, clip=0.5, evaluate_every=4)
+    whole = train(members, small_net(), digits_split(), schedule)
+    assert_same(whole, train_with_stops(small_net, members, schedule, tmp_path, [3, 8])[0])
+
+
+def test_a_stack_whose_first_member_diverged_resumes(tmp_path: Path) -> None:
+    members = [member(small_net, seed) for seed in range(2)]
+    members[0].start["1.weight"][0, 0] = float("nan")
+    whole = train(members, small_net(), digits_split(), recipe())
+    resumed, _ = train_with_stops(small_net, members, recipe(), tmp_path, [3, 7])
+    assert resumed[1].metrics == whole[1].metrics
+    assert_same_bits(resumed[1].weights, whole[1].weights)
+    assert resumed[0].metrics["diverged_at"] == whole[0].metrics["diverged_at"] == 0
+
+
+def test_a_snapshot_past_a_wanted_checkpoint_is_not_used(tmp_path: Path) -> None:
+    """Another study may want a checkpoint that the interrupted one did not: it must not be skipped in silence."""
+    members = [member(small_net, 1)]
+    with pytest.raises(Interrupted):
+        journal = FolderJournal(tmp_path, stop_at=8)
+        train(members, small_net(), digits_split(), recipe(), journal=journal, snapshot_seconds=0.0)
+    journal = FolderJournal(tmp_path)
+    outcomes = train(members, small_net(), digits_split(), recipe(), checkpoints=[3], journal=journal)
+    assert list(journal.checkpoints) == [("member-1", 3)]
+    assert_same(outcomes, train(members, small_net(), digits_split(), recipe()))
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_checkpoint_is_the_state_of_that_step(size: int, tmp_path: Path) -> None:
+    members = [member(ConvNet, seed) for seed in range(size)]
+    journal = FolderJournal(tmp_path)
+    train(members, ConvNet(), digits_split(), recipe(), checkpoints=[4, 12], journal=journal)
+    outcomes = train(members, ConvNet(), digits_split(), recipe(), until=4)
+    for each, outcome in zip(members, outcomes, strict=True):
+        assert_same_bits(journal.checkpoints[each.key, 4], outcome.weights)
+        assert int(outcome.weights["norm1.num_batches_tracked"]) == 4
+        assert not same_bits(
+            journal.checkpoints[each.key, 12]["conv1.weight"], journal.checkpoints[each.key, 4]["conv1.weight"]
+        )
+
+
+def test_rewinding_goes_on_in_the_schedule_and_the_order(tmp_path: Path) -> None:
+    """Plain SGD has no state: from a checkpoint, the rest of the schedule and of the batches gives the same end."""
+    schedule = recipe(optimizer="sgd", lr=0.1, lr_decay="cosine", warmup="6it", duration="80it")
+    one = member(small_net, 1)
+    journal = FolderJournal(tmp_path)
+    whole = train([one], small_net(), digits_split(), schedule, checkpoints=[4, 70], journal=journal)[0]
+    for step in (4, 70):
+        rewound = Member("rewound", journal.checkpoints[one.key, step], one.masks, one.seeds)
+        again = train([rewound], small_net(), digits_split(), schedule, first_step=step)[0]
+        assert_same_bits(again.weights, whole.weights)
+        iterations = again.metrics["iterations"]
+        assert iterations[0] == step
+        assert iterations[1:] == [each for each in whole.metrics["iterations"] if each > step]
+
+
+def test_a_damaged_or_foreign_snapshot_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        journal = FolderJournal(tmp_path, stop_at=2)
+        train([member(small_net, 1)], small_net(), digits_split(), recipe(), journal=journal, snapshot_seconds=0.0)
+    path = tmp_path / "member-1"
+    content = path.read_bytes()
+    path.write_bytes(content[:-10])
+    with pytest.raises(ValueError, match=f"{path} is damaged.*delete it"):
+        read_snapshot(str(path))
+    path.write_bytes(content.replace(b"lth.snapshot/1", b"lth.snapshot/0"))
+    with pytest.raises(ValueError, match=f"{path} is no snapshot.*delete it"):
+        read_snapshot(str(path))
