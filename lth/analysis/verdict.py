@@ -10,6 +10,9 @@ CONTROL_NAMES = {
 }
 
 
+STABLER = "Try a lower learning rate, or clipping."
+
+
 def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: float, confidence: float) -> dict[str, Any]:
     """The sparsest level whose tickets' mean test accuracy is not below dense, with its evidence.
 
@@ -33,28 +36,13 @@ def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: floa
     if not matching:
         nothing = dict.fromkeys(("level", "density", "confirmed", "is_last_level", "sparsest_confirmed"))
         nothing |= dict.fromkeys(("difference_from_dense", "speedup"))
-        return {"found": False, **nothing, "controls": {}, **common, "sentences": _none_found(compared, common)}
+        return {"found": False, **nothing, "controls": {}, **common, "sentences": _none_found(compared, dense, common)}
     level, difference = matching[-1]
     ticket = level["arms"]["ticket"]
     is_confirmed = None if difference["low"] is None else difference["low"] >= -margin - 1e-12
     confirmed = [pair for pair in compared if pair[1]["low"] is not None and pair[1]["low"] >= -margin - 1e-12]
-    speedup = {
-        "ticket_early_stop": ticket["early_stop_iteration"],
-        "dense_early_stop": dense["early_stop_iteration"],
-        "difference": paired_difference(
-            ticket["early_stop_iteration"]["values"], dense["early_stop_iteration"]["values"], confidence
-        ),
-        "ratio": ticket["early_stop_iteration"]["mean"] / max(1, dense["early_stop_iteration"]["mean"]),
-    }
     controls = {
-        arm: {
-            "test_accuracy": measures["test_accuracy"],
-            "difference": paired_difference(
-                ticket["test_accuracy"]["values"], measures["test_accuracy"]["values"], confidence
-            ),
-        }
-        for arm, measures in level["arms"].items()
-        if arm != "ticket"
+        arm: _control(ticket, measures, confidence) for arm, measures in level["arms"].items() if arm != "ticket"
     }
     document = {
         "found": True,
@@ -64,21 +52,47 @@ def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: floa
         "is_last_level": level is levels[-1],
         "sparsest_confirmed": _named(*confirmed[-1]) if confirmed else None,
         "difference_from_dense": difference,
-        "speedup": speedup,
+        "speedup": _speedup(ticket, dense, confidence),
         "controls": controls,
         **common,
     }
     return document | {"sentences": _sentences(document, ticket, dense)}
 
 
-def _none_found(compared: list[tuple[dict[str, Any], Interval]], common: dict[str, Any]) -> list[str]:
+def _speedup(ticket: dict[str, Any], dense: dict[str, Any], confidence: float) -> dict[str, Any]:
+    """Early stopping of tickets and dense, paired."""
+    early, late = ticket["early_stop_iteration"], dense["early_stop_iteration"]
+    return {
+        "ticket_early_stop": early,
+        "dense_early_stop": late,
+        "difference": paired_difference(early["values"], late["values"], confidence),
+        "ratio": early["mean"] / max(1, late["mean"]),
+    }
+
+
+def _control(ticket: dict[str, Any], measures: dict[str, Any], confidence: float) -> dict[str, Any]:
+    """A control's measures and what tickets have over it, paired."""
+    values, of_control = ticket["test_accuracy"]["values"], measures["test_accuracy"]
+    return {
+        "test_accuracy": of_control,
+        "early_stop_iteration": measures["early_stop_iteration"],
+        "difference": paired_difference(values, of_control["values"], confidence),
+    }
+
+
+def _none_found(
+    compared: list[tuple[dict[str, Any], Interval]], dense: dict[str, Any], common: dict[str, Any]
+) -> list[str]:
+    if dense["diverged"]:
+        lost = f"{dense['diverged']} of {common['replicates']} dense networks diverged"
+        return [f"{lost}, so nothing can be compared. {STABLER}"]
+    if not compared:
+        return [f"At every level a ticket diverged, so nothing can be compared. {STABLER}"]
     replicates, advice = common["replicates"], "A lower rate, a longer duration or a later rewind step may find one."
     nothing = (
         f"No level has tickets whose mean test accuracy over {replicates} replicate{'s' * (replicates != 1)} is within "
         f"the margin of {_points(common['margin'])} points of the dense network."
     )
-    if not compared:
-        return [nothing, "At every level a replicate diverged: try a lower learning rate, or clipping."]
     percent = f"{100 * common['confidence']:g} %"
     level, difference = max(compared, key=lambda pair: _mean(pair[1]))
     closest = (
@@ -103,9 +117,8 @@ def _sentences(document: dict[str, Any], ticket: dict[str, Any], dense: dict[str
         f"{_with_interval(difference, percent)}, paired over {replicates} replicate{'s' * (replicates != 1)}, margin "
         f"{_points(document['margin'])}.",
         _confirmation(document, percent),
-        f"They reach their minimum validation loss at iteration {speedup['ticket_early_stop']['mean']:,.0f} on "
-        f"average, the dense "
-        f"network at {speedup['dense_early_stop']['mean']:,.0f}: {_earlier(speedup['ratio'])}.",
+        f"They reach their lowest validation loss at iteration {speedup['ticket_early_stop']['mean']:,.0f} on average, "
+        f"the dense network at {speedup['dense_early_stop']['mean']:,.0f}: {_earlier(speedup, percent)}.",
     ]
     for arm, control in document["controls"].items():
         if control["difference"]["mean"] is None:
@@ -113,7 +126,8 @@ def _sentences(document: dict[str, Any], ticket: dict[str, Any], dense: dict[str
             continue
         sentences.append(
             f"Control {arm}, {CONTROL_NAMES[arm]}: {_percent(control)}, the tickets differ by "
-            f"{_with_interval(control['difference'], percent)}."
+            f"{_with_interval(control['difference'], percent)}; its lowest validation loss comes at iteration "
+            f"{control['early_stop_iteration']['mean']:,.0f}."
         )
     if not document["controls"]:
         sentences.append(
@@ -147,10 +161,17 @@ def _named(level: dict[str, Any], difference: Interval) -> dict[str, Any]:
     return {"level": level["level"], "density": level["density"], "difference": difference}
 
 
-def _earlier(ratio: float) -> str:
+def _earlier(speedup: dict[str, Any], percent: str) -> str:
+    ratio, difference = speedup["ratio"], speedup["difference"]
+    text = "no earlier"
     if ratio < 0.995:
-        return f"{100 * (1 - ratio):.0f} % earlier"
-    return f"{100 * (ratio - 1):.0f} % later" if ratio > 1.005 else "no earlier"
+        text = f"{100 * (1 - ratio):.0f} % earlier"
+    elif ratio > 1.005:
+        text = f"{100 * (ratio - 1):.0f} % later"
+    if difference["low"] is None:
+        return text
+    bounds = f"{difference['low']:+,.0f} to {difference['high']:+,.0f}"
+    return f"{text} (difference {difference['mean']:+,.0f}, {percent} interval {bounds})"
 
 
 def _percent(measures: dict[str, Any]) -> str:

@@ -76,6 +76,8 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> tuple[list[dict[s
 
 def resolve(settings: dict[str, Any]) -> FindTicket:
     """The whole configuration: the preset of the model and data set, with these settings on top."""
+    if not all(isinstance(settings.get(name, ""), str) for name in ("model", "data")):
+        raise ValueError("model and data are one name each; several belong into a sweep's grid")
     names = {name: settings.get(name, FindTicket.model_fields[name].default) for name in ("model", "data")}
     return FindTicket(**preset(names["model"], names["data"]).model_dump(exclude_unset=True) | settings)
 

@@ -12,7 +12,7 @@ CALIBRATION_STEPS = 60
 
 @study_command
 def plan(settings: list[dict[str, Any]], running: Running) -> int:
-    """Show what find-ticket would do with the same arguments: what is done already, steps, time. Starts nothing."""
+    """Show what find-ticket would do with the same arguments: what is done already, steps, time. Nothing is kept."""
     from lth.cli.studies import execution, load_studies
     from lth.lineage import Store
     from lth.lineage import plan as make_plan
@@ -22,8 +22,8 @@ def plan(settings: list[dict[str, Any]], running: Running) -> int:
     documents = []
     for study in studies:
         todo = make_plan(study.targets, store)
-        speed, source = _steps_per_second(study, store, todo)
-        at_once = max(1, how.workers) if how.device == "cpu" else 1
+        speed, source = _steps_per_second(study, store) if how.device == "cpu" else (None, "not estimated for a GPU")
+        at_once = max(1, how.workers)
         documents.append(
             {
                 "study": study.id,
@@ -36,7 +36,7 @@ def plan(settings: list[dict[str, Any]], running: Running) -> int:
                 "steps_per_second_of_one": speed,
                 "speed_from": source,
                 "at_once": at_once,
-                "seconds": todo.steps / speed / min(at_once, max(1, len(todo.works))) if todo.works else 0.0,
+                "seconds": max(todo.steps / at_once, longest_chain(todo)) / speed if speed else None,
                 "densities": list(study.densities),
                 "arms": ["ticket", *study.config.controls],
                 "replicates": study.config.replicates,
@@ -50,7 +50,15 @@ def plan(settings: list[dict[str, Any]], running: Running) -> int:
     return 0
 
 
-def _steps_per_second(study: Any, store: Any, todo: Any) -> tuple[float, str]:
+def longest_chain(todo: Any) -> int:
+    """Steps of the longest chain of trainings that wait for one another: no number of workers goes below it."""
+    ends: dict[str, int] = {}
+    for work in todo.works:  # each comes after those it needs
+        ends[work.key] = work.steps + max((ends[key] for key in work.needs if key in ends), default=0)
+    return max(ends.values(), default=0)
+
+
+def _steps_per_second(study: Any, store: Any) -> tuple[float, str]:
     """Speed of one training on this machine: as recorded in the store for this study's runs, else measured now."""
     recorded = []
     for run in study.runs:
@@ -97,7 +105,9 @@ def _print(document: dict[str, Any]) -> None:
     percents = " ".join(f"{100 * density:.1f}" for density in document["densities"])
     print(f"  weights kept, in percent: {percents}")
     print(f"  {document['done']} done, {document['to_do']} to do: {document['steps']:,} steps")
-    if document["to_do"]:
+    if document["to_do"] and document["seconds"] is None:
+        print(f"  how long: {document['speed_from']}")
+    elif document["to_do"]:
         print(
             f"  about {in_words(document['seconds'])} with {document['at_once']} at once "
             f"({document['steps_per_second_of_one']:,.0f} steps/s each: {document['speed_from']})"

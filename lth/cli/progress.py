@@ -87,6 +87,7 @@ class Tally(Quiet):
     def skipped(self, key: str, reason: str) -> None:
         """Notes that a training is left out."""
         self.steps[key] = self.total.get(key, 0)
+        self.done.add(key)
         self.note = f"left out: {reason}"
 
     def waiting(self, keys: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ def _rates_or_default(value: Any) -> Any:
 class FindTicket(Recipe, Pruning):
     """All that determines a search: a recipe, a pruning, and what is done with them. Flat, as users write it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field(default="lenet-300-100", description="a model of lth's, or your own as package.module:function")
     data: str = Field(default="digits", description="digits, mnist, fashion-mnist, or the path of an .npz file")
@@ -33,6 +33,10 @@ class FindTicket(Recipe, Pruning):
     seed: int = Field(default=0, ge=0, description="the seed that all others are derived from")
     duration: Duration = Field(default="600it", description="length of each training, in steps (it) or epochs (ep)")
     rewind_to: Duration = Field(default="0it", description="where kept weights go back to: 0it is the initialisation")
+    kept: Literal["rewind", "keep"] = Field(
+        default="rewind",
+        description="what kept weights start from: rewind (to that point), keep (as trained: fine-tuning)",
+    )
     controls: Annotated[tuple[Control, ...], BeforeValidator(split_names)] = Field(
         default=("reinit", "random"),
         description="arms beside the ticket: reinit (same mask, new weights), random (random mask, same density); none",

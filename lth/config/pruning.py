@@ -10,7 +10,7 @@ from lth.config.text import Names, Rates
 class Pruning(BaseModel):
     """How weights are chosen for pruning. Rates are fractions of the weights that remain."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     criterion: str = Field(default="large_final", description="which weights matter: large_final (magnitude), random")
     scope: str = Field(

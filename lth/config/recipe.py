@@ -1,6 +1,7 @@
 """The recipe: what determines a training, apart from where it starts, its masks, its data and its seeds."""
 
 import math
+import warnings
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,10 +13,12 @@ from lth.config.text import Options, split_names
 class Recipe(BaseModel):
     """How a network is trained. The loss is softmax cross-entropy; moments of the optimizer start at zero."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     optimizer: str = Field(default="adam", description="optimizer, by its name in torch.optim: adam, adamw, sgd, ...")
-    optimizer_options: Options = Field(default={}, description="further options of the optimizer, as momentum=0.9,...")
+    optimizer_options: Options = Field(
+        default={}, description="further options of the optimizer, as momentum=0.9,betas=0.9:0.99"
+    )
     lr: float = Field(default=1.2e-3, gt=0, description="learning rate per step, at its peak")
     lr_decay: Literal["constant", "cosine", "linear", "step"] = Field(
         default="constant",
@@ -52,6 +55,10 @@ class Recipe(BaseModel):
         milestones = [to_steps(milestone, per_epoch) for milestone in self.lr_milestones]
         if steps["duration"] < 1:
             raise ValueError(f"duration {self.duration!r} trains nothing: at least 1it is needed")
+        if steps["warmup"] >= steps["duration"]:
+            raise ValueError(f"warmup {self.warmup!r} is as long as the training ({self.duration}): make it shorter")
+        if milestones and self.lr_decay != "step":
+            warnings.warn(f"lr_milestones has no effect with lr_decay {self.lr_decay!r}: use 'step'", stacklevel=2)
         if milestones != sorted(set(milestones)) or any(not 0 < step < steps["duration"] for step in milestones):
             raise ValueError(f"lr_milestones {list(self.lr_milestones)} must rise and lie within {self.duration}")
         changes: dict[str, Any] = {name: f"{count}it" for name, count in steps.items()}

@@ -49,4 +49,4 @@ def _table(sweep: dict[str, Any], key: str) -> dict[str, list[Any]]:
     table = sweep.get(key) or {}
     if not isinstance(table, dict) or not all(isinstance(values, list) and values for values in table.values()):
         raise ValueError(f"sweep.{key}: found {table!r}; it is a table of lists, as `rate: [0.2, 0.4]`")
-    return table
+    return {str(name).replace("-", "_"): values for name, values in table.items()}

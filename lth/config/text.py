@@ -23,7 +23,10 @@ def split_pairs(value: Any) -> Any:
     return {name.strip(): _scalar(content.strip()) for name, _, content in pairs}
 
 
-def _scalar(text: str) -> bool | int | float | str:
+def _scalar(text: str) -> Any:
+    """A flag, number or text; numbers with colons between them (`0.9:0.999`) are several."""
+    if ":" in text:
+        return tuple(_scalar(part) for part in text.split(":"))
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for number in (int, float):

@@ -1,9 +1,9 @@
 """The table of data sets, and the one way to load one: by name, or by the path of the user's own file."""
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
+from lth.config.choices import check_choice
 from lth.data.digits import digits
 from lth.data.mnist import fashion_mnist, mnist
 from lth.data.npz import load_npz
@@ -35,8 +35,8 @@ def load_data(source: str, folder: Path | None = None) -> Data:
         if folder is not None and not path.exists() and (folder / path).is_file():
             path = folder / path
         return load_npz(path)
-    close = difflib.get_close_matches(source.lower(), DATASETS, n=1, cutoff=0.5)
-    suggestion = f" Did you mean '{close[0]}'?" if close else ""
-    raise ValueError(
-        f"unknown data set '{source}'.{suggestion} Choices: {', '.join(DATASETS)}, or the path of a .npz file"
-    )
+    try:
+        check_choice("data set", source, DATASETS)
+    except ValueError as error:
+        raise ValueError(f"{error}, or the path of a .npz file") from None
+    raise AssertionError("a known data set was not found in its table")

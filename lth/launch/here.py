@@ -40,12 +40,14 @@ class Found:
         study: what was asked.
         results: the results document (docs/results.md).
         folder: report.html, results.json, details.json, config.yaml, figures/ and tickets/.
+        tickets: the ticket files, by level and replicate.
         skipped: key and reason of each training that could not be done, because one before it diverged.
     """
 
     study: Study
     results: dict[str, Any]
     folder: Path
+    tickets: list[Path]
     skipped: dict[str, str]
 
     @property
@@ -57,11 +59,6 @@ class Found:
     def report(self) -> Path:
         """The page."""
         return self.folder / "report.html"
-
-    @property
-    def tickets(self) -> list[Path]:
-        """The ticket files, by level and replicate."""
-        return sorted((self.folder / "tickets").glob("*.ticket.safetensors"))
 
 
 def find_ticket(
@@ -102,6 +99,8 @@ def find_ticket(
     factory = resolve_factory(model) if isinstance(model, str) else model
     name = model if isinstance(model, str) else model_name or _factory_name(model)
     if isinstance(data, dict):
+        if missing := {"x_train", "y_train", "x_test", "y_test"} - data.keys():
+            raise ValueError(f"data lacks {', '.join(sorted(missing))}: found {', '.join(data) or 'nothing'}")
         data = from_arrays(**data)
     loaded = load_data(data, Path(folder) if folder else None) if isinstance(data, str) else data
     base = preset(name, loaded.name).model_dump(exclude_unset=True)
@@ -139,10 +138,14 @@ def run_study(
     write_file(
         folder / "config.yaml", f"# study {study.id}; run again: lth find-ticket --config FILE\n{settings}".encode()
     )
+    tickets = []
     for name, ticket in study_tickets(study, deriver, found):
-        write_ticket(ticket, folder / "tickets" / f"{name}.ticket.safetensors")
+        tickets.append(folder / "tickets" / f"{name}.ticket.safetensors")
+        write_ticket(ticket, tickets[-1])
+    for stale in set((folder / "tickets").glob("*.ticket.safetensors")) - set(tickets):
+        stale.unlink()  # of another study that was written to the same folder
     write_report([read_study(folder)], folder)
-    return Found(study, found, folder, skipped)
+    return Found(study, found, folder, tickets, skipped)
 
 
 def register(study: Study, store: Store) -> None:
@@ -182,4 +185,11 @@ def study_tickets(study: Study, deriver: Deriver, found: dict[str, Any]) -> Iter
 
 
 def _factory_name(factory: Factory) -> str:
-    return f"{factory.__module__}:{getattr(factory, '__qualname__', type(factory).__name__)}"
+    """A name for records.
+
+    Raises:
+        ValueError: if the function has none of its own: two of its kind would share their results.
+    """
+    if getattr(factory, "__qualname__", "<lambda>").endswith("<lambda>"):
+        raise ValueError("this model function has no name of its own: give it one with model_name='...'")
+    return f"{factory.__module__}:{factory.__qualname__}"

@@ -1,6 +1,7 @@
 """The derivation graph: what determines a result (nodes), where it lies (store), how it is made (plan, build)."""
 
-from lth.lineage.build import BuildError, Execution, Observer, build
+from lth.lineage.agenda import Observer
+from lth.lineage.build import BuildError, Execution, build
 from lth.lineage.derive import Deriver, Diverged, Sources
 from lth.lineage.files import StoreError, json_to_bytes, weights_to_bytes, write_file
 from lth.lineage.nodes import (

@@ -3,26 +3,22 @@
 import contextlib
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from joblib import cpu_count
 
 from lth.data import Split
+from lth.lineage.agenda import Agenda, Observer, Unobserved
 from lth.lineage.derive import Deriver, Sources
 from lth.lineage.execute import execute
 from lth.lineage.lease import Leases
 from lth.lineage.nodes import DataSpec, Trained
-from lth.lineage.plan import Plan, Work, plan
+from lth.lineage.plan import Work, plan
 from lth.lineage.pool import Pool, Report
 from lth.lineage.store import Store
 from lth.training import Interrupted
-
-WAIT_SECONDS = 1.0
-"""How often the store is looked at again while another process builds what we need."""
 
 
 class BuildError(Exception):
@@ -50,39 +46,6 @@ class Execution:
     snapshot_seconds: float = 10.0
 
 
-class Observer(Protocol):
-    """Who is told how a build goes."""
-
-    def planned(self, plan: Plan) -> None:
-        """What there is to do."""
-
-    def started(self, key: str) -> None:
-        """A training begins."""
-
-    def progress(self, key: str, step: int, accuracy: float | None) -> None:
-        """Where a training is, and its last validation accuracy."""
-
-    def finished(self, key: str) -> None:
-        """A training is done, here or by another process."""
-
-    def skipped(self, key: str, reason: str) -> None:
-        """A training cannot be done because one that it stands on diverged."""
-
-    def waiting(self, keys: Sequence[str]) -> None:
-        """Another process builds these; we wait for it."""
-
-
-class Unobserved:
-    """Tells nobody."""
-
-    def planned(self, plan: Plan) -> None: ...
-    def started(self, key: str) -> None: ...
-    def progress(self, key: str, step: int, accuracy: float | None) -> None: ...
-    def finished(self, key: str) -> None: ...
-    def skipped(self, key: str, reason: str) -> None: ...
-    def waiting(self, keys: Sequence[str]) -> None: ...
-
-
 def build(
     targets: Sequence[Trained],
     store: Store,
@@ -105,7 +68,7 @@ def build(
     if todo.works:
         store.check_writable()
     with Leases() as leases, _interruptible() as is_interrupted:
-        agenda = _Agenda(todo, store, leases, observer)
+        agenda = Agenda(todo, store, leases, observer)
         if execution.device == "cpu" and execution.workers > 0:
             _build_in_workers(agenda, sources, execution, is_interrupted)
         else:
@@ -113,74 +76,8 @@ def build(
     return agenda.skipped
 
 
-class _Agenda:
-    """What is left to do, what runs, and what cannot be done."""
-
-    def __init__(self, todo: Plan, store: Store, leases: Leases, observer: Observer) -> None:
-        self.store, self.leases, self.observer = store, leases, observer
-        self.pending = {work.key: work for work in todo.works}
-        self.running: dict[str, Work] = {}
-        self.skipped: dict[str, str] = {}
-        self._diverged = {node.key: where for node in todo.done if (where := self._diverged_at(node)) is not None}
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.pending and not self.running
-
-    def claim(self) -> Iterator[Work]:
-        """Works that can start now; each is ours (leased) once it is yielded."""
-        for key, work in list(self.pending.items()):
-            broken = work.needs & self._diverged.keys()
-            if broken:
-                step = self._diverged[next(iter(broken))]
-                self._drop(key, f"the training before it diverged at step {step}")
-            elif not work.needs & (self.pending.keys() | self.running.keys()):
-                if self._is_done(work):
-                    self._finish(self.pending.pop(key))
-                elif self.leases.acquire(self.store.work_folder(key)):
-                    if self._is_done(work):  # by another process, between the look and the lease
-                        self.store.finish_work(key)
-                        self._finish(self.pending.pop(key))
-                        continue
-                    self.running[key] = self.pending.pop(key)
-                    self.observer.started(key)
-                    yield work
-
-    def finish(self, key: str) -> None:
-        """A running work is done."""
-        self._finish(self.running.pop(key))
-
-    def release(self, key: str) -> None:
-        """A running work was stopped."""
-        self.leases.release(self.store.work_folder(key))
-        self.running.pop(key)
-
-    def wait_for_others(self) -> None:
-        """Nothing can start here and nothing runs: another process has what we need."""
-        self.observer.waiting(list(self.pending))
-        time.sleep(WAIT_SECONDS)
-
-    def _finish(self, work: Work) -> None:
-        self.leases.release(self.store.work_folder(work.key))
-        if (step := self._diverged_at(work.trained)) is not None:
-            self._diverged[work.key] = step
-        self.observer.finished(work.key)
-
-    def _drop(self, key: str, reason: str) -> None:
-        del self.pending[key]
-        self.skipped[key] = reason
-        self.observer.skipped(key, reason)
-
-    def _is_done(self, work: Work) -> bool:
-        checkpoints = [work.trained.at(step) for step in work.checkpoints]
-        return all(map(self.store.has, checkpoints)) and (not work.finish or self.store.has(work.trained))
-
-    def _diverged_at(self, node: Trained) -> int | None:
-        return self.store.read_metrics(node)["diverged_at"] if self.store.has(node) else None
-
-
 def _build_in_workers(
-    agenda: _Agenda, sources: Sources, execution: Execution, is_interrupted: Callable[[], bool]
+    agenda: Agenda, sources: Sources, execution: Execution, is_interrupted: Callable[[], bool]
 ) -> None:
     if agenda.is_empty:
         return
@@ -202,7 +99,7 @@ def _build_in_workers(
                 agenda.wait_for_others()
 
 
-def _handle(report: Report, agenda: _Agenda) -> None:
+def _handle(report: Report, agenda: Agenda) -> None:
     match report.what:
         case "progress":
             agenda.observer.progress(report.key, report.step, report.accuracy)
@@ -216,7 +113,7 @@ def _handle(report: Report, agenda: _Agenda) -> None:
             raise BuildError(report.text, report.traceback)
 
 
-def _build_here(agenda: _Agenda, sources: Sources, execution: Execution, is_interrupted: Callable[[], bool]) -> None:
+def _build_here(agenda: Agenda, sources: Sources, execution: Execution, is_interrupted: Callable[[], bool]) -> None:
     deriver, splits = Deriver(agenda.store, sources), dict[DataSpec, Split]()
 
     def progress(key: str, step: int, history: object) -> None:
@@ -248,15 +145,16 @@ def _build_here(agenda: _Agenda, sources: Sources, execution: Execution, is_inte
                 agenda.finish(work.key)
 
 
-def _first_wave(agenda: _Agenda, population: int) -> list[Work]:
+def _first_wave(agenda: Agenda, population: int) -> list[Work]:
     """Works that can start now and can be stacked with the first of them; the others go back."""
     wave: list[Work] = []
     for work in agenda.claim():
-        if wave and (len(wave) == population or _kind(work) != _kind(wave[0])):
-            agenda.release(work.key)
-            agenda.pending[work.key] = work
+        if wave and _kind(work) != _kind(wave[0]):
+            agenda.put_back(work.key)
         else:
             wave.append(work)
+        if len(wave) == population:
+            break
     return wave
 
 

@@ -11,35 +11,47 @@ from lth.lineage.plan import Work
 from lth.lineage.provenance import run_provenance
 from lth.lineage.store import Store
 from lth.sparsity import Weights
-from lth.training import History, Member, Snapshot, read_snapshot, train
+from lth.training import History, Member, Snapshot, snapshot_from_bytes, train
 
 Progress = Callable[[str, int, History], None]
 """(key, step, what was measured so far)"""
+
+
+SNAPSHOTS = ("snapshot", "snapshot-before")
 
 
 class StoreJournal:
     """The journal that keeps snapshots and checkpoints in a store."""
 
     def __init__(
-        self, store: Store, nodes: dict[str, Trained], progress: Progress, should_stop: Callable[[], bool]
+        self,
+        store: Store,
+        nodes: dict[str, Trained],
+        device: str,
+        progress: Progress,
+        should_stop: Callable[[], bool],
     ) -> None:
-        self._store, self._nodes = store, nodes
+        self._store, self._nodes, self._device, self._began = store, nodes, device, time.monotonic()
         self.progress, self.should_stop = progress, should_stop
 
-    def resume(self, key: str) -> Snapshot | None:
-        """The snapshot in the work folder."""
-        path = self._store.work_folder(key) / "snapshot.safetensors"
-        return read_snapshot(str(path)) if path.exists() else None
+    def resume(self, key: str) -> list[Snapshot]:
+        """The two snapshots in the work folder, newest first."""
+        paths = [self._store.work_folder(key) / name for name in SNAPSHOTS]
+        return [snapshot_from_bytes(path.read_bytes(), str(path)) for path in paths if path.exists()]
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
-        """Replaces the snapshot in the work folder."""
-        write_file(self._store.work_folder(key) / "snapshot.safetensors", snapshot.to_bytes())
+        """Puts a snapshot in the work folder; the last one becomes the one before."""
+        newest, before = (self._store.work_folder(key) / name for name in SNAPSHOTS)
+        if newest.exists():
+            newest.replace(before)
+        write_file(newest, snapshot.to_bytes())
 
     def save_checkpoint(self, key: str, step: int, weights: Weights) -> None:
         """Puts a Checkpoint into the store."""
         node = Checkpoint(trained=self._nodes[key], step=step)
         if not self._store.has(node):
-            provenance = run_provenance("cpu", len(self._nodes), 0.0, step)
+            seconds = time.monotonic() - self._began
+            provenance = run_provenance(self._device, len(self._nodes), seconds, step)
             self._store.commit(node, {"weights.safetensors": weights_to_bytes(weights)}, provenance)
 
 
@@ -75,7 +87,8 @@ def execute(
         Member(work.key, deriver.weights(work.trained.start), deriver.masks(work.trained.masks), work.trained.seeds)
         for work in works
     ]
-    journal = StoreJournal(deriver.store, {work.key: work.trained for work in works}, progress, should_stop)
+    nodes = {work.key: work.trained for work in works}
+    journal = StoreJournal(deriver.store, nodes, device, progress, should_stop)
     began = time.monotonic()
     outcomes = train(
         members,
@@ -89,7 +102,7 @@ def execute(
         snapshot_seconds=snapshot_seconds,
         device=device,
     )
-    provenance = run_provenance(device, len(works), time.monotonic() - began, works[0].steps)
+    provenance = run_provenance(device, len(works), time.monotonic() - began, outcomes[0].num_steps)
     for work, outcome in zip(works, outcomes, strict=True):
         if work.finish:
             files = {

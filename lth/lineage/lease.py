@@ -5,15 +5,18 @@ is dead: its process is gone from this host, or the file has not been touched fo
 the taking.
 """
 
+import contextlib
 import json
 import os
 import socket
 import threading
-import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
+
+from lth.lineage.files import cannot_write
 
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -41,14 +44,21 @@ class Leases:
             self.release(path.parent)
 
     def acquire(self, folder: Path) -> bool:
-        """Takes the lease of a work folder (made if missing); False if a living process holds it."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Takes the lease of a work folder (made if missing); False if a living process holds it.
+
+        Raises:
+            StoreError: if the folder cannot be written.
+        """
         path = folder / "lease.json"
-        with FileLock(folder / "lease.lock"):
-            owner = self._owner(path)
-            if owner is not None and owner.get("token") != self._token and self._is_alive(path, owner):
-                return False
-            path.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}))
+        try:
+            with work_lock(folder.parent) as now:
+                folder.mkdir(exist_ok=True)
+                owner = self._owner(path)
+                if owner is not None and owner.get("token") != self._token and self._is_alive(path, owner, now):
+                    return False
+                path.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}))
+        except OSError as error:
+            raise cannot_write(path, error) from error
         with self._guard:
             self._held.add(path)
         return True
@@ -71,14 +81,16 @@ class Leases:
             with self._guard:
                 held = list(self._held)
             for path in held:
-                if self.is_held(path.parent):
-                    os.utime(path)
+                # A folder that its worker has just finished and removed needs no heartbeat any more.
+                with contextlib.suppress(OSError):
+                    if self.is_held(path.parent):
+                        os.utime(path)
 
-    def _is_alive(self, path: Path, owner: dict[str, object]) -> bool:
+    def _is_alive(self, path: Path, owner: dict[str, object], now: float) -> bool:
         if owner.get("host") == socket.gethostname() and not _process_exists(int(str(owner.get("pid", 0)))):
             return False
         try:
-            return time.time() - path.stat().st_mtime < self._stale_seconds
+            return now - path.stat().st_mtime < self._stale_seconds
         except FileNotFoundError:
             return False
 
@@ -91,6 +103,16 @@ class Leases:
         except ValueError:
             return {}  # cut off while it was written: its age decides
         return owner if isinstance(owner, dict) else {}
+
+
+@contextlib.contextmanager
+def work_lock(folder: Path) -> Iterator[float]:
+    """Holds the short lock of a folder of work folders; gives the time there, by the clock that stamps its files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"
+    with FileLock(path):
+        os.utime(path)
+        yield path.stat().st_mtime
 
 
 def _process_exists(pid: int) -> bool:

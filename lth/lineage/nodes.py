@@ -59,6 +59,15 @@ class Node(BaseModel):
         return {"kind": self.kind, "version": self.version, "fields": fields}
 
     @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Every field that is no input, defaults included, as JSON values: what a stored result is compared with."""
+        values = {name: getattr(self, name) for name in type(self).model_fields if name not in self.inputs}
+        return {
+            name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+            for name, value in values.items()
+        }
+
+    @cached_property
     def key(self) -> str:
         """64 hex digits that identify this result."""
         canonical = json.dumps(self.document, sort_keys=True, separators=(",", ":"), allow_nan=False)

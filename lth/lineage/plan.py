@@ -72,6 +72,8 @@ def plan(targets: Sequence[Trained], store: Store) -> Plan:
             continue
         checkpoints = tuple(sorted(wanted.get(node.key, ())))
         is_done = store.has(node)
+        if is_done and checkpoints and store.read_metrics(node)["diverged_at"] is not None:
+            checkpoints = ()  # it never got there
         if is_done:
             done.append(node)
         if not is_done or checkpoints:

@@ -1,12 +1,11 @@
 """The pool: one-thread worker processes, one network each: on a CPU faster than one process with many threads."""
 
 import os
-import secrets
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Listener, wait
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from lth.lineage.nodes import to_documents
 from lth.lineage.plan import Work
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-START_SECONDS = 120.0
 
 
 class WorkerDied(Exception):
@@ -53,30 +51,22 @@ class Pool:
     def __init__(self, num_workers: int, store: Path, sources: Sources, snapshot_seconds: float) -> None:
         settings = {"store": str(store.resolve()), "sources": sources, "snapshot_seconds": snapshot_seconds}
         payload = cloudpickle.dumps(settings)
-        self._folder = tempfile.TemporaryDirectory(prefix="lth-")
-        key = secrets.token_bytes(32)
         self._workers: list[_Worker] = []
-        with Listener(f"{self._folder.name}/pool", authkey=key, backlog=num_workers) as listener:
-            # A worker that cannot start must not leave us waiting for ever.
-            listener._listener._socket.settimeout(START_SECONDS)  # type: ignore[attr-defined]
-            environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
-            environment |= {"LTH_WORKER_ADDRESS": str(listener.address), "LTH_WORKER_KEY": key.hex()}
-            environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-            processes = [
-                subprocess.Popen([sys.executable, "-m", "lth.lineage.worker"], env=environment)
-                for _ in range(num_workers)
-            ]
-            try:
-                by_pid = {process.pid: process for process in processes}
-                for _ in processes:
-                    connection: Any = listener.accept()
-                    connection.send_bytes(payload)
-                    # Workers connect in any order: each says which process it is.
-                    self._workers.append(_Worker(by_pid[connection.recv()], connection))
-            except OSError as error:
-                for process in processes:
-                    process.kill()
-                raise WorkerDied(f"a worker process did not start within {START_SECONDS:.0f} s") from error
+        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
+        environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        try:
+            for _ in range(num_workers):
+                ours, theirs = Pipe()
+                command = [sys.executable, "-m", "lth.lineage.worker", str(theirs.fileno())]
+                # A session of their own: Ctrl-C in a terminal reaches this process alone, which asks them to stop.
+                process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], start_new_session=True)
+                theirs.close()  # so that the end of the worker is the end of the pipe
+                self._workers.append(_Worker(process, ours))
+            for worker in self._workers:
+                worker.connection.send_bytes(payload)
+        except OSError as error:
+            self.__exit__()
+            raise WorkerDied(f"a worker process could not start ({error}): see above, and `lth doctor`") from error
 
     def __enter__(self) -> "Pool":
         return self
@@ -94,7 +84,6 @@ class Pool:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
-        self._folder.cleanup()
 
     @property
     def num_idle(self) -> int:

@@ -16,7 +16,7 @@ def environment() -> dict[str, Any]:
         "torch": torch.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "executable": sys.implementation.name,
+        "implementation": sys.implementation.name,
     }
 
 
@@ -27,7 +27,7 @@ def run_provenance(device: str, population: int, seconds: float, steps: int) -> 
         device: `cpu` or a CUDA device.
         population: members trained in one stack.
         seconds: wall time of this process (after a resume, of the last part).
-        steps: optimizer steps in that time.
+        steps: optimizer steps of each member in that time.
     """
     run = {
         "engine": "torch",

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from lth.lineage.files import (
     weights_from_bytes,
     weights_to_bytes,
 )
+from lth.lineage.lease import work_lock
 from lth.lineage.nodes import Node
 from lth.sparsity import Masks, Weights
 
 FORMAT = "lth.object/1"
+DAY_SECONDS = 86_400.0
 
 
 class Store:
@@ -45,8 +48,15 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(b"lth")
             probe.unlink()
+            self._sweep()
         except OSError as error:
             raise cannot_write(self.root, error) from error
+
+    def _sweep(self) -> None:
+        """Removes temporary files that killed processes left more than a day ago."""
+        for path in (*self.root.glob("work/.*-*"), *self.root.glob(".probe-*")):
+            if time.time() - path.stat().st_mtime > DAY_SECONDS:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def folder(self, key: str) -> Path:
         """Where a finished result lies."""
@@ -85,6 +95,7 @@ class Store:
             "format": FORMAT,
             "key": node.key,
             "node": node.document,
+            "settings": node.settings,
             "files": checksums,
             "provenance": provenance,
         }
@@ -136,6 +147,9 @@ class Store:
         manifest, path = self.manifest(node.key), self.folder(node.key) / name
         if manifest["node"] != json.loads(json.dumps(node.document)):
             raise StoreError(f"{path} was derived differently from what its key says. {_remove(path.parent)}")
+        # The key leaves out what is at its default: a default that changed would go unseen without this look.
+        if manifest.get("settings", node.settings) != json.loads(json.dumps(node.settings)):
+            raise StoreError(f"{path} was made by an lth with other defaults. {_remove(path.parent)}")
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -170,7 +184,9 @@ class Store:
 
     def finish_work(self, key: str) -> None:
         """Removes what an unfinished result left, once it is finished."""
-        shutil.rmtree(self.work_folder(key), ignore_errors=True)
+        folder = self.work_folder(key)
+        with work_lock(folder.parent):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync_folder(folder: Path) -> None:

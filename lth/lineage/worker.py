@@ -1,11 +1,9 @@
-"""A worker process: one thread, one network at a time. Started by the pool; run as `python -m lth.lineage.worker`."""
+"""A worker process: one thread, one network at a time. The pool runs it as `python -m lth.lineage.worker FD`."""
 
-import os
 import pickle
-import signal
 import sys
 import traceback
-from multiprocessing.connection import Client, Connection
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,11 @@ from lth.training import History, Interrupted
 
 def main() -> None:
     """Serves the pool that started it until told to end, or until the pool is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the pool, which asks its workers to stop
     import torch
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # dead units leave denormal moments behind, which cost ten times a normal float
-    connection: Any = Client(os.environ["LTH_WORKER_ADDRESS"], authkey=bytes.fromhex(os.environ["LTH_WORKER_KEY"]))
+    connection: Any = Connection(int(sys.argv[1]))
     try:
         _serve(connection)
     except (EOFError, OSError):
@@ -33,7 +30,6 @@ def main() -> None:
 
 
 def _serve(connection: "Connection[Any, Any]") -> None:
-    connection.send(os.getpid())
     settings = pickle.loads(connection.recv_bytes())  # from the process that started this one, never from a file
     deriver = Deriver(Store(Path(settings["store"])), settings["sources"])
     splits: dict[Any, Any] = {}

@@ -25,6 +25,7 @@ class ModelSpec(BaseModel):
     arguments: dict[str, Any] = Field(default={}, description="keyword arguments of the factory")
     version: str = Field(default="1", description="raised by the user when the model's code changes its results")
     structure: str = Field(default="", description="digest of the module's layers, parameter names and shapes")
+    draw: str = Field(default="", description="digest of the weights of seed 0, for a user's model: how it initialises")
 
 
 def resolve_factory(name: str) -> Factory:
@@ -37,10 +38,10 @@ def resolve_factory(name: str) -> Factory:
         module_name, _, attribute = name.partition(":")
         try:
             factory = getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
+        except Exception as error:  # whatever the user's module raises
             raise ValueError(
-                f"cannot import the model {name!r}: {error}. Give an importable `package.module:function` "
-                "(the current folder is on the path)"
+                f"cannot import the model {name!r}: {type(error).__name__}: {error}. Give an importable "
+                "`package.module:function` (the current folder is on the path)"
             ) from error
         if not callable(factory):
             raise ValueError(
@@ -59,8 +60,8 @@ def describe(
     """The spec of the model that this factory makes for such data.
 
     A factory is given `input_shape` and `num_classes` if its signature has them. The structure digest catches most
-    edits of a user's module that change its layers; an edit that changes only what `forward` does needs a new
-    `version`.
+    edits of a user's module that change its layers, the draw digest those of its initialisation; an edit that changes
+    only what `forward` does needs a new `version`.
 
     Raises:
         ValueError: if the factory fails or returns no module.
@@ -72,7 +73,11 @@ def describe(
         accepted = {}  # type: ignore[assignment]
     arguments = {key: value for key, value in offered.items() if key in accepted}
     spec = ModelSpec(name=name, arguments=arguments, version=version)
-    return spec.model_copy(update={"structure": structure_digest(make_model(spec, factory, seed=0))})
+    module = make_model(spec, factory, seed=0)
+    _check_outputs(name, module, input_shape, num_classes)
+    return spec.model_copy(
+        update={"structure": structure_digest(module), "draw": "" if name in MODELS else _draw_digest(module)}
+    )
 
 
 def make_model(spec: ModelSpec, factory: Factory, seed: int) -> nn.Module:
@@ -86,8 +91,10 @@ def make_model(spec: ModelSpec, factory: Factory, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         try:
             module = factory(**spec.arguments)
-        except TypeError as error:
-            raise ValueError(f"cannot make the model {spec.name!r} with arguments {spec.arguments}: {error}") from error
+        except Exception as error:  # whatever the user's factory raises
+            raise ValueError(
+                f"cannot make the model {spec.name!r} with arguments {spec.arguments}: {type(error).__name__}: {error}"
+            ) from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"{spec.name!r} made a {type(module).__name__}; a torch.nn.Module is needed")
     if spec.structure and structure_digest(module) != spec.structure:
@@ -103,3 +110,30 @@ def structure_digest(module: nn.Module) -> str:
     """16 hex digits that change with the module's layers, its parameter names, shapes or buffers."""
     tensors = [f"{name}:{tuple(value.shape)}" for name, value in module.state_dict().items()]
     return hashlib.sha256("\n".join([repr(module), *tensors]).encode()).hexdigest()[:16]
+
+
+def _draw_digest(module: nn.Module) -> str:
+    content = hashlib.sha256()
+    for value in module.state_dict().values():
+        content.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return content.hexdigest()[:16]
+
+
+def _check_outputs(name: str, module: nn.Module, input_shape: tuple[int, ...], num_classes: int) -> None:
+    """Runs two blank examples through the model: it must give one logit per class."""
+    parameter = next(module.parameters(), torch.zeros(0))
+    module.eval()
+    try:
+        with torch.no_grad():
+            outputs = module(torch.zeros(2, *input_shape, dtype=parameter.dtype))
+    except Exception as error:  # whatever the user's forward raises
+        raise ValueError(
+            f"the model {name!r} does not take inputs of shape {(2, *input_shape)}: {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        module.train()
+    if not isinstance(outputs, torch.Tensor) or outputs.ndim != 2 or outputs.shape[1] < num_classes:
+        found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+        raise ValueError(
+            f"the model {name!r} gives {found} for 2 examples; logits of shape (2, {num_classes}) are needed"
+        )

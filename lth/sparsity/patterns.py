@@ -20,6 +20,18 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def first_match(name: str, patterns: Iterable[str]) -> str | None:
-    """The first pattern that `name` matches, or None."""
-    return next((pattern for pattern in patterns if fnmatchcase(name, pattern)), None)
+def owners(names: Iterable[str], patterns: Iterable[str]) -> dict[str, str | None]:
+    """For each name the one pattern that it matches, or None.
+
+    Raises:
+        ValueError: if a pattern matches no name, or a name matches several patterns: their order must not decide.
+    """
+    names, patterns = list(names), list(patterns)
+    matching(names, patterns)
+    found: dict[str, str | None] = {}
+    for name in names:
+        matched = [pattern for pattern in patterns if fnmatchcase(name, pattern)]
+        if len(matched) > 1:
+            raise ValueError(f"{name!r} matches several patterns: {', '.join(matched)}. Make them exclude each other")
+        found[name] = matched[0] if matched else None
+    return found

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lth.sparsity.patterns import first_match, matching
+from lth.sparsity.patterns import owners
 from lth.sparsity.types import Shapes
 
 
@@ -35,17 +35,16 @@ def global_scope(shapes: Shapes, sparsity: float, by_pattern: Mapping[str, float
 
 
 def layerwise(shapes: Shapes, sparsity: float, by_pattern: Mapping[str, float]) -> list[Group]:
-    """One group per tensor, at the sparsity of the first pattern that its name matches, else the overall one."""
-    matching(shapes, list(by_pattern))
-    return [Group((name,), by_pattern.get(first_match(name, by_pattern) or "", sparsity)) for name in shapes]
+    """One group per tensor, at the sparsity of the pattern that its name matches, else the overall one."""
+    patterns = owners(shapes, by_pattern).items()
+    return [Group((name,), sparsity if pattern is None else by_pattern[pattern]) for name, pattern in patterns]
 
 
 def per_pattern(shapes: Shapes, sparsity: float, by_pattern: Mapping[str, float]) -> list[Group]:
-    """One group per pattern (first match wins), at its sparsity; tensors that match none form one more group."""
-    matching(shapes, list(by_pattern))
+    """One group per pattern, at its sparsity; tensors that match none form one more group."""
     names_of: dict[str | None, list[str]] = {pattern: [] for pattern in (*by_pattern, None)}
-    for name in shapes:
-        names_of[first_match(name, by_pattern)].append(name)
+    for name, pattern in owners(shapes, by_pattern).items():
+        names_of[pattern].append(name)
     return [
         Group(tuple(names), sparsity if pattern is None else by_pattern[pattern])
         for pattern, names in names_of.items()

@@ -77,8 +77,8 @@ def planned_counts(
 
 
 def _cut(values: torch.Tensor, mask: torch.Tensor, threshold: float, ties: int) -> tuple[torch.Tensor, int]:
-    """The mask without values below the threshold and without the first `ties` equal ones; and the ties still to remove."""
-    survives = (values > threshold) & mask
+    """The mask without values below the threshold and the first `ties` equal ones; and the ties still to remove."""
+    survives = ((values > threshold) & mask).contiguous()
     equal = ((values == threshold) & mask).reshape(-1).nonzero().reshape(-1)
     survives.view(-1)[equal[ties:]] = True
     return survives, max(0, ties - equal.numel())

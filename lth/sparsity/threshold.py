@@ -63,7 +63,9 @@ def _ordered_integers(tensors: list[tuple[Tensor, Tensor | None]], width: int, k
             if keep is not None:
                 chunk = chunk[keep[start : start + CHUNK]]
             if chunk.numel():
-                yield torch.cat([_ordered(piece if key is None else key(piece), width) for piece in chunk.split(PIECE)])
+                yield torch.cat(
+                    [_ordered(piece if key is None else key(piece), width) for piece in torch.split(chunk, PIECE)]
+                )
 
 
 def _ordered(values: Tensor, width: int) -> Tensor:
@@ -74,10 +76,13 @@ def _ordered(values: Tensor, width: int) -> Tensor:
     if bool(highest.isnan()):
         raise ValueError("a score is NaN: weights cannot be ranked (did the training diverge?)")
     without_sign = 2 ** (width - 1) - 1
+    bits: Tensor
     if bool(lowest >= 0):
-        return values.view(integer_type) & without_sign  # clears the sign of -0.0
-    bits = (values + 0.0).view(integer_type)  # the sum makes -0.0 0.0
-    return bits ^ ((bits >> (width - 1)) & without_sign)
+        bits = values.view(integer_type) & without_sign  # clears the sign of -0.0
+    else:
+        bits = (values + 0.0).view(integer_type)  # the sum makes -0.0 0.0
+        bits = bits ^ ((bits >> (width - 1)) & without_sign)
+    return bits
 
 
 def _from_ordered_integer(integer: int, width: int) -> float:

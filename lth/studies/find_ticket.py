@@ -39,6 +39,7 @@ def find_ticket_runs(
     *,
     levels: int,
     rewind_step: int,
+    kept: str,
     controls: Collection[str],
     seeds: Seeds,
     replicate: int,
@@ -53,17 +54,19 @@ def find_ticket_runs(
     Args:
         recipe: counted in steps.
         rewind_step: where kept weights go back to; training goes on from there in the recipe's schedule and data order.
+        kept: `rewind`, or `keep`: kept weights stay as they were trained, and the recipe starts over (fine-tuning).
         controls: any of reinit, random.
     """
     dense = Trained(start=Initial(model=model, seed=seeds.init), masks=Dense(), data=data, recipe=recipe, seeds=seeds)
-    origin = dense.at(rewind_step)
+    first_step = rewind_step if kept == "rewind" else 0
     yield Run(0, "dense", replicate, dense)
     trained = [dense]
     for level in range(1, levels + 1):
         source = trained[SCHEDULES[pruning.schedule].source(level)]
         masks = Pruned(trained=source, pruning=pruning, level=level)
+        origin = dense.at(rewind_step) if kept == "rewind" else source
         start = Combined(masks=masks, kept=origin)
-        ticket = Trained(start=start, masks=masks, data=data, recipe=recipe, seeds=seeds, first_step=rewind_step)
+        ticket = Trained(start=start, masks=masks, data=data, recipe=recipe, seeds=seeds, first_step=first_step)
         trained.append(ticket)
         yield Run(level, "ticket", replicate, ticket)
         if "reinit" in controls:
@@ -75,7 +78,5 @@ def find_ticket_runs(
         if "random" in controls:
             shuffled = Shuffled(masks=masks)
             start = Combined(masks=shuffled, kept=origin)
-            control = Trained(
-                start=start, masks=shuffled, data=data, recipe=recipe, seeds=seeds, first_step=rewind_step
-            )
+            control = Trained(start=start, masks=shuffled, data=data, recipe=recipe, seeds=seeds, first_step=first_step)
             yield Run(level, "random", replicate, control)

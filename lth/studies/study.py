@@ -96,6 +96,7 @@ def find_ticket_study(config: FindTicket, factory: Factory, data: Data) -> Study
             pruning,
             levels=config.levels,
             rewind_step=rewind_step,
+            kept=config.kept,
             controls=config.controls,
             seeds=seeds_of(config.seed, replicate),
             replicate=replicate,
@@ -104,7 +105,7 @@ def find_ticket_study(config: FindTicket, factory: Factory, data: Data) -> Study
     arms = ["dense", "ticket", *config.controls]
     runs.sort(key=lambda run: (run.level, arms.index(run.arm), run.replicate))
     study = Study("", resolved, model, spec, tuple(names), densities, tuple(runs), sources)
-    canonical = json.dumps(study.document(), sort_keys=True)
+    canonical = json.dumps([study.document(), [run.trained.key for run in runs]], sort_keys=True)
     identity = hashlib.sha256(canonical.encode()).hexdigest()[:12]
     return Study(identity, resolved, model, spec, tuple(names), densities, tuple(runs), sources)
 

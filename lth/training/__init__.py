@@ -6,7 +6,7 @@ from lth.training.journal import Interrupted, Journal, NoJournal
 from lth.training.optimizers import OPTIMIZERS, make_optimizer
 from lth.training.population import Member
 from lth.training.seeds import Seeds, derive_seed, seeds_of
-from lth.training.snapshot import Snapshot, read_snapshot
+from lth.training.snapshot import Snapshot, snapshot_from_bytes
 
 __all__ = [
     "OPTIMIZERS",
@@ -20,7 +20,7 @@ __all__ = [
     "Snapshot",
     "derive_seed",
     "make_optimizer",
-    "read_snapshot",
     "seeds_of",
+    "snapshot_from_bytes",
     "train",
 ]

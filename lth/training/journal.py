@@ -14,11 +14,11 @@ class Interrupted(Exception):
 class Journal(Protocol):
     """What an engine tells, and asks, while it trains. Keys name members."""
 
-    def resume(self, key: str) -> Snapshot | None:
-        """The last snapshot, if this member has been trained in part."""
+    def resume(self, key: str) -> list[Snapshot]:
+        """The last snapshots of this member, empty if it has not been trained in part."""
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
-        """Keeps a snapshot in place of the one before."""
+        """Keeps a snapshot, and the one before: members of a stack must find a step that they share."""
 
     def save_checkpoint(self, key: str, step: int, weights: Weights) -> None:
         """Keeps the whole state after `step` updates."""
@@ -33,9 +33,9 @@ class Journal(Protocol):
 class NoJournal:
     """Keeps nothing and never stops: for trainings in memory."""
 
-    def resume(self, key: str) -> Snapshot | None:
+    def resume(self, key: str) -> list[Snapshot]:
         """Nothing is kept, so there is nothing to resume."""
-        return None
+        return []
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
         """Drops it."""

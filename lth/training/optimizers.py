@@ -51,4 +51,7 @@ def make_optimizer(
         raise ValueError(
             f"optimizer {name!r} has no weight decay: found weight_decay {weight_decay}, only 0 is allowed"
         )
-    return optimizer_class(parameters, lr=lr, **decay, **fused, **options)  # type: ignore[call-arg]
+    try:
+        return optimizer_class(parameters, lr=lr, **decay, **fused, **options)  # type: ignore[call-arg]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"optimizer {name!r} does not take the options {options}: {error}") from error

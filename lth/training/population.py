@@ -158,10 +158,15 @@ class Population:
         """The live parameters and buffers, stacked if there are several members; not copies."""
         return {name: value.detach() for name, value in self.parameters.items()} | self.buffers
 
-    def state_of(self, index: int, tensors: Weights | None = None) -> Weights:
+    @torch.no_grad()
+    def load(self, tensors: Weights) -> None:
+        """Copies values into the live parameters and buffers; names and shapes are those of `tensors()`."""
+        for name, value in self.tensors().items():
+            value.copy_(tensors[name])
+
+    def state_of(self, index: int) -> Weights:
         """A copy on the CPU of one member's whole state, under every name of the module's state dict."""
-        tensors = self.tensors() if tensors is None else tensors
-        own = {name: (value[index] if self.is_stacked else value) for name, value in tensors.items()}
+        own = {name: (value[index] if self.is_stacked else value) for name, value in self.tensors().items()}
         names = self.module.state_dict().keys()
         return {name: own[self._aliases.get(name, name)].detach().cpu().clone() for name in names}
 

@@ -1,10 +1,11 @@
-"""Snapshots: all that one member needs to go on exactly where it was, as a safetensors file."""
+"""Snapshots: all that one member needs to go on exactly where it was, as bytes with their checksum."""
 
+import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from lth.training.history import History
@@ -12,7 +13,7 @@ from lth.training.history import History
 FORMAT = "lth.snapshot/1"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """One member in the middle of its training.
 
@@ -21,11 +22,13 @@ class Snapshot:
         history: what was measured so far.
         tensors: by `role/name`: parameters and buffers (`state/`), their value at the lowest validation loss (`best/`),
             optimizer state (`optimizer/parameter/entry`), losses since the last evaluation and generator states.
+        engine: what it was trained with (engine/device/population): another would go on with other numbers.
     """
 
     step: int
     history: History
-    tensors: dict[str, Tensor] = field(default_factory=dict)
+    tensors: dict[str, Tensor]
+    engine: str
 
     def part(self, role: str) -> dict[str, Tensor]:
         """The tensors of one role, without its prefix."""
@@ -33,26 +36,27 @@ class Snapshot:
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
     def to_bytes(self) -> bytes:
-        """The file's content."""
-        metadata = {"format": FORMAT, "step": str(self.step), "history": self.history.model_dump_json()}
-        return save({name: value.detach().cpu().contiguous() for name, value in self.tensors.items()}, metadata)
+        """One line of JSON with everything but the tensors, then these as safetensors."""
+        body = save({name: value.detach().cpu().contiguous() for name, value in self.tensors.items()})
+        head = {"format": FORMAT, "step": self.step, "engine": self.engine, "history": self.history.model_dump()}
+        text = json.dumps(head | {"sha256": hashlib.sha256(body).hexdigest()}, allow_nan=False)
+        return text.encode() + b"\n" + body
 
 
-def read_snapshot(path: str) -> Snapshot:
-    """The snapshot in a file.
+def snapshot_from_bytes(content: bytes, name: str) -> Snapshot:
+    """The snapshot in some bytes, its checksum verified.
 
+    Args:
+        content: as `Snapshot.to_bytes` gave it.
+        name: the file's, for the message.
     Raises:
-        ValueError: if the file is damaged or no snapshot.
+        ValueError: if it is damaged or no snapshot.
     """
+    line, _, body = content.partition(b"\n")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise ValueError(
-                    f"{path} is no snapshot of a training (format {metadata.get('format')!r}); delete it to start over"
-                )
-            # Clones, as safetensors maps the file into memory: training must not live in a file that is overwritten.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to start this training over") from error
-    return Snapshot(int(metadata["step"]), History(**json.loads(metadata["history"])), tensors)
+        head = json.loads(line)
+        if head["format"] != FORMAT or hashlib.sha256(body).hexdigest() != head["sha256"]:
+            raise ValueError("wrong format or checksum")
+        return Snapshot(head["step"], History(**head["history"]), load(body), head["engine"])
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ValueError(f"{name} is damaged ({error}): delete it to start this training over") from error

@@ -57,6 +57,15 @@ def test_a_level_with_a_diverged_replicate_does_not_count() -> None:
     assert not verdict(DENSE, [level(1, [0.99, 0.99, None])], margin=0.0, confidence=0.95)["found"]
 
 
+def test_a_diverged_dense_network_leaves_nothing_to_compare() -> None:
+    dense = measures([0.9, None], [100, 100])
+    found = verdict(dense, [level(1, [0.95, 0.96])], margin=0.0, confidence=0.95)
+    assert not found["found"]
+    assert found["sentences"] == [
+        "1 of 2 dense networks diverged, so nothing can be compared. Try a lower learning rate, or clipping."
+    ]
+
+
 def test_without_controls_nothing_is_claimed() -> None:
     found = verdict(DENSE, [level(1, [0.96, 0.97, 0.98])], margin=0.0, confidence=0.95)
     assert "no claim of a winning ticket" in found["sentences"][-1]

@@ -121,6 +121,6 @@ def test_ctrl_c_stops_with_130_and_the_same_command_goes_on(here: Path, wait: fl
     assert process.returncode == 130, message
     assert "the same command goes on" in message
     assert "Traceback" not in message
-    snapshots = list(here.glob("lth-store/work/*/snapshot.safetensors"))
+    snapshots = list(here.glob("lth-store/work/*/snapshot"))
     assert len(snapshots) == 1
     assert not list(here.glob("lth-store/work/*/lease.json"))

@@ -53,12 +53,16 @@ def test_recipe_and_pruning_are_parts_of_the_whole() -> None:
 
 
 def test_a_recipe_is_counted_in_steps() -> None:
-    recipe = Recipe(duration="3ep", warmup="1ep", lr_milestones=("2ep",), batch_size=10).in_steps(109)
+    recipe = Recipe(duration="3ep", warmup="1ep", lr_decay="step", lr_milestones=("2ep",), batch_size=10).in_steps(109)
     assert (recipe.duration, recipe.warmup, recipe.lr_milestones, recipe.steps) == ("30it", "10it", ("20it",), 30)
     with pytest.raises(ValueError, match="larger than the 5 training examples"):
         Recipe(batch_size=6).in_steps(5)
     with pytest.raises(ValueError, match="must rise"):
-        Recipe(duration="10it", lr_milestones=("12it",)).in_steps(100)
+        Recipe(duration="10it", lr_decay="step", lr_milestones=("12it",)).in_steps(100)
+    with pytest.raises(ValueError, match="as long as the training"):
+        Recipe(duration="10it", warmup="10it").in_steps(100)
+    with pytest.warns(UserWarning, match="has no effect"):
+        Recipe(duration="10it", lr_milestones=("5it",)).in_steps(100)
 
 
 def test_learning_rates_by_hand() -> None:

@@ -9,7 +9,20 @@ from torch import nn
 
 from lth.config import FindTicket, Recipe
 from lth.data import load_data
-from lth.lineage import Combined, DataSpec, Dense, Execution, Initial, Node, Plan, Pruned, Store, Trained, build, derivation
+from lth.lineage import (
+    Combined,
+    DataSpec,
+    Dense,
+    Execution,
+    Initial,
+    Node,
+    Plan,
+    Pruned,
+    Store,
+    Trained,
+    build,
+    derivation,
+)
 from lth.models import ModelSpec
 from lth.studies import Study, find_ticket_study
 from lth.training import Seeds
@@ -24,7 +37,14 @@ def tiny() -> nn.Module:
 
 def study(factory: Callable[..., nn.Module] = tiny, **fields: Any) -> Study:
     """A study of a tiny network on the digits: two levels, one replicate, both controls, 30 steps each."""
-    settings = {"model": factory.__name__, "data": "digits", "levels": 2, "rate": 0.5, "replicates": 1, "duration": "30it"}
+    settings = {
+        "model": factory.__name__,
+        "data": "digits",
+        "levels": 2,
+        "rate": 0.5,
+        "replicates": 1,
+        "duration": "30it",
+    }
     settings |= {"batch_size": 20, "evaluate_every": 10, "lr": 0.01}
     return find_ticket_study(FindTicket(**{**settings, **fields}), factory, load_data("digits"))
 
@@ -68,7 +88,9 @@ def example_nodes() -> dict[str, Node]:
     from lth.config import Pruning
     from lth.lineage import Checkpoint, Shuffled
 
-    initial = Initial(model=ModelSpec(name="lenet-300-100", arguments={"input_shape": [28, 28], "num_classes": 10}), seed=7)
+    initial = Initial(
+        model=ModelSpec(name="lenet-300-100", arguments={"input_shape": [28, 28], "num_classes": 10}), seed=7
+    )
     data = DataSpec(digest="d" * 64, validation=5000)
     recipe = Recipe(duration="50000it", optimizer="sgd", optimizer_options={"momentum": 0.9})
     seeds = Seeds(init=7, order=8, augmentation=9)

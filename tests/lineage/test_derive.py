@@ -124,7 +124,7 @@ def test_a_diverged_dense_network_leaves_other_replicates_alone(tmp_path: Path) 
 
 
 def test_a_diverged_ticket_ends_its_own_line_only(tmp_path: Path) -> None:
-    """The dense network is fine; the ticket of level 1, trained far too fast, diverges; level 2 cannot be chosen by it."""
+    """The dense network is fine; the ticket of level 1, trained too fast, diverges; level 2 cannot be chosen by it."""
     made = study(controls=(), levels=1, optimizer="sgd")
     dense, ticket = made.targets
     assert isinstance(ticket.start, Combined)

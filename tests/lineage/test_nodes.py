@@ -7,8 +7,21 @@ import pytest
 from builds import example_nodes
 
 from lth.config import Pruning, Recipe
-from lth.lineage import Checkpoint, Combined, DataSpec, Dense, Initial, Node, Pruned, Shuffled, Trained
-from lth.lineage import derivation, from_documents, in_words, to_documents
+from lth.lineage import (
+    Checkpoint,
+    Combined,
+    DataSpec,
+    Dense,
+    Initial,
+    Node,
+    Pruned,
+    Shuffled,
+    Trained,
+    derivation,
+    from_documents,
+    in_words,
+    to_documents,
+)
 from lth.models import ModelSpec
 from lth.training import Seeds
 
@@ -22,7 +35,7 @@ GOLDEN: dict[str, str] = {
     "Combined": "bbb1dadaed77b748c9d5b3883a7f872d893cf855ff5bf8063140efe2e97a8614",
     "ticket": "ae6db176146def92758d7e52808130e94d2d46420eae9e9d246782d1a650316e",
 }
-"""If one of these changes, every store in the world is orphaned: raise the node's `version` only if its numbers change."""
+"""If one changes, every store in the world is orphaned: raise a node's `version` only if its numbers change."""
 
 CHANGES: dict[type, dict[str, Any]] = {
     Recipe: {
@@ -51,7 +64,7 @@ CHANGES: dict[type, dict[str, Any]] = {
     },
     Seeds: {"init": 1, "order": 1, "augmentation": 1},
     DataSpec: {"digest": "e" * 64, "validation": 4999, "split_seed": 1},
-    ModelSpec: {"name": "other", "arguments": {}, "version": "2", "structure": "0123456789abcdef"},
+    ModelSpec: {"name": "other", "arguments": {}, "version": "2", "structure": "0123456789abcdef", "draw": "f"},
 }
 FIELD_OF = {Recipe: "recipe", Pruning: "pruning", Seeds: "seeds", DataSpec: "data", ModelSpec: "model"}
 OWNER_OF = {Recipe: "Trained", Pruning: "Pruned", Seeds: "Trained", DataSpec: "Trained", ModelSpec: "Initial"}

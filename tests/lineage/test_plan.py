@@ -31,7 +31,12 @@ def test_an_empty_store_needs_everything_in_order(tmp_path: Path, finished: tupl
     last = todo.works[-1]
     assert last.needs == {dense.key, runs(made, "ticket")[0].key}
     arms = {run.trained.key: run.arm for run in made.runs}
-    assert {arms[work.key]: work.steps for work in todo.works} == {"dense": 30, "ticket": 25, "reinit": 30, "random": 25}
+    assert {arms[work.key]: work.steps for work in todo.works} == {
+        "dense": 30,
+        "ticket": 25,
+        "reinit": 30,
+        "random": 25,
+    }
     assert todo.steps == 30 + 2 * (25 + 30 + 25)
 
 

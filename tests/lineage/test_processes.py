@@ -89,13 +89,15 @@ def test_killed_at_random_moments_the_numbers_are_the_same(
         workers = children(process.pid)
         os.kill(process.pid if victim == "build" else workers[moments.randrange(2)], signal.SIGKILL)
         assert process.wait(timeout=30) == (-signal.SIGKILL if victim == "build" else 1)
-        wait_for("the end of the workers", lambda: not any(map(is_alive, workers)), seconds=10)
+        wait_for("the end of the workers", lambda pids=workers: not any(map(is_alive, pids)), seconds=10)
     assert start(tmp_path).wait(timeout=120) == 0
     assert_same_content(Store(tmp_path), whole, made)
-    assert not any((tmp_path / "work").iterdir())
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {".lock"}
 
 
-def test_two_builds_at_once_train_each_network_once(start: Start, unbroken: tuple[Study, Store], tmp_path: Path) -> None:
+def test_two_builds_at_once_train_each_network_once(
+    start: Start, unbroken: tuple[Study, Store], tmp_path: Path
+) -> None:
     made, whole = unbroken
     processes = [start(tmp_path, workers) for workers in (1, 0)]
     started = [process.communicate(timeout=120)[0].split() for process in processes]

@@ -45,7 +45,9 @@ def test_masks_round_trip_bit_packed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.commit_masks(node, masks, {})
     read = store.read_masks(node)
-    assert {name: value.tolist() for name, value in read.items()} == {name: value.tolist() for name, value in masks.items()}
+    assert {name: value.tolist() for name, value in read.items()} == {
+        name: value.tolist() for name, value in masks.items()
+    }
     assert {value.dtype for value in read.values()} == {torch.bool}
     assert read["empty"].shape == (0, 4)
 

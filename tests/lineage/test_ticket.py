@@ -109,7 +109,7 @@ def test_a_ticket_is_rebuilt_from_its_file_alone(finished: tuple[Study, Store], 
 
 
 def test_no_flipped_byte_goes_unnoticed(redrawn: tuple[Study, Store], tmp_path: Path) -> None:
-    """Wherever one byte of the file is altered, reading fails with a ValueError, or gives the same ticket (padding bits)."""
+    """Wherever one byte is altered, reading fails with a ValueError, or gives the same ticket (padding bits)."""
     ticket, path = ticket_of(redrawn, tmp_path)
     content = path.read_bytes()
     altered = tmp_path / "altered"
@@ -126,11 +126,15 @@ def test_no_flipped_byte_goes_unnoticed(redrawn: tuple[Study, Store], tmp_path: 
     assert num_refused > 500
 
 
-def test_a_flipped_mask_bit_and_an_altered_document_are_told_apart(redrawn: tuple[Study, Store], tmp_path: Path) -> None:
+def test_a_flipped_mask_bit_and_an_altered_document_are_told_apart(
+    redrawn: tuple[Study, Store], tmp_path: Path
+) -> None:
     _, path = ticket_of(redrawn, tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 128]))
-    with pytest.raises(ValueError, match=re.escape(str(path)) + ": the masks have digest .*the file was altered or damaged"):
+    with pytest.raises(
+        ValueError, match=re.escape(str(path)) + ": the masks have digest .*the file was altered or damaged"
+    ):
         read_ticket(path)
     path.write_bytes(content.replace(b'\\"level\\": 2', b'\\"level\\": 3', 1))
     with pytest.raises(ValueError, match=re.escape(str(path)) + ": the ticket's document does not give its checksum"):
@@ -160,7 +164,9 @@ def test_wrong_digests_and_formats_are_errors(
         read_ticket(rewritten(path, masks_digest="0" * 64))
     sources = Sources(models={"tiny": tiny})
     for each in (path, ticket_of(finished, tmp_path / "rewound")[1]):
-        with pytest.raises(ValueError, match=r"the starting weights have digest .*the ticket says 0000.*another PyTorch"):
+        with pytest.raises(
+            ValueError, match=r"the starting weights have digest .*the ticket says 0000.*another PyTorch"
+        ):
             starting_weights(read_ticket(rewritten(each, start_digest="0" * 64)), sources)
     documents = read_ticket(path).document["derivation"]
     documents[0]["fields"]["seed"] = 1
@@ -196,7 +202,9 @@ def test_masks_are_applied_in_place_and_only_where_they_fit(redrawn: tuple[Study
     for name, value in module.named_parameters():
         mask = ticket.masks.get(name, torch.ones_like(value, dtype=torch.bool))
         assert torch.equal(value, torch.where(mask, before[name], 0.0))
-    with pytest.raises(ValueError, match=r"another architecture \(tiny\): it prunes '1.weight', .* not among hidden1.weight"):
+    with pytest.raises(
+        ValueError, match=r"another architecture \(tiny\): it prunes '1.weight', .* not among hidden1.weight"
+    ):
         apply_masks(ticket, LeNet300100((8, 8)))
     wider = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
     untouched = wider[1].weight.detach().clone()

@@ -36,8 +36,32 @@ def test_a_seed_decides_the_weights_and_the_global_generator_is_left_alone() -> 
 
 
 def test_a_factory_is_given_only_what_it_asks_for() -> None:
-    assert describe("plain", lambda: nn.Linear(2, 2), (8, 8), 10).arguments == {}
-    assert describe("some", lambda num_classes: nn.Linear(2, num_classes), (8, 8), 10).arguments == {"num_classes": 10}
+    assert describe("plain", lambda: nn.Linear(8, 10), (8,), 10).arguments == {}
+    assert describe("some", lambda num_classes: nn.Linear(8, num_classes), (8,), 10).arguments == {"num_classes": 10}
+
+
+def test_another_initialisation_is_another_model() -> None:
+    def make(scale: float) -> nn.Module:
+        module = nn.Linear(2, 2)
+        nn.init.normal_(module.weight, std=scale)
+        return module
+
+    small, large = (describe("mine", lambda scale=scale: make(scale), (2,), 2) for scale in (0.1, 1.0))
+    assert (small.structure, small.draw) != (large.structure, large.draw)
+
+
+@pytest.mark.parametrize(("width", "message"), [(3, "does not take inputs"), (2, r"logits of shape \(2, 5\)")])
+def test_a_model_must_fit_the_data(width: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        describe("mine", lambda: nn.Linear(width, 2), (2,), 5)
+
+
+def test_what_a_users_factory_raises_is_told_in_one_line() -> None:
+    def broken() -> nn.Module:
+        raise KeyError("no such layer")
+
+    with pytest.raises(ValueError, match="cannot make the model 'mine'.*KeyError"):
+        describe("mine", broken, (2,), 2)
 
 
 def test_structure_changes_with_the_layers() -> None:

@@ -20,10 +20,13 @@ def test_matrices_of_linear_and_convolution_layers() -> None:
     assert prunable(module) == ["0.weight", "1.weight", "3.weight", "4.weight", "6.weight"]
 
 
-@pytest.mark.parametrize(("sizes", "names"), [
-    ({}, ["in_proj_weight", "out_proj.weight"]),
-    ({"kdim": 6, "vdim": 6}, ["q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight"]),
-])
+@pytest.mark.parametrize(
+    ("sizes", "names"),
+    [
+        ({}, ["in_proj_weight", "out_proj.weight"]),
+        ({"kdim": 6, "vdim": 6}, ["q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight"]),
+    ],
+)
 def test_attention_projections(sizes: dict[str, int], names: list[str]) -> None:
     assert prunable(nn.MultiheadAttention(8, 2, **sizes)) == names
 
@@ -72,7 +75,9 @@ def test_bad_patterns_and_empty_choices_are_errors() -> None:
     for patterns in ({"include": ["weight"]}, {"exclude": ["1.*"]}):
         with pytest.raises(ValueError, match="matches no parameter. Names: 0.weight, 0.bias"):
             prunable(module, **patterns)
-    with pytest.raises(ValueError, match="no prunable weights. Its parameters: 0.weight, 0.bias. Choose some by pattern"):
+    with pytest.raises(
+        ValueError, match="no prunable weights. Its parameters: 0.weight, 0.bias. Choose some by pattern"
+    ):
         prunable(module, exclude=["*"])
     with pytest.raises(ValueError, match="no prunable weights. Its parameters: none"):
         prunable(nn.ReLU())

@@ -5,7 +5,10 @@ import torch
 
 from lth.sparsity import Group, global_scope, layerwise, per_pattern, select
 
-SHAPES = {name: torch.Size(shape) for name, shape in {"conv1": (4, 2), "conv2": (6,), "fc.weight": (10,), "out": (2, 2)}.items()}
+SHAPES = {
+    name: torch.Size(shape)
+    for name, shape in {"conv1": (4, 2), "conv2": (6,), "fc.weight": (10,), "out": (2, 2)}.items()
+}
 
 
 def test_global_ranks_raw_scores_together() -> None:
@@ -17,12 +20,20 @@ def test_global_ranks_raw_scores_together() -> None:
 
 def test_layerwise_gives_every_tensor_the_same_share() -> None:
     assert layerwise(SHAPES, 0.4, {}) == [Group((name,), 0.4) for name in SHAPES]
-    masks = select({"small": torch.full((10,), 0.1), "large": torch.full((10,), 1.0)}, {}, sparsity=0.5, scope=layerwise)
+    masks = select(
+        {"small": torch.full((10,), 0.1), "large": torch.full((10,), 1.0)}, {}, sparsity=0.5, scope=layerwise
+    )
     assert [int(mask.sum()) for mask in masks.values()] == [5, 5]
 
 
-def test_patterns_set_their_own_sparsity_and_the_first_match_wins() -> None:
-    by_pattern = {"conv*": 0.1, "conv1": 0.9, "out": 0.5}
+def test_a_name_that_matches_two_patterns_is_an_error_because_order_must_not_decide() -> None:
+    for scope in (layerwise, per_pattern):
+        with pytest.raises(ValueError, match="'conv1' matches several patterns"):
+            scope(SHAPES, 0.4, {"conv*": 0.1, "conv1": 0.9})
+
+
+def test_patterns_set_their_own_sparsity() -> None:
+    by_pattern = {"conv*": 0.1, "out": 0.5}
     assert layerwise(SHAPES, 0.4, by_pattern) == [
         Group(("conv1",), 0.1),
         Group(("conv2",), 0.1),

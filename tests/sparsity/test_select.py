@@ -99,7 +99,10 @@ def test_minus_zero_ties_with_zero() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_key_ranks_by_magnitude_without_a_copy(dtype: torch.dtype) -> None:
     scores = {"w": torch.randn(101, generator=torch.Generator().manual_seed(3)).to(dtype)}
-    by_key, by_copy = select(scores, {}, sparsity=0.37, key=torch.abs), select({"w": scores["w"].abs()}, {}, sparsity=0.37)
+    by_key, by_copy = (
+        select(scores, {}, sparsity=0.37, key=torch.abs),
+        select({"w": scores["w"].abs()}, {}, sparsity=0.37),
+    )
     assert torch.equal(by_key["w"], by_copy["w"])
     assert int(by_key["w"].sum()) == 64
     assert not torch.equal(by_key["w"], select(scores, {}, sparsity=0.37)["w"])

@@ -1,4 +1,4 @@
-"""A member whose loss is not finite is stopped and its step named; the others of the stack go on as if it were not there."""
+"""A member whose loss is not finite is stopped, its step named; the others go on as if it were not there."""
 
 import pytest
 import torch

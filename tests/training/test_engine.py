@@ -16,7 +16,7 @@ GOLDEN = {0: 2.3022521, 10: 2.1035426, 20: 1.8843341, 30: 1.5756492, 40: 1.21121
 
 
 def test_golden_loss_curve() -> None:
-    """In float64, so that it holds on every machine. If it moves, the engine's numbers have changed: raise `Trained.version`."""
+    """In float64, so that it holds on every machine. If it moves, the numbers have changed: raise `Trained.version`."""
     schedule = recipe(batch_size=60, duration="40it", evaluate_every=10, lr=1.2e-3, precision="float64", clip=2.0)
     metrics = train([member(lenet, 0)], lenet(), digits_split(), schedule)[0].metrics
     assert dict(zip(metrics["iterations"], metrics["validation_loss"], strict=True)) == pytest.approx(GOLDEN, abs=1e-5)
@@ -35,7 +35,7 @@ def test_training_loss_is_the_mean_since_the_last_evaluation(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_early_stopping_iteration_is_the_argmin_of_validation_loss(size: int) -> None:
-    """And the test accuracy noted for it is that of the weights of that iteration, whatever the rest of the stack did."""
+    """And the test accuracy noted for it is that of its weights, whatever the rest of the stack did."""
     members = [member(small_net, seed) for seed in range(size)]
     schedule = recipe(lr=0.2, duration="150it", precision="float64")  # too fast: the validation loss rises again
     earliest = set()
@@ -43,7 +43,10 @@ def test_early_stopping_iteration_is_the_argmin_of_validation_loss(size: int) ->
         losses, iterations = outcome.metrics["validation_loss"], outcome.metrics["iterations"]
         early = iterations[losses.index(min(losses))]
         assert 0 < early < 150
-        assert (outcome.metrics["early_stop_iteration"], outcome.metrics["minimum_validation_loss"]) == (early, min(losses))
+        assert (outcome.metrics["early_stop_iteration"], outcome.metrics["minimum_validation_loss"]) == (
+            early,
+            min(losses),
+        )
         module = small_net().double().eval()
         module.load_state_dict(train([each], small_net(), digits_split(), schedule, until=early)[0].weights)
         correct = module(digits_split().x_test.double()).argmax(1) == digits_split().y_test
@@ -55,7 +58,11 @@ def test_early_stopping_iteration_is_the_argmin_of_validation_loss(size: int) ->
 
 def test_the_first_of_equal_minima_counts() -> None:
     history = History()
-    assert [history.add(step, loss, 0.5, None) for step, loss in ((0, 2.0), (10, 1.0), (20, 1.0))] == [True, True, False]
+    assert [history.add(step, loss, 0.5, None) for step, loss in ((0, 2.0), (10, 1.0), (20, 1.0))] == [
+        True,
+        True,
+        False,
+    ]
     assert (history.early_stop_iteration, history.minimum_validation_loss) == (10, 1.0)
 
 
@@ -95,10 +102,12 @@ def test_the_test_set_is_read_once_at_the_end(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("role", ["order", "augmentation", "init"])
 def test_each_seed_alone(role: str) -> None:
-    """The order seed changes the batches, the augmentation seed the dropout; the init seed lies in the start already."""
+    """The order seed changes the batches, the augmentation seed the dropout; the init seed lies in the start."""
     one = member(dropout_net, 1)
     other = Member(one.key, one.start, one.masks, one.seeds.model_copy(update={role: 99}))
-    weights = [train([each], dropout_net(), digits_split(), recipe())[0].weights["4.weight"] for each in (one, one, other)]
+    weights = [
+        train([each], dropout_net(), digits_split(), recipe())[0].weights["4.weight"] for each in (one, one, other)
+    ]
     assert torch.equal(weights[0], weights[1])
     assert torch.equal(weights[0], weights[2]) == (role == "init")
     plain, shifted = (dataclasses.replace(member(small_net, 1), seeds=each.seeds) for each in (one, other))
@@ -128,7 +137,9 @@ def test_learning_rate_follows_the_schedule(tmp_path: Path) -> None:
         for each in (schedule, half):
             start = train([one], small_net(), digits_split(), schedule, until=step)[0].weights if step else one.start
             rewound = Member("one", start, {}, one.seeds)
-            end = train([rewound], small_net(), digits_split(), each, first_step=step, until=step + 1, journal=journal)[0]
+            end = train([rewound], small_net(), digits_split(), each, first_step=step, until=step + 1, journal=journal)[
+                0
+            ]
             moves.append(end.weights["3.weight"] - start["3.weight"])
         torch.testing.assert_close(moves[0], 2 * moves[1], rtol=1e-3, atol=1e-7)
         flat = recipe(optimizer="sgd", lr=schedule.lr_at(step), duration="12it")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import torch
 from trainings import (
     ConvNet,
     FolderJournal,
@@ -19,7 +18,7 @@ from trainings import (
 )
 
 from lth.config import Recipe
-from lth.training import OPTIMIZERS, Interrupted, Member, Outcome, read_snapshot, train
+from lth.training import OPTIMIZERS, Interrupted, Member, Outcome, Snapshot, snapshot_from_bytes, train
 
 OPTIMIZER_FIELDS = {
     "adam": {"optimizer": "adam"},
@@ -50,7 +49,9 @@ def assert_same(left: list[Outcome], right: list[Outcome]) -> None:
 @pytest.mark.parametrize("size", [1, 3])
 @pytest.mark.parametrize("fields", OPTIMIZER_FIELDS.values(), ids=OPTIMIZER_FIELDS)
 @pytest.mark.parametrize("make", [dropout_net, ConvNet], ids=["dropout", "conv"])
-def test_stop_and_resume_equals_never_stopping(make: Make, fields: dict[str, object], size: int, tmp_path: Path) -> None:
+def test_stop_and_resume_equals_never_stopping(
+    make: Make, fields: dict[str, object], size: int, tmp_path: Path
+) -> None:
     members = [member(make, seed) for seed in range(size)]
     # 64 steps an epoch: the stops lie before and after an epoch's end, on an evaluation and between two.
     schedule = recipe(duration="80it", evaluate_every=10, lr_decay="cosine", warmup="5it", **fields)
@@ -135,8 +136,28 @@ def test_a_damaged_or_foreign_snapshot_is_named(tmp_path: Path) -> None:
     path = tmp_path / "member-1"
     content = path.read_bytes()
     path.write_bytes(content[:-10])
-    with pytest.raises(ValueError, match=f"{path} is damaged.*delete it"):
-        read_snapshot(str(path))
-    path.write_bytes(content.replace(b"lth.snapshot/1", b"lth.snapshot/0"))
-    with pytest.raises(ValueError, match=f"{path} is no snapshot.*delete it"):
-        read_snapshot(str(path))
+    for damaged in (path.read_bytes(), content.replace(b"lth.snapshot/1", b"lth.snapshot/0"), b"", content[:50]):
+        with pytest.raises(ValueError, match=r"member-1 is damaged.*delete it"):
+            snapshot_from_bytes(damaged, path.name)
+
+
+def test_members_of_a_stack_resume_from_the_newest_step_that_all_have(tmp_path: Path) -> None:
+    """A kill between two members' writes leaves their last snapshots at different steps."""
+    members = [member(small_net, seed) for seed in range(2)]
+    schedule = recipe(duration="40it")
+    kept: dict[str, list[Snapshot]] = {each.key: [] for each in members}
+    for stop in (10, 20):
+        with pytest.raises(Interrupted):
+            journal = FolderJournal(tmp_path, stop_at=stop)
+            train(members, small_net(), digits_split(), schedule, journal=journal, snapshot_seconds=0.0)
+        for each in members:
+            kept[each.key][:0] = journal.resume(each.key)
+    del kept[members[1].key][0]
+
+    class Kept(FolderJournal):
+        def resume(self, key: str) -> list[Snapshot]:
+            return kept[key]
+
+    resumed = train(members, small_net(), digits_split(), schedule, journal=Kept(tmp_path))
+    assert [outcome.num_steps for outcome in resumed] == [30, 30]
+    assert_same(train(members, small_net(), digits_split(), schedule), resumed)

@@ -14,7 +14,7 @@ from lth.data import Split, load_data, split
 from lth.data.order import seeded_generator
 from lth.models import LeNet300100
 from lth.sparsity import Masks, Weights, combine
-from lth.training import History, Member, Seeds, Snapshot, read_snapshot
+from lth.training import History, Member, Seeds, Snapshot, snapshot_from_bytes
 
 Make = Callable[[], nn.Module]
 
@@ -109,7 +109,9 @@ def member(make: Make, seed: int, *, density: float | None = 0.6, fill: float = 
     start = start_of(make, seed)
     masks = {} if density is None else masks_of(make, seed, density)
     filled = {name: torch.full_like(start[name], fill) for name in masks}
-    return Member(f"member-{seed}", combine(masks, start, filled), masks, Seeds(init=seed, order=seed, augmentation=seed))
+    return Member(
+        f"member-{seed}", combine(masks, start, filled), masks, Seeds(init=seed, order=seed, augmentation=seed)
+    )
 
 
 def same_bits(left: Tensor, right: Tensor) -> bool:
@@ -132,10 +134,10 @@ class FolderJournal:
         self.checkpoints: dict[tuple[str, int], Weights] = {}
         self.step = -1
 
-    def resume(self, key: str) -> Snapshot | None:
+    def resume(self, key: str) -> list[Snapshot]:
         """The snapshot in the folder."""
         path = self.folder / key
-        return read_snapshot(str(path)) if path.exists() else None
+        return [snapshot_from_bytes(path.read_bytes(), key)] if path.exists() else []
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
         """Writes it over the one before, in place: a training that aliases its file would show."""

@@ -12,12 +12,12 @@ from lth.config import Recipe
 from lth.data.order import epoch_order
 from lth.data.splits import Split
 from lth.sparsity.types import Weights
+from lth.training.engines.resume import choose_snapshots, restore, take_snapshots
 from lth.training.history import History
 from lth.training.journal import Interrupted, Journal, NoJournal
 from lth.training.optimizers import make_optimizer
 from lth.training.population import Member, Population
 from lth.training.seeds import derive_seed
-from lth.training.snapshot import Snapshot
 
 LOOK_SECONDS = 0.5
 """How often the loop looks up: tells its progress, sees whether it should stop, saves a snapshot that is due."""
@@ -25,10 +25,17 @@ LOOK_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a training leaves of one member: its whole state at the end, and what was measured (JSON values)."""
+    """What a training leaves of one member.
+
+    Attributes:
+        weights: its whole state at the end.
+        metrics: what was measured, as JSON values.
+        num_steps: optimizer steps done by this call (after a resume: the last part).
+    """
 
     weights: Weights
     metrics: dict[str, Any]
+    num_steps: int
 
 
 def train(
@@ -70,9 +77,12 @@ def train(
     devices = [torch.device(device)] if device != "cpu" else []
     with torch.random.fork_rng(devices=devices):
         loop = _Loop(members, module, split, recipe, first_step, journal or NoJournal(), torch.device(device))
-        loop.resume(checkpoints)
+        kept = [loop.journal.resume(member.key) for member in members]
+        if snapshots := choose_snapshots(kept, loop.population, first_step, checkpoints):
+            restore(loop, snapshots)
+        resumed_at = loop.step
         loop.run(set(checkpoints), recipe.steps if until is None else until, snapshot_seconds)
-        return loop.results(read_test=until is None)
+        return loop.results(read_test=until is None, num_steps=loop.step - resumed_at)
 
 
 class _Loop:
@@ -131,21 +141,22 @@ class _Loop:
                 self._tell_progress()
                 stop = self.journal.should_stop()
                 if now >= next_snapshot or stop:
-                    self._save_snapshots()
+                    for member, snapshot in zip(self.members, take_snapshots(self), strict=True):
+                        self.journal.save_snapshot(member.key, snapshot)
                     next_snapshot = time.monotonic() + snapshot_seconds
                 if stop:
                     raise Interrupted
                 next_look = time.monotonic() + LOOK_SECONDS
         self._tell_progress()
 
-    def results(self, read_test: bool) -> list[Outcome]:
+    def results(self, read_test: bool, num_steps: int) -> list[Outcome]:
         """What every member leaves; reads the test set if asked to."""
         blank = {"test_loss": None, "test_accuracy": None, "early_stop_test_accuracy": None}
         tests: list[dict[str, float | None]] = [dict(blank) for _ in self.members]
         if read_test:
             loss, accuracy = (values.tolist() for values in self.population.evaluate(self.x_test, self.y_test))
             states = [self.population.state_of(index) for index in range(len(self.members))]
-            self._load(self.best)
+            self.population.load(self.best)
             _, early = (values.tolist() for values in self.population.evaluate(self.x_test, self.y_test))
             for index, history in enumerate(self.histories):
                 if history.diverged_at is None:
@@ -153,7 +164,7 @@ class _Loop:
         else:
             states = [self.population.state_of(index) for index in range(len(self.members))]
         return [
-            Outcome(state, history.metrics(test))
+            Outcome(state, history.metrics(test), num_steps)
             for state, history, test in zip(states, self.histories, tests, strict=True)
         ]
 
@@ -220,69 +231,3 @@ class _Loop:
     def _tell_progress(self) -> None:
         for member, history in zip(self.members, self.histories, strict=True):
             self.journal.progress(member.key, self.step, history)
-
-    @torch.no_grad()
-    def _load(self, tensors: Weights) -> None:
-        for name, value in self.population.tensors().items():
-            value.copy_(tensors[name])
-
-    def _save_snapshots(self) -> None:
-        names = {id(parameter): name for name, parameter in self.population.parameters.items()}
-        for index, (member, history) in enumerate(zip(self.members, self.histories, strict=True)):
-            tensors = {f"state/{name}": self._own(value, index) for name, value in self.population.tensors().items()}
-            tensors |= {f"best/{name}": self._own(value, index) for name, value in self.best.items()}
-            for parameter, entries in self.optimizer.state.items():
-                for entry, value in entries.items():
-                    if value is not None:
-                        is_own = value.shape == parameter.shape
-                        tensors[f"optimizer/{names[id(parameter)]}/{entry}"] = (
-                            self._own(value, index) if is_own else value.clone()
-                        )
-            tensors["recent"] = self.recent[:, index].clone()
-            tensors["generator/cpu"] = torch.get_rng_state()
-            if self.recent.is_cuda:
-                tensors["generator/cuda"] = torch.cuda.get_rng_state(self.recent.device)
-            self.journal.save_snapshot(member.key, Snapshot(self.step, history, tensors))
-
-    def _own(self, value: Tensor, index: int) -> Tensor:
-        return (value[index] if self.population.is_stacked else value).detach().clone()
-
-    @torch.no_grad()
-    def resume(self, checkpoints: Collection[int]) -> None:
-        """Goes on from the members' snapshots, if each has one of the same step; else the training starts over.
-
-        It also starts over if the snapshots lie past a wanted checkpoint: another study may want what this one did not.
-        """
-        found = [self.journal.resume(member.key) for member in self.members]
-        snapshots = [snapshot for snapshot in found if snapshot is not None]
-        if len(snapshots) < len(self.members) or len({snapshot.step for snapshot in snapshots}) > 1:
-            return
-        if any(self.first_step < step <= snapshots[0].step for step in checkpoints):
-            return
-        device = self.recent.device
-
-        def gather(values: list[Tensor]) -> Tensor:
-            return (torch.stack(values) if self.population.is_stacked else values[0]).to(device)
-
-        states, bests = (
-            [snapshot.part("state") for snapshot in snapshots],
-            [snapshot.part("best") for snapshot in snapshots],
-        )
-        self._load({name: gather([state[name] for state in states]) for name in states[0]})
-        self.best = {name: gather([best[name] for best in bests]) for name in bests[0]}
-        options = self.optimizer.param_groups[0]  # fused and capturable optimizers count their steps on the device
-        counter_device = device if options.get("fused") or options.get("capturable") else torch.device("cpu")
-        for name, parameter in self.population.parameters.items():
-            entries = [snapshot.part(f"optimizer/{name}") for snapshot in snapshots]
-            own_shape = parameter.shape[1:] if self.population.is_stacked else parameter.shape
-            for entry, value in entries[0].items():
-                is_own = value.shape == own_shape and entry != "step"
-                restored = gather([each[entry] for each in entries]) if is_own else value.to(counter_device)
-                self.optimizer.state[parameter][entry] = restored
-        self.recent = torch.stack([snapshot.tensors["recent"] for snapshot in snapshots], dim=1).to(device)
-        self.histories = [snapshot.history for snapshot in snapshots]
-        self.step = snapshots[0].step
-        self.evaluated_at = max(history.iterations[-1] for history in self.histories if history.iterations)
-        torch.set_rng_state(snapshots[0].tensors["generator/cpu"])
-        if device.type == "cuda":
-            torch.cuda.set_rng_state(snapshots[0].tensors["generator/cuda"], device)
