@@ -16,6 +16,7 @@ from lth.lineage.nodes import (
     Pruned,
     Trained,
     WeightsNode,
+    model_of,
 )
 from lth.lineage.provenance import environment
 from lth.lineage.store import Store
@@ -86,7 +87,8 @@ class Deriver:
                 return {name: value.detach().clone() for name, value in module.state_dict().items()}
             case Combined():
                 kept = self.weights(node.kept)
-                return combine(self.masks(node.masks), kept, PRUNED_ACTIONS[node.pruned](kept))
+                state = combine(self.masks(node.masks), kept, PRUNED_ACTIONS[node.pruned](kept))
+                return tie(state, self.sources.module(model_of(node)))
             case Trained() | Checkpoint():
                 return self.store.read_weights(node)
 
@@ -130,6 +132,16 @@ class Deriver:
             scope=SCOPES[pruning.scope],
             by_pattern={pattern: 1 - density(rate, node.level) for pattern, rate in pruning.rates.items()},
         )
+
+
+def tie(state: Weights, module: torch.nn.Module) -> Weights:
+    """The state with further names of a tied weight given the value of its first name, the one that is masked."""
+    first: dict[int, str] = {}
+    for name, value in module.named_parameters(remove_duplicate=False):
+        owner = first.setdefault(id(value), name)
+        if owner != name:
+            state[name] = state[owner].clone()
+    return state
 
 
 def _draws(node: Node) -> torch.Generator:

@@ -170,14 +170,14 @@ def model_of(weights: WeightsNode) -> ModelSpec:
 def derivation(*targets: Node) -> dict[str, Node]:
     """All nodes that the targets are derived from, themselves included, by key: inputs before what is made of them."""
     order: dict[str, Node] = {}
+    seen: set[int] = set()
     stack: list[tuple[Node, bool]] = [(target, False) for target in reversed(targets)]
     while stack:
         node, inputs_done = stack.pop()
-        if node.key in order:
-            continue
         if inputs_done:
-            order[node.key] = node
-        else:
+            order.setdefault(node.key, node)  # keys are computed from the inputs up, however deep the graph is
+        elif id(node) not in seen:
+            seen.add(id(node))
             stack.append((node, True))
             stack.extend((value, False) for value in reversed(node.inputs.values()))
     return order

@@ -148,7 +148,7 @@ class Store:
         if manifest["node"] != json.loads(json.dumps(node.document)):
             raise StoreError(f"{path} was derived differently from what its key says. {_remove(path.parent)}")
         # The key leaves out what is at its default: a default that changed would go unseen without this look.
-        if manifest.get("settings", node.settings) != json.loads(json.dumps(node.settings)):
+        if not _agree(manifest.get("settings"), json.loads(json.dumps(node.settings))):
             raise StoreError(f"{path} was made by an lth with other defaults. {_remove(path.parent)}")
         try:
             content = path.read_bytes()
@@ -187,6 +187,13 @@ class Store:
         folder = self.work_folder(key)
         with work_lock(folder.parent):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _agree(stored: Any, present: Any) -> bool:
+    """Whether two settings are equal where both have a field: one that was added later had its default before."""
+    if isinstance(stored, dict) and isinstance(present, dict):
+        return all(_agree(stored[name], present[name]) for name in stored.keys() & present.keys())
+    return stored is None or bool(stored == present)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from lth.lineage.derive import Deriver, Sources
+from lth.lineage.derive import Deriver, Sources, tie
 from lth.lineage.files import pack_masks, state_digest, unpack_masks, write_file
 from lth.lineage.nodes import Combined, Initial, Trained, from_documents, model_of, to_documents
 from lth.lineage.provenance import environment
@@ -122,7 +122,10 @@ def read_ticket(path: Path) -> Ticket:
         raise ValueError(f"{path} has format {document.get('format')!r}; this lth reads {FORMAT!r}: update lth")
     packed = {name.removeprefix("mask/"): value for name, value in tensors.items() if name.startswith("mask/")}
     start = {name.removeprefix("start/"): value for name, value in tensors.items() if name.startswith("start/")}
-    masks = unpack_masks(packed, document["shapes"])
+    try:
+        masks = unpack_masks(packed, document["shapes"])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}: the file was altered or damaged") from error
     found = state_digest(dict(masks))
     if found != document["masks_digest"]:
         raise ValueError(
@@ -146,7 +149,7 @@ def starting_weights(ticket: Ticket, sources: Sources) -> Weights:
         assert isinstance(combined.kept, Initial)
         module = sources.module(combined.kept.model, combined.kept.seed)
         drawn = dict(module.state_dict())
-        start = combine(ticket.masks, drawn, PRUNED_ACTIONS[combined.pruned](drawn))
+        start = tie(combine(ticket.masks, drawn, PRUNED_ACTIONS[combined.pruned](drawn)), module)
     found, expected = state_digest(start), ticket.document["start_digest"]
     if found != expected:
         raise ValueError(

@@ -141,3 +141,28 @@ def test_a_diverged_ticket_ends_its_own_line_only(tmp_path: Path) -> None:
     assert [store.has(node) for node in (dense, broken, lost, ticket)] == [True, True, False, True]
     assert [work.key for work in plan([lost], store).works] == [lost.key]
     json.dumps(store.read_metrics(broken), allow_nan=False)
+
+
+class Tied(nn.Module):
+    """Two Linears that share one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input, self.first, self.second = nn.Linear(64, 12), nn.Linear(12, 12), nn.Linear(12, 12)
+        self.second.weight = self.first.weight
+        self.output = nn.Linear(12, 10)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:  # (batch, 8, 8) -> (batch, class)
+        hidden = self.first(torch.tanh(self.input(inputs.flatten(1))))
+        return self.output(torch.tanh(self.second(torch.tanh(hidden))))
+
+
+def test_a_tied_weight_is_masked_under_all_its_names(tmp_path: Path) -> None:
+    made = study(Tied, controls=(), levels=1)
+    deriver = Deriver(built(tmp_path, made), made.sources)
+    ticket = runs(made, "ticket")[0]
+    start, mask = deriver.weights(ticket.start), deriver.masks(ticket.masks)["first.weight"]
+    module = Tied()
+    module.load_state_dict(start)
+    assert not module.first.weight[~mask].any()
+    assert torch.equal(start["first.weight"], start["second.weight"])

@@ -153,11 +153,11 @@ def test_a_deep_derivation_needs_no_recursion() -> None:
     node = example_nodes()["Trained"]
     assert isinstance(node, Trained)
     data, recipe, seeds = node.data, node.recipe, node.seeds
-    for level in range(1, 61):
+    for level in range(1, 301):
         masks = Pruned(trained=node, pruning=Pruning(), level=level)
         start = Combined(masks=masks, kept=node)
         node = Trained(start=start, masks=masks, data=data, recipe=recipe, seeds=seeds)
-    assert len(derivation(node)) == 183
+    assert len(derivation(node)) == 903
     assert from_documents(json.loads(json.dumps(to_documents(node))))[node.key] == node
 
 

@@ -175,3 +175,16 @@ def test_a_really_full_device_is_reported() -> None:
         pytest.skip("no /dev/full here")
     with pytest.raises(StoreError, match="cannot write /dev/full/x"):
         write_file(Path("/dev/full/x"), b"x")
+
+
+def test_a_field_that_was_added_later_keeps_old_results_but_another_default_does_not(tmp_path: Path) -> None:
+    store = committed(tmp_path)
+    path = store.folder(NODE.key) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    clip = manifest["settings"]["recipe"].pop("clip")
+    path.write_text(json.dumps(manifest))
+    assert store.read_metrics(NODE) == {"test_accuracy": 0.5}
+    manifest["settings"]["recipe"] |= {"clip": clip, "batch_size": 61}
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match="other defaults"):
+        store.read_metrics(NODE)
