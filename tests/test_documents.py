@@ -53,3 +53,8 @@ def test_every_linked_file_exists() -> None:
 def test_every_room_is_in_the_file_tree() -> None:
     rooms = {path.parent.name for path in (REPOSITORY / "lth").glob("*/__init__.py")}
     assert rooms == {room for room in rooms if f"  {room}/ " in README}
+
+
+def test_no_placeholder_is_left() -> None:
+    for document in (REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *(REPOSITORY / "docs").glob("*.md")):
+        assert not re.search(r"\b[A-Z]+_[A-Z_]*(SECTION|TABLE|SENTENCE|ROW)\b", document.read_text()), document.name
