@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from lth.cli.plan import in_words
+from lth.lineage.agenda import Unobserved
 
 WINDOW_SECONDS = 15.0
 PLAIN_SECONDS = 30.0
 MOST_ROWS = 12
 
 
-class Quiet:
+class Quiet(Unobserved):
     """Shows nothing."""
 
     def attach(self, study: Any) -> "Quiet":
@@ -25,24 +26,6 @@ class Quiet:
 
     def __exit__(self, *_: object) -> None:
         """Nothing to clear away."""
-
-    def planned(self, plan: Any) -> None:
-        """Told, not shown."""
-
-    def started(self, key: str) -> None:
-        """Told, not shown."""
-
-    def progress(self, key: str, step: int, accuracy: float | None) -> None:
-        """Told, not shown."""
-
-    def finished(self, key: str) -> None:
-        """Told, not shown."""
-
-    def skipped(self, key: str, reason: str) -> None:
-        """Told, not shown."""
-
-    def waiting(self, keys: Sequence[str]) -> None:
-        """Told, not shown."""
 
 
 class Tally(Quiet):
