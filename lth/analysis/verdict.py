@@ -39,8 +39,7 @@ def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: floa
         return {"found": False, **nothing, "controls": {}, **common, "sentences": _none_found(compared, dense, common)}
     level, difference = matching[-1]
     ticket = level["arms"]["ticket"]
-    is_confirmed = None if difference["low"] is None else difference["low"] >= -margin - 1e-12
-    confirmed = [pair for pair in compared if pair[1]["low"] is not None and pair[1]["low"] >= -margin - 1e-12]
+    confirmed = [pair for pair in compared if _is_confirmed(pair[1], margin)]
     controls = {
         arm: _control(ticket, measures, confidence) for arm, measures in level["arms"].items() if arm != "ticket"
     }
@@ -48,7 +47,7 @@ def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: floa
         "found": True,
         "level": level["level"],
         "density": level["density"],
-        "confirmed": is_confirmed,
+        "confirmed": _is_confirmed(difference, margin),
         "is_last_level": level is levels[-1],
         "sparsest_confirmed": _named(*confirmed[-1]) if confirmed else None,
         "difference_from_dense": difference,
@@ -145,6 +144,11 @@ def _confirmation(document: dict[str, Any], percent: str) -> str:
     if document["confirmed"]:
         return f"The interval does not reach below the margin, so the match is confirmed at this confidence.{last}"
     surest = document["sparsest_confirmed"]
+    if difference["low"] == difference["high"]:
+        return (
+            f"All {replicates} replicates differ by the same amount (a small test set moves in steps), so there is no "
+            f"spread to judge by: the match is not settled.{last}"
+        )
     text = (
         f"The interval reaches down to {_signed(difference['low'])} points, below the margin: {replicates} replicates "
         f"do not settle this match.{last}"
@@ -157,21 +161,26 @@ def _confirmation(document: dict[str, Any], percent: str) -> str:
     )
 
 
+def _is_confirmed(difference: Interval, margin: float) -> bool | None:
+    """Whether the whole interval is above the margin; None without an interval. One without width settles nothing."""
+    if difference["low"] is None or difference["high"] is None:
+        return None
+    return difference["low"] >= -margin - 1e-12 and difference["low"] < difference["high"]
+
+
 def _named(level: dict[str, Any], difference: Interval) -> dict[str, Any]:
     return {"level": level["level"], "density": level["density"], "difference": difference}
 
 
 def _earlier(speedup: dict[str, Any], percent: str) -> str:
     ratio, difference = speedup["ratio"], speedup["difference"]
-    text = "no earlier"
-    if ratio < 0.995:
-        text = f"{100 * (1 - ratio):.0f} % earlier"
-    elif ratio > 1.005:
-        text = f"{100 * (ratio - 1):.0f} % later"
+    text = f"{100 * abs(1 - ratio):.0f} % {'earlier' if ratio < 1 else 'later'}"
     if difference["low"] is None:
         return text
-    bounds = f"{difference['low']:+,.0f} to {difference['high']:+,.0f}"
-    return f"{text} (difference {difference['mean']:+,.0f}, {percent} interval {bounds})"
+    is_settled = difference["low"] < difference["high"] and (difference["low"] > 0 or difference["high"] < 0)
+    bounds = f"{percent} interval {difference['low']:+,.0f} to {difference['high']:+,.0f}"
+    bounds = f"difference {difference['mean']:+,.0f}, {bounds}"
+    return f"{text} ({bounds})" if is_settled else f"no settled difference ({bounds})"
 
 
 def _percent(measures: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """`lth find-ticket`: the main job."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -46,7 +47,8 @@ def find_ticket(settings: list[dict[str, Any]], running: Running) -> int:
         if not running.json_:
             _print_outcome(one)
     if is_sweep:
-        folder = (running.out or default_out(studies[0]).parent) / "comparison"
+        ids = hashlib.sha256("".join(study.id for study in studies).encode()).hexdigest()[:8]
+        folder = (running.out or default_out(studies[0]).parent) / f"comparison-{ids}"
         path = _write_comparison([one.folder for one in found], folder)
         if not running.json_:
             print(f"Comparison {path}")

@@ -3,6 +3,7 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
@@ -38,6 +39,8 @@ app.command(doctor)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and exits with its code."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # so that `mypackage.nets:make` is found beside where the user stands
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     is_debug = "--debug" in tokens
     tokens = [token for token in tokens if token != "--debug"]
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _fail(error: Exception) -> int:
     """Prints one line and gives the exit code."""
     if isinstance(error, UsageError | CycloptsError):
-        _say(f"{' '.join(str(error).split())} See --help.")
+        _say(f"{' '.join(str(error).split()).rstrip('.')}. See --help.")
         return 2
     if _is_for_users(error):
         _say(str(error))

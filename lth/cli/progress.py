@@ -49,14 +49,13 @@ class Tally(Quiet):
         self.first = {work.key: work.trained.first_step for work in plan.works}
         self.done = {trained.key for trained in plan.done} - self.total.keys()
         self.num_found = len(self.done)
-        self._recent.append((time.monotonic(), 0))
 
     def progress(self, key: str, step: int, accuracy: float | None) -> None:
         """Notes where a training is."""
         before = self.steps.get(key)
         now = step - self.first.get(key, 0)
-        if before is not None:  # the first word after a resume tells where it is, not what was done
-            self._recent.append((time.monotonic(), now - before))
+        # The first word tells where a training starts, which after a resume is not the beginning.
+        self._recent.append((time.monotonic(), 0 if before is None else now - before))
         self.steps[key] = now
         self.note = ""
         if accuracy is not None:
@@ -64,6 +63,8 @@ class Tally(Quiet):
 
     def finished(self, key: str) -> None:
         """Notes that a training is done."""
+        if key in self.steps:
+            self._recent.append((time.monotonic(), max(0, self.total[key] - self.steps[key])))
         self.steps[key] = self.total.get(key, 0)
         self.done.add(key)
 
@@ -85,7 +86,8 @@ class Tally(Quiet):
             self._recent.popleft()
         if not self._recent:
             return 0.0
-        return sum(steps for _, steps in self._recent) / max(1.0, now - self._recent[0][0])
+        seconds = now - self._recent[0][0]
+        return sum(steps for _, steps in self._recent) / seconds if seconds > 1.0 else 0.0
 
     @property
     def share_done(self) -> float:
@@ -99,6 +101,11 @@ class Tally(Quiet):
         speed = self.steps_per_second
         left = sum(max(0, steps - self.steps.get(key, 0)) for key, steps in self.total.items())
         return f"{in_words(left / speed)} left" if speed and left else ""
+
+    @property
+    def pace(self) -> str:
+        """Speed and time left, in words; empty while the speed is not known."""
+        return f"{self.steps_per_second:,.0f} steps/s, {self.time_left}" if self.steps_per_second else ""
 
     def mean_accuracy(self, level: int, arm: str) -> float | None:
         """Mean of the last validation accuracies of one arm; None before the first."""
@@ -131,7 +138,7 @@ class Plain(Tally):
         """Says now and then how it goes."""
         super().progress(key, step, accuracy)
         if time.monotonic() - self._last > PLAIN_SECONDS:
-            self._say(f"{100 * self.share_done:.0f} % done, {self.steps_per_second:,.0f} steps/s, {self.time_left}")
+            self._say(f"{100 * self.share_done:.0f} % done, {self.pace}")
 
     def finished(self, key: str) -> None:
         """Says when a level is done."""
@@ -149,7 +156,7 @@ class Plain(Tally):
             )
             self._say(
                 f"level {level:2} of {self.study.config.levels}, {100 * self.study.densities[level]:5.1f} % kept   "
-                f"{shown or 'found in the store'}   {self.steps_per_second:,.0f} steps/s {self.time_left}"
+                f"{f'validation: {shown}' if shown else 'found in the store'}   {self.pace}"
             )
 
     def waiting(self, keys: Sequence[str]) -> None:

@@ -1,7 +1,6 @@
 """From settings on the command line to studies, and from a name on the command line to what the store holds."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ def load_studies(settings: list[dict[str, Any]], running: Running) -> list[Any]:
     from lth.models import resolve_factory
     from lth.studies import find_ticket_study
 
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # so that `mypackage.nets:make` is found beside where the user stands
     loaded: dict[str, Any] = {}
     studies = []
     for each in settings:

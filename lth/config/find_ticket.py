@@ -23,7 +23,7 @@ class FindTicket(Recipe, Pruning):
 
     model: str = Field(default="lenet-300-100", description="a model of lth's, or your own as package.module:function")
     data: str = Field(default="digits", description="digits, mnist, fashion-mnist, or the path of an .npz file")
-    levels: int = Field(default=10, ge=1, le=100, description="rounds of pruning, rewinding and training again")
+    levels: int = Field(default=8, ge=1, le=100, description="rounds of pruning, rewinding and training again")
     rates: Annotated[Rates | None, BeforeValidator(_rates_or_default)] = Field(  # type: ignore[assignment]
         default=None,
         description="other rates by name pattern, as PATTERN=RATE,...; by default a known model's output layer "

@@ -123,6 +123,11 @@ def run_study(
     """
     store.check_writable()
     register(study, store)
+    folder = out or default_out(study)
+    settings = yaml.safe_dump(study.config.model_dump(mode="json"), sort_keys=False)
+    write_file(
+        folder / "config.yaml", f"# study {study.id}; run again: lth find-ticket --config FILE\n{settings}".encode()
+    )
     skipped = build(study.targets, store, study.sources, execution, observer(study) if observer else None)
     deriver = Deriver(store, study.sources)
     if skipped and not any(store.has(run.trained) for run in study.runs if run.level == 1):
@@ -130,14 +135,9 @@ def run_study(
         raise BuildError(f"no ticket could be trained: {reason}. Try a lower --lr, or --clip 1")
     found = results(study, deriver)
     document = details(study, deriver, found["verdict"]["level"])
-    folder = out or default_out(study)
     for place in (store.study_folder(study.id), folder):
         write_file(place / "results.json", json_to_bytes(found))
         write_file(place / "details.json", json_to_bytes(document))
-    settings = yaml.safe_dump(study.config.model_dump(mode="json"), sort_keys=False)
-    write_file(
-        folder / "config.yaml", f"# study {study.id}; run again: lth find-ticket --config FILE\n{settings}".encode()
-    )
     tickets = []
     for name, ticket in study_tickets(study, deriver, found):
         tickets.append(folder / "tickets" / f"{name}.ticket.safetensors")

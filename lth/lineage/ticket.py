@@ -93,7 +93,8 @@ def write_ticket(ticket: Ticket, path: Path) -> None:
     tensors |= {f"start/{name}": value.contiguous() for name, value in (ticket.start or {}).items()}
     text = json.dumps(ticket.document, allow_nan=False)
     checksum = hashlib.sha256(text.encode()).hexdigest()
-    write_file(path, save(tensors, {"ticket": text, "ticket_sha256": checksum}))
+    # One entry: safetensors writes several in no fixed order, and equal tickets shall be equal files.
+    write_file(path, save(tensors, {"ticket": f"{checksum}\n{text}"}))
 
 
 def read_ticket(path: Path) -> Ticket:
@@ -112,10 +113,10 @@ def read_ticket(path: Path) -> Ticket:
         raise ValueError(
             f"{path} is no whole safetensors file ({error}): copy it again or make the ticket anew"
         ) from error
-    text = metadata.get("ticket", "")
+    checksum, _, text = metadata.get("ticket", "").partition("\n")
     if not text:
         raise ValueError(f"{path} is a safetensors file, but no ticket: tickets are written by `lth find-ticket`")
-    if hashlib.sha256(text.encode()).hexdigest() != metadata.get("ticket_sha256"):
+    if hashlib.sha256(text.encode()).hexdigest() != checksum:
         raise ValueError(f"{path}: the ticket's document does not give its checksum: the file was altered or damaged")
     document = json.loads(text)
     if document.get("format") != FORMAT:

@@ -24,11 +24,11 @@ def level(number: int, ticket: list[float | None], control: list[float] | None =
 
 
 def test_sparsest_matching_level_wins_and_is_confirmed_by_its_interval() -> None:
-    levels = [level(1, [0.94, 0.95, 0.96]), level(2, [0.96, 0.97, 0.98], [0.9, 0.91, 0.92]), level(3, [0.9, 0.9, 0.9])]
+    levels = [level(1, [0.94, 0.95, 0.96]), level(2, [0.96, 0.97, 0.981], [0.9, 0.91, 0.92]), level(3, [0.9, 0.9, 0.9])]
     found = verdict(DENSE, levels, margin=0.0, confidence=0.95)
     assert (found["found"], found["level"], found["confirmed"]) == (True, 2, True)
     assert found["speedup"]["ratio"] == 0.6
-    assert "40 % earlier" in " ".join(found["sentences"])
+    assert "no settled difference (difference -40" in " ".join(found["sentences"])  # all alike: no spread
     assert found["controls"]["reinit"]["difference"]["mean"] > 0.05
 
 
@@ -41,10 +41,17 @@ def test_a_wide_interval_does_not_settle_the_match() -> None:
 
 
 def test_the_sparsest_confirmed_match_is_named_beside_an_unsettled_one() -> None:
-    levels = [level(1, [0.96, 0.97, 0.98], [0.9, 0.9, 0.9]), level(2, [0.99, 0.90, 1.0], [0.9, 0.9, 0.9])]
+    levels = [level(1, [0.96, 0.97, 0.981], [0.9, 0.9, 0.9]), level(2, [0.99, 0.90, 1.0], [0.9, 0.9, 0.9])]
     found = verdict(DENSE, levels, margin=0.0, confidence=0.95)
     assert (found["level"], found["sparsest_confirmed"]["level"]) == (2, 1)
     assert "last level of this study" in found["sentences"][1]
+
+
+def test_differences_without_spread_settle_nothing() -> None:
+    found = verdict(DENSE, [level(1, [0.95, 0.96, 0.97], [0.9, 0.9, 0.9])], margin=0.0, confidence=0.95)
+    assert found["confirmed"] is False
+    assert found["sparsest_confirmed"] is None
+    assert "no spread" in found["sentences"][1]
 
 
 def test_the_margin_decides() -> None:

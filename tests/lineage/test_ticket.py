@@ -146,11 +146,11 @@ def rewritten(path: Path, **changes: Any) -> Path:
     import hashlib
 
     with safe_open(str(path), framework="pt") as file:
-        document = json.loads(file.metadata()["ticket"]) | changes
+        document = json.loads(file.metadata()["ticket"].partition("\n")[2]) | changes
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
     text = json.dumps(document)
     other = path.with_name("other.ticket.safetensors")
-    save_file(tensors, other, {"ticket": text, "ticket_sha256": hashlib.sha256(text.encode()).hexdigest()})
+    save_file(tensors, other, {"ticket": f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}"})
     return other
 
 

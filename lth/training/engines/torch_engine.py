@@ -126,6 +126,7 @@ class _Loop:
 
     def run(self, checkpoints: set[int], end: int, snapshot_seconds: float) -> None:
         """Trains up to step `end`."""
+        self._tell_progress()  # where it starts, which after a resume is not the beginning
         if self.step == self.first_step:
             self._evaluate()
         next_look, next_snapshot = time.monotonic() + LOOK_SECONDS, time.monotonic() + snapshot_seconds
