@@ -14,9 +14,10 @@ from lth.config import Running
 def find_ticket(settings: list[dict[str, Any]], running: Running) -> int:
     """Find winning tickets: train, prune, rewind, train again, with controls; write a report.
 
-    Defaults shown are those of lenet-300-100 on digits. On mnist and fashion-mnist the preset is the protocol of
-    Frankle & Carbin 2019, Section 2: --levels 21 --duration 50000it. What the store already holds is
-    not trained again; after an interruption the same command goes on where it was.
+    Defaults shown are those of lenet-300-100 on digits. On mnist and
+    fashion-mnist the preset is the protocol of Frankle & Carbin 2019, Section 2:
+    --levels 21 --duration 50000it. What the store already holds is not trained
+    again; after an interruption the same command goes on where it was.
     """
     from lth.cli.progress import make_observer
     from lth.cli.studies import execution, load_studies

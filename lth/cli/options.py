@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-import yaml
 from cyclopts import Group, Parameter
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -99,6 +98,8 @@ def in_one_line(error: ValidationError) -> str:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml  # here, so that help need not load it
+
     try:
         document = yaml.safe_load(path.read_text())
     except OSError as error:
