@@ -17,7 +17,8 @@ def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: floa
     """The sparsest level whose tickets' mean test accuracy is not below dense, with its evidence.
 
     A level matches if the mean over replicates of (ticket minus dense, paired) is at least -margin, with no replicate
-    missing. It is *confirmed* if the lower end of that mean's interval is at least -margin too.
+    missing. It is *confirmed* if the lower end of that mean's interval is at least -margin too, and the interval has a
+    width: differences that are all alike settle nothing.
 
     Args:
         dense: measures of the dense network.
