@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.compact import compact_rows
 from bench.selection import selection_rows
 from bench.training import engine_against_usual_loop, mnist_shaped, workers_against_threads
 from lth.lineage import environment
@@ -18,6 +19,7 @@ def main() -> None:
         lambda: [engine_against_usual_loop(data, density) for density in (1.0, 0.21, 0.036)],
         lambda: [workers_against_threads(data)],
         selection_rows,
+        compact_rows,
     ):
         for row in measure():
             print(row.line(), flush=True)

@@ -2,13 +2,14 @@
 
 import torch
 
-from lth.models import LeNet300100
-from lth.sparsity import Evidence, combine, density, large_final, layerwise, prunable, select, zero
+from lth.models import MODELS
+from lth.sparsity import CRITERIA, SCOPES, Evidence, combine, density, granularity, prunable, select, structure_of
 
 torch.manual_seed(0)
-module = LeNet300100()
+module = MODELS["convnet"].make()
 initial = dict(module.state_dict())
-final = {name: value + 0.01 * torch.randn_like(value) for name, value in initial.items()}  # as if it had been trained
+noise = {name: 0.01 * torch.randn(value.shape) for name, value in initial.items() if value.is_floating_point()}
+final = initial | {name: initial[name] + value for name, value in noise.items()}  # as if it had been trained
 
 names = prunable(module)
 evidence = Evidence(
@@ -16,7 +17,22 @@ evidence = Evidence(
     final={name: final[name] for name in names},
     generator=torch.Generator().manual_seed(0),
 )
-masks = select(large_final(evidence), {}, sparsity=0.8, scope=layerwise, by_pattern={"output.weight": 0.4})
-start = combine(masks, kept=initial, pruned=zero(initial))
-pruned = start["hidden1.weight"][~masks["hidden1.weight"]]
-print(f"{100 * density(masks):.2f} % kept; the largest pruned weight starts at {pruned.max()}")
+for criterion, scope, grain in (
+    ("large_final", "layerwise", "unstructured"),
+    ("magnitude_increase", "erk", "unstructured"),
+    ("lamp", "global", "unstructured"),
+    ("large_final", "layerwise", "filters"),
+):
+    masks = select(
+        CRITERIA[criterion](evidence),
+        {},
+        sparsity=0.75,
+        scope=SCOPES[scope],
+        granularity=granularity(grain),
+        structure=structure_of(module, names),
+    )
+    start = combine(masks, kept=initial, pruned={name: torch.zeros_like(initial[name]) for name in masks})
+    kept = sum(int(value.count_nonzero()) for name, value in start.items() if name in masks)
+    print(
+        f"{criterion:18} {scope:9} {grain:12} keeps {100 * density(masks):5.2f} %: {kept:,} weights that are not zero"
+    )

@@ -5,6 +5,7 @@ from typing import Any
 from lth.analysis.statistics import Interval, paired_difference
 
 CONTROL_NAMES = {
+    "sparsified": "the training that was pruned on its way and gave the mask",
     "reinit": "the same mask with new initial weights",
     "random": "a random mask of the same layer densities",
 }
@@ -122,14 +123,14 @@ def _sentences(document: dict[str, Any], ticket: dict[str, Any], dense: dict[str
     ]
     for arm, control in document["controls"].items():
         if control["difference"]["mean"] is None:
-            sentences.append(f"Control {arm}, {CONTROL_NAMES[arm]}: every replicate diverged.")
+            sentences.append(f"{_named_arm(arm)}: every replicate diverged.")
             continue
         sentences.append(
-            f"Control {arm}, {CONTROL_NAMES[arm]}: {_percent(control)}, the tickets differ by "
+            f"{_named_arm(arm)}: {_percent(control)}, the tickets differ by "
             f"{_with_interval(control['difference'], percent)}; its lowest validation loss comes at iteration "
             f"{control['early_stop_iteration']['mean']:,.0f}."
         )
-    if not document["controls"]:
+    if not document["controls"].keys() - {"sparsified"}:
         sentences.append(
             "No controls ran, so nothing here shows that the starting weights or the mask matter: this is no "
             "claim of a winning ticket."
@@ -160,6 +161,10 @@ def _confirmation(document: dict[str, Any], percent: str) -> str:
         f"{text} The sparsest confirmed match keeps {100 * surest['density']:.1f} % (level {surest['level']}): "
         f"{_with_interval(surest['difference'], percent)}."
     )
+
+
+def _named_arm(arm: str) -> str:
+    return f"{'Arm' if arm == 'sparsified' else 'Control'} {arm}, {CONTROL_NAMES[arm]}"
 
 
 def _is_confirmed(difference: Interval, margin: float) -> bool | None:

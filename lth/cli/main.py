@@ -7,13 +7,17 @@ from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
+from lth.cli.compact import compact
 from lth.cli.doctor import doctor
 from lth.cli.errors import CommandError, UsageError
 from lth.cli.find_ticket import find_ticket
 from lth.cli.ls import ls
+from lth.cli.methods import methods
 from lth.cli.plan import plan
 from lth.cli.report import report
 from lth.cli.show import show
+from lth.cli.sparsity import sparsity
+from lth.cli.supermask import supermask
 from lth.cli.ticket import ticket
 
 EPILOGUE = """\
@@ -31,9 +35,13 @@ app = App(
     version_flags=["--version"],
 )
 app.command(find_ticket, name="find-ticket")
+app.command(supermask)
+app.command(compact)
 app.command(plan)
 app.command(ls)
+app.command(methods)
 app.command(show)
+app.command(sparsity)
 app.command(report)
 app.command(ticket)
 app.command(doctor)

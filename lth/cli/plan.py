@@ -38,7 +38,9 @@ def plan(settings: list[dict[str, Any]], running: Running) -> int:
                 "at_once": at_once,
                 "seconds": max(todo.steps / at_once, longest_chain(todo)) / speed if speed else None,
                 "densities": list(study.densities),
-                "arms": ["ticket", *study.config.controls],
+                "arms": [*dict.fromkeys(run.arm for run in study.runs if run.level)],
+                "levels": _levels(study),
+                "mask_changes": _mask_changes(study),
                 "replicates": study.config.replicates,
             }
         )
@@ -96,14 +98,50 @@ def _measure(study: Any) -> float:
     return float(1 / (per_step + evaluation / recipe.evaluate_every))
 
 
+def _levels(study: Any) -> list[dict[str, Any]]:
+    """What each level removes and leaves, counted over the prunable weights."""
+    module = study.sources.module(study.model)
+    total = sum(module.get_parameter(name).numel() for name in study.prunable)
+    rows = []
+    for level, (before, after) in enumerate(zip(study.densities, study.densities[1:], strict=False), 1):
+        removed = round(total * before) - round(total * after)
+        rows.append({"level": level, "density": after, "removed": removed, "kept": round(total * after)})
+    return rows
+
+
+def _mask_changes(study: Any) -> list[dict[str, Any]]:
+    """What a sparsifier does at each level, step by step; empty without one."""
+    from lth.training.sparsifiers import plan_sparsifier
+
+    rows = []
+    for run in study.runs:
+        if run.arm == "sparsified" and run.replicate == 0:
+            node = run.trained
+            per_epoch = len(study.sources.split(node.data).y_train) // node.recipe.batch_size
+            changes = plan_sparsifier(node.sparsifier, node.recipe.steps, steps_per_epoch=per_epoch)
+            listed = [{"step": each.step, "sparsity": each.sparsity, "words": each.words} for each in changes]
+            rows.append({"level": run.level, "changes": listed})
+    return rows
+
+
+def _print_levels(levels: list[dict[str, Any]]) -> None:
+    print("  level   kept %        kept     removed")
+    for row in levels:
+        print(f"  {row['level']:>5}   {100 * row['density']:6.2f}  {row['kept']:>10,}  {row['removed']:>10,}")
+
+
 def _print(document: dict[str, Any]) -> None:
     print(f"Study {document['study']}: {document['model']} on {document['data']}")
     print(
         f"  {document['trainings']} trainings: {document['replicates']} replicates of dense and "
         f"{len(document['densities']) - 1} levels x {', '.join(document['arms'])}"
     )
-    percents = " ".join(f"{100 * density:.1f}" for density in document["densities"])
-    print(f"  weights kept, in percent: {percents}")
+    _print_levels(document["levels"])
+    if document["mask_changes"]:
+        first = document["mask_changes"][0]
+        print(f"  masks within a training, level {first['level']} (further levels in --json):")
+        for change in first["changes"]:
+            print(f"    after step {change['step']:>7,}  {100 * (1 - change['sparsity']):6.2f} %  {change['words']}")
     print(f"  {document['done']} done, {document['to_do']} to do: {document['steps']:,} steps")
     if document["to_do"] and document["seconds"] is None:
         print(f"  how long: {document['speed_from']}")

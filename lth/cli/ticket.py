@@ -92,10 +92,12 @@ def apply(file: Path, /, *, out: Path, checkpoint: Path | None = None, model: st
             weights.
         model: package.module:function of the model, where it is none of lth's and starting weights must be drawn again.
     """
+    import torch
+
     from lth.lineage import Sources, check_fit, read_ticket, starting_weights, weights_to_bytes, write_file
     from lth.lineage.files import weights_from_bytes
     from lth.models import MODELS, resolve_factory
-    from lth.sparsity import combine, zero
+    from lth.sparsity import combine
 
     found = read_ticket(file)
     if checkpoint is not None:
@@ -104,7 +106,8 @@ def apply(file: Path, /, *, out: Path, checkpoint: Path | None = None, model: st
         except (OSError, ValueError) as error:
             raise CommandError(f"cannot read {checkpoint}: {getattr(error, 'strerror', None) or error}") from error
         check_fit(found, {name: tuple(value.shape) for name, value in weights.items()})
-        weights = combine(found.masks, weights, zero(weights))
+        zeros = {name: torch.zeros_like(weights[name]) for name in found.masks}
+        weights = combine(found.masks, weights, zeros)
     else:
         name = found.model.name
         if name not in MODELS and model is None and found.start is None:

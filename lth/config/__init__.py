@@ -7,15 +7,21 @@ from lth.config.presets import PRESETS, preset
 from lth.config.pruning import Pruning
 from lth.config.recipe import Recipe
 from lth.config.running import Running
+from lth.config.sparsifier import MaskChanges, Sparsifier
+from lth.config.supermask import LearnSupermask, SupermaskSettings
 from lth.config.sweep import expand_sweep
 
 __all__ = [
     "PRESETS",
     "Duration",
     "FindTicket",
+    "LearnSupermask",
+    "MaskChanges",
     "Pruning",
     "Recipe",
     "Running",
+    "Sparsifier",
+    "SupermaskSettings",
     "check_choice",
     "expand_sweep",
     "preset",

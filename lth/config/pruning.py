@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lth.config.text import Names, Rates
+from lth.config.text import Names, Numbers, Rates
 
 
 class Pruning(BaseModel):
@@ -12,14 +12,32 @@ class Pruning(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    criterion: str = Field(default="large_final", description="which weights matter: large_final (magnitude), random")
+    criterion: str = Field(
+        default="large_final",
+        description="which weights matter: large_final (magnitude), magnitude_increase, movement, random, snip, grasp, "
+        "synflow, taylor, fisher, lamp, wanda, ... (`lth methods` explains all)",
+    )
     scope: str = Field(
-        default="layerwise", description="which weights are ranked together: layerwise, global, per-pattern"
+        default="layerwise",
+        description="which weights are ranked together: layerwise, global, per-pattern, erk, uniform-plus",
+    )
+    granularity: str = Field(
+        default="unstructured",
+        description="what goes as one: unstructured (single weights), output_units, input_units, filters, channels, "
+        "heads, neurons, block:RxC, N:M as 2:4",
     )
     schedule: str = Field(
         default="iterative",
-        description="iterative: a level prunes the one before; one-shot: each prunes the dense network",
+        description="iterative: a level prunes the one before; one-shot: each prunes the dense network; increasing, "
+        "decreasing: as iterative, with a rate that rises or falls by level; list: rates of --level-rates",
     )
+    level_rates: Numbers = Field(default=(), description="rate of each level for schedule list, as 0.05,0.1,0.15,0.2")
+    rounds: int | None = Field(
+        default=None,
+        ge=1,
+        description="times a criterion scores again on the way to a level [default: 100 for synflow]",
+    )
+    samples: int = Field(default=10, ge=1, description="training examples of each class for criteria that need data")
     rate: float = Field(default=0.2, gt=0, lt=1, description="fraction of the remaining weights removed at each level")
     rates: Rates = Field(default={}, description="other rates by name pattern, as PATTERN=RATE,...")
     prune_only: Names = Field(
@@ -29,7 +47,8 @@ class Pruning(BaseModel):
 
     @model_validator(mode="after")
     def _rates_are_rates(self) -> Self:
-        for pattern, rate in (self.rates or {}).items():
+        named = [(repr(pattern), rate) for pattern, rate in (self.rates or {}).items()]
+        for where, rate in [*named, *((f"level {level}", rate) for level, rate in enumerate(self.level_rates, 1))]:
             if not 0 < rate < 1:
-                raise ValueError(f"rates: {pattern!r} has rate {rate}; a rate lies between 0 and 1, both excluded")
+                raise ValueError(f"rates: {where} has rate {rate}; a rate lies between 0 and 1, both excluded")
         return self

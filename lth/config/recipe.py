@@ -11,7 +11,8 @@ from lth.config.text import Options, split_names
 
 
 class Recipe(BaseModel):
-    """How a network is trained. The loss is softmax cross-entropy; moments of the optimizer start at zero."""
+    """How a network is trained. The loss is softmax cross-entropy; moments of the optimizer start at zero
+    unless they are carried over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -40,6 +40,9 @@ def _scalar(text: str) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
 """Several names: a list, or text with commas; `none` for none."""
 
+Numbers = Annotated[tuple[float, ...], BeforeValidator(split_names)]
+"""Several numbers: a list, or text with commas; `none` for none."""
+
 Rates = Annotated[dict[str, float], BeforeValidator(split_pairs)]
 """Numbers by name pattern: a table, or text `PATTERN=RATE,...`."""
 

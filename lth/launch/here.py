@@ -14,6 +14,7 @@ from lth.config import FindTicket, preset
 from lth.data import Data, from_arrays, load_data
 from lth.lineage import (
     BuildError,
+    Dense,
     Deriver,
     Execution,
     Observer,
@@ -174,7 +175,8 @@ def default_out(study: Study) -> Path:
 def study_tickets(study: Study, deriver: Deriver, found: dict[str, Any]) -> Iterator[tuple[str, Ticket]]:
     """Every finished ticket of a study, with a file name and its scores beside those of its level's arms."""
     for run in study.runs:
-        if run.arm == "ticket" and deriver.store.has(run.trained):
+        is_sparse = not isinstance(run.trained.masks, Dense)  # where pruned weights train on, there is no ticket
+        if run.arm == "ticket" and is_sparse and deriver.store.has(run.trained):
             metrics = deriver.store.read_metrics(run.trained)
             own = {name: metrics[name] for name in ("test_accuracy", "early_stop_iteration", "minimum_validation_loss")}
             arms = {arm: values["test_accuracy"] for arm, values in found["levels"][run.level - 1]["arms"].items()}

@@ -165,6 +165,9 @@ def _kind(work: Work) -> tuple[object, ...]:
         trained.data,
         trained.recipe.model_dump_json(),
         trained.first_step,
+        trained.sparsifier,
+        trained.traces,
+        trained.moments is None,
         work.until,
     )
 

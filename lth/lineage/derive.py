@@ -14,25 +14,34 @@ from lth.lineage.nodes import (
     MasksNode,
     Node,
     Pruned,
+    Shuffled,
+    Sparsified,
     Trained,
     WeightsNode,
+    Whole,
     model_of,
+    root_of,
+    source_of,
 )
 from lth.lineage.provenance import environment
 from lth.lineage.store import Store
 from lth.models.spec import Factory, ModelSpec, make_model, resolve_factory
 from lth.sparsity import (
-    CRITERIA,
+    KEPT_ACTIONS,
+    NEEDS_NETWORK,
+    NEEDS_TRACES,
     PRUNED_ACTIONS,
-    SCHEDULES,
-    SCOPES,
     Evidence,
     Masks,
+    Network,
+    Restart,
     Weights,
-    combine,
+    examples_per_class,
     prunable,
-    select,
+    prune,
+    restart,
     shuffle_within_tensors,
+    warn_of_collapse,
 )
 from lth.training import derive_seed
 
@@ -83,11 +92,9 @@ class Deriver:
         """
         match node:
             case Initial():
-                module = self.sources.module(node.model, node.seed)
-                return {name: value.detach().clone() for name, value in module.state_dict().items()}
+                return self._draw(node.model, node.seed)
             case Combined():
-                kept = self.weights(node.kept)
-                state = combine(self.masks(node.masks), kept, PRUNED_ACTIONS[node.pruned](kept))
+                state = restart(self._restart(node), KEPT_ACTIONS[node.action], PRUNED_ACTIONS[node.pruned])
                 return tie(state, self.sources.module(model_of(node)))
             case Trained() | Checkpoint():
                 return self.store.read_weights(node)
@@ -99,39 +106,71 @@ class Deriver:
             Diverged: if the training that they are chosen by diverged.
             StoreError: if that training is not finished.
         """
-        if isinstance(node, Dense):
-            return {}
-        if self.store.has(node):
-            return self.store.read_masks(node)
-        masks = (
-            self._prune(node)
-            if isinstance(node, Pruned)
-            else shuffle_within_tensors(self.masks(node.masks), _draws(node))
-        )
+        match node:
+            case Dense():
+                return {}
+            case Whole():
+                module = self.sources.module(node.model)
+                names = prunable(module, node.prune_only, node.never_prune)
+                return {name: torch.ones(module.get_parameter(name).shape, dtype=torch.bool) for name in names}
+            case _ if self.store.has(node):
+                return self.store.read_masks(node)
+            case Sparsified():
+                self._must_be_finite(node.trained)
+                return self.store.read_masks(node)  # its training wrote them: this says that they are missing
+            case Pruned():
+                masks = self._prune(node)
+            case Shuffled():
+                masks = shuffle_within_tensors(self.masks(node.masks), _draws(node))
         self.store.commit_masks(node, masks, environment())
         return masks
 
-    def _prune(self, node: Pruned) -> Masks:
-        diverged_at = self.store.read_metrics(node.trained)["diverged_at"]
+    def _draw(self, model: ModelSpec, seed: int) -> Weights:
+        module = self.sources.module(model, seed)
+        return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+    def _restart(self, node: Combined) -> Restart:
+        chosen_by, seed = source_of(node.masks), derive_seed(node.key, "redraw")
+        return Restart(
+            masks=self.masks(node.masks),
+            kept=self.weights(node.kept),
+            initial=self.weights(root_of(node.kept)),
+            signs=self.weights(node.signs or root_of(node.kept)),
+            before=self.weights(root_of(chosen_by)),
+            after=self.weights(chosen_by),
+            redraw=lambda: self._draw(model_of(node), seed),
+            generator=_draws(node),
+        )
+
+    def _must_be_finite(self, trained: Trained) -> None:
+        diverged_at = self.store.read_metrics(trained)["diverged_at"]
         if diverged_at is not None:
-            raise Diverged(f"the training before level {node.level} diverged at step {diverged_at}")
-        pruning = node.pruning
-        density = SCHEDULES[pruning.schedule].density
-        module = self.sources.module(node.trained.model)
+            raise Diverged(f"the training that the masks are chosen by diverged at step {diverged_at}")
+
+    def _prune(self, node: Pruned) -> Masks:
+        self._must_be_finite(node.trained)
+        pruning, trained = node.pruning, node.trained
+        module = self.sources.module(trained.model)
         names = prunable(module, pruning.prune_only, pruning.never_prune)
-        initial, final = self.weights(node.trained.start), self.weights(node.trained)
+        initial, final, generator = self.weights(trained.start), self.weights(trained), _draws(node)
+        traces = self.store.read_traces(trained).items()
+        network = None
+        if pruning.criterion in NEEDS_NETWORK:
+            split = self.sources.split(trained.data)
+            chosen = examples_per_class(split.y_train, pruning.samples, generator)
+            inputs = split.x_train[chosen].to(next(module.parameters()).dtype)
+            network = Network(module, initial, final, inputs, split.y_train[chosen])
         evidence = Evidence(
             initial={name: initial[name] for name in names},
             final={name: final[name] for name in names},
-            generator=_draws(node),
+            generator=generator,
+            masks=self.masks(trained.masks),
+            network=network,
+            traces={kind: {name: trace[name] for name in names} for kind, trace in traces if kind in NEEDS_TRACES},
         )
-        return select(
-            CRITERIA[pruning.criterion](evidence),
-            self.masks(node.trained.masks),
-            sparsity=1 - density(pruning.rate, node.level),
-            scope=SCOPES[pruning.scope],
-            by_pattern={pattern: 1 - density(rate, node.level) for pattern, rate in pruning.rates.items()},
-        )
+        masks = prune(evidence, module, pruning, node.level)
+        warn_of_collapse(masks)
+        return masks
 
 
 def tie(state: Weights, module: torch.nn.Module) -> Weights:

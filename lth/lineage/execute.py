@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from lth.data import Split
 from lth.lineage.derive import Deriver
 from lth.lineage.files import json_to_bytes, weights_to_bytes, write_file
-from lth.lineage.nodes import Checkpoint, DataSpec, Trained
+from lth.lineage.nodes import Checkpoint, DataSpec, Sparsified, Trained
 from lth.lineage.plan import Work
 from lth.lineage.provenance import run_provenance
 from lth.lineage.store import Store
@@ -84,7 +84,13 @@ def execute(
     if first.data not in splits:
         splits[first.data] = deriver.sources.split(first.data)
     members = [
-        Member(work.key, deriver.weights(work.trained.start), deriver.masks(work.trained.masks), work.trained.seeds)
+        Member(
+            work.key,
+            deriver.weights(work.trained.start),
+            deriver.masks(work.trained.masks),
+            work.trained.seeds,
+            _moments(work.trained, deriver),
+        )
         for work in works
     ]
     nodes = {work.key: work.trained for work in works}
@@ -101,6 +107,8 @@ def execute(
         journal=journal,
         snapshot_seconds=snapshot_seconds,
         device=device,
+        sparsifier=first.sparsifier,
+        traces=first.traces,
     )
     provenance = run_provenance(device, len(works), time.monotonic() - began, outcomes[0].num_steps)
     for work, outcome in zip(works, outcomes, strict=True):
@@ -109,5 +117,20 @@ def execute(
                 "weights.safetensors": weights_to_bytes(outcome.weights),
                 "metrics.json": json_to_bytes(outcome.metrics),
             }
+            if work.trained.traces:
+                files["traces.safetensors"] = weights_to_bytes(
+                    {f"{kind}/{name}": value for kind, trace in outcome.traces.items() for name, value in trace.items()}
+                )
+            if outcome.masks is not None:  # before the training itself: where that is finished, they are there
+                deriver.store.commit_masks(Sparsified(trained=work.trained), outcome.masks, provenance)
             deriver.store.commit(work.trained, files, provenance)
         deriver.store.finish_work(work.key)
+
+
+def _moments(trained: Trained, deriver: Deriver) -> dict[str, Weights] | None:
+    """The optimizer moments that a training starts with; None where they start at zero."""
+    if trained.moments is None:
+        return None
+    prefix = "moments/"
+    traces = deriver.store.read_traces(trained.moments)
+    return {kind.removeprefix(prefix): values for kind, values in traces.items() if kind.startswith(prefix)}

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lth.config import Pruning, Recipe
+from lth.config import Pruning, Recipe, Sparsifier
 from lth.models.spec import ModelSpec
 from lth.training import Seeds
 
@@ -94,15 +94,26 @@ class Dense(Node):
     """Masks that keep everything."""
 
 
+class Whole(Node):
+    """Masks that keep every prunable weight: what a training that prunes on its way starts from."""
+
+    model: ModelSpec
+    prune_only: tuple[str, ...] = ()
+    never_prune: tuple[str, ...] = ()
+
+
 class Trained(Node):
     """The end of a training from `start` under `masks`, and its metrics."""
 
     start: "Initial | Combined | Checkpoint | Trained"
-    masks: "Dense | Pruned | Shuffled"
+    masks: "Dense | Whole | Pruned | Shuffled | Sparsified"
     data: DataSpec
     recipe: Recipe
     seeds: Seeds
     first_step: int = Field(default=0, ge=0, description="where in the recipe's schedule and data order it starts")
+    sparsifier: Sparsifier | None = Field(default=None, description="what prunes within the training")
+    traces: tuple[str, ...] = Field(default=(), description="sums and moments that are kept beside the weights")
+    moments: "Trained | None" = Field(default=None, description="whose last optimizer moments it starts with")
 
     @property
     def model(self) -> ModelSpec:
@@ -121,6 +132,12 @@ class Checkpoint(Node):
     step: int = Field(gt=0)
 
 
+class Sparsified(Node):
+    """Masks that a training which prunes on its way ended with."""
+
+    trained: Trained
+
+
 class Pruned(Node):
     """Masks chosen by what a training made of the weights, among those that its own masks kept."""
 
@@ -132,23 +149,27 @@ class Pruned(Node):
 class Shuffled(Node):
     """Random masks with the density of each tensor of `masks`. The draw follows from the key; `draw` makes several."""
 
-    masks: Pruned
+    masks: "Pruned | Sparsified"
     draw: int = 0
 
 
 class Combined(Node):
-    """A start: `kept` where the masks keep, the pruned action's values elsewhere."""
+    """A start: values from `kept`, changed by the kept action, where the masks keep; the pruned action's elsewhere."""
 
-    masks: "Pruned | Shuffled"
+    masks: "Pruned | Shuffled | Sparsified"
     kept: "Initial | Combined | Checkpoint | Trained"
     pruned: str = "zero"
+    action: str = Field(default="copy", description="entry of KEPT_ACTIONS")
+    signs: "Initial | Combined | Checkpoint | Trained | None" = Field(
+        default=None, description="whose signs a signed action takes; by default those of `kept`'s initialisation"
+    )
 
 
 WeightsNode = Initial | Combined | Checkpoint | Trained
-MasksNode = Dense | Pruned | Shuffled
+MasksNode = Dense | Whole | Pruned | Shuffled | Sparsified
 
 NODES: dict[str, type[Node]] = {
-    node.__name__: node for node in (Initial, Dense, Trained, Checkpoint, Pruned, Shuffled, Combined)
+    node.__name__: node for node in (Initial, Dense, Whole, Trained, Checkpoint, Sparsified, Pruned, Shuffled, Combined)
 }
 for _node in NODES.values():
     _node.model_rebuild()
@@ -156,6 +177,11 @@ for _node in NODES.values():
 
 def model_of(weights: WeightsNode) -> ModelSpec:
     """The model that a state belongs to."""
+    return root_of(weights).model
+
+
+def root_of(weights: WeightsNode) -> Initial:
+    """The initialisation that a state grew from: of a combined one, that of its kept weights."""
     while not isinstance(weights, Initial):
         weights = (
             weights.kept
@@ -164,7 +190,12 @@ def model_of(weights: WeightsNode) -> ModelSpec:
             if isinstance(weights, Checkpoint)
             else weights.start
         )
-    return weights.model
+    return weights
+
+
+def source_of(masks: "Pruned | Shuffled | Sparsified") -> Trained:
+    """The training that masks were chosen by (shuffled ones: those that were shuffled)."""
+    return source_of(masks.masks) if isinstance(masks, Shuffled) else masks.trained
 
 
 def derivation(*targets: Node) -> dict[str, Node]:

@@ -24,7 +24,7 @@ from lth.lineage.files import (
     weights_to_bytes,
 )
 from lth.lineage.lease import work_lock
-from lth.lineage.nodes import Node
+from lth.lineage.nodes import Node, Trained
 from lth.sparsity import Masks, Weights
 
 FORMAT = "lth.object/1"
@@ -170,8 +170,19 @@ class Store:
         """What was measured during a finished Trained."""
         return json.loads(self.read(node, "metrics.json"))  # type: ignore[no-any-return]
 
+    def read_traces(self, node: Trained) -> dict[str, Weights]:
+        """What a finished Trained kept beside its weights, by the names in `node.traces`."""
+        if not node.traces:
+            return {}
+        tensors = weights_from_bytes(self.read(node, "traces.safetensors"))
+        traces: dict[str, Weights] = {}
+        for path, value in tensors.items():
+            kind, _, name = path.rpartition("/")
+            traces.setdefault(kind, {})[name] = value
+        return traces
+
     def read_masks(self, node: Node) -> Masks:
-        """The masks of a finished Pruned or Shuffled."""
+        """The masks of a finished Pruned, Shuffled or Sparsified."""
         return unpack_masks(
             weights_from_bytes(self.read(node, "masks.safetensors")), json.loads(self.read(node, "shapes.json"))
         )

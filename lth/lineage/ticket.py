@@ -21,7 +21,7 @@ from lth.lineage.files import pack_masks, state_digest, unpack_masks, write_file
 from lth.lineage.nodes import Combined, Initial, Trained, from_documents, model_of, to_documents
 from lth.lineage.provenance import environment
 from lth.models.spec import ModelSpec
-from lth.sparsity import PRUNED_ACTIONS, Masks, Weights, combine, density, density_by_tensor
+from lth.sparsity import Masks, Weights, combine, density, density_by_tensor
 
 FORMAT = "lth.ticket/1"
 
@@ -64,7 +64,12 @@ def make_ticket(trained: Trained, deriver: Deriver, scores: dict[str, Any], labe
         labels: what to call it (study, level, replicate).
     """
     masks, start = deriver.masks(trained.masks), deriver.weights(trained.start)
-    is_redrawn = isinstance(trained.start, Combined) and isinstance(trained.start.kept, Initial)
+    start_node = trained.start
+    is_redrawn = (
+        isinstance(start_node, Combined)
+        and isinstance(start_node.kept, Initial)
+        and (start_node.action, start_node.pruned) == ("copy", "zero")
+    )
     document = {
         "format": FORMAT,
         "key": trained.key,
@@ -150,7 +155,8 @@ def starting_weights(ticket: Ticket, sources: Sources) -> Weights:
         assert isinstance(combined.kept, Initial)
         module = sources.module(combined.kept.model, combined.kept.seed)
         drawn = dict(module.state_dict())
-        start = tie(combine(ticket.masks, drawn, PRUNED_ACTIONS[combined.pruned](drawn)), module)
+        zeros = {name: torch.zeros_like(drawn[name]) for name in ticket.masks}
+        start = tie(combine(ticket.masks, drawn, zeros), module)
     found, expected = state_digest(start), ticket.document["start_digest"]
     if found != expected:
         raise ValueError(

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from lth.config.choices import check_choice
+from lth.config.supermask import SupermaskSettings
+from lth.models.supermask import Supermask
 from lth.models.table import MODELS
 
 Factory = Callable[..., nn.Module]
@@ -26,6 +28,9 @@ class ModelSpec(BaseModel):
     version: str = Field(default="1", description="raised by the user when the model's code changes its results")
     structure: str = Field(default="", description="digest of the module's layers, parameter names and shapes")
     draw: str = Field(default="", description="digest of the weights of seed 0, for a user's model: how it initialises")
+    supermask: SupermaskSettings | None = Field(
+        default=None, description="masks are learned, and the weights stay as drawn; the other fields tell of those"
+    )
 
 
 def resolve_factory(name: str) -> Factory:
@@ -83,18 +88,25 @@ def describe(
 def make_model(spec: ModelSpec, factory: Factory, seed: int) -> nn.Module:
     """A fresh module whose random draws depend on `seed` alone; the global generator is left as it was.
 
+    A supermask has the very weights that the plain model has under this seed.
+
     Raises:
         ValueError: if the factory fails, returns something else than a module, or its structure differs from the
             spec's.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try:
-            module = factory(**spec.arguments)
-        except Exception as error:  # whatever the user's factory raises
-            raise ValueError(
-                f"cannot make the model {spec.name!r} with arguments {spec.arguments}: {type(error).__name__}: {error}"
-            ) from error
+        module = _call_factory(spec, factory)
+        return module if spec.supermask is None else Supermask(module, spec.supermask)
+
+
+def _call_factory(spec: ModelSpec, factory: Factory) -> nn.Module:
+    try:
+        module = factory(**spec.arguments)
+    except Exception as error:  # whatever the user's factory raises
+        raise ValueError(
+            f"cannot make the model {spec.name!r} with arguments {spec.arguments}: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"{spec.name!r} made a {type(module).__name__}; a torch.nn.Module is needed")
     if spec.structure and structure_digest(module) != spec.structure:

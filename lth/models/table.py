@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from lth.models.convnet import ConvNet
 from lth.models.lenet import LeNet300100
+from lth.models.transformer import Transformer
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +23,8 @@ class Entry:
     output: str
 
 
-MODELS: dict[str, Entry] = {"lenet-300-100": Entry(make=LeNet300100, output="output.weight")}
+MODELS: dict[str, Entry] = {
+    "lenet-300-100": Entry(make=LeNet300100, output="output.weight"),
+    "convnet": Entry(make=ConvNet, output="output.weight"),
+    "transformer": Entry(make=Transformer, output="output.weight"),
+}

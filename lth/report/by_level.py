@@ -18,6 +18,7 @@ Measure = Literal["test_accuracy", "early_stop_test_accuracy", "early_stop_itera
 ARM_WORDS = {
     "dense": "the whole network",
     "ticket": "the pruned network from its own starting weights",
+    "sparsified": "the training that was pruned on its way and gave the mask",
     "reinit": "the same mask with new initial weights",
     "random": "a random mask with the same density in every layer",
 }

@@ -11,7 +11,7 @@ from lth.report.frames import remaining_axis, rows
 from lth.report.study import ARMS, Study
 from lth.report.words import plain_fields
 
-DASHES = {"ticket": [1, 0], "reinit": [7, 4], "random": [2, 3]}
+DASHES = {"ticket": [1, 0], "sparsified": [12, 3], "reinit": [7, 4], "random": [2, 3]}
 MAX_FIELDS_IN_NAME = 2
 
 

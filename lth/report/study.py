@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired, get_args
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-ArmName = Literal["ticket", "reinit", "random"]
+ArmName = Literal["ticket", "sparsified", "reinit", "random"]
 ARMS: tuple[ArmName, ...] = get_args(ArmName)
 VERSION = 1
 
@@ -96,7 +96,7 @@ class Curve(TypedDict):
 
     level: int
     density: float
-    arm: Literal["dense", "ticket", "reinit", "random"]
+    arm: Literal["dense", "ticket", "sparsified", "reinit", "random"]
     iterations: list[int]
     validation_accuracy: list[float | None]
     validation_loss: list[float | None]

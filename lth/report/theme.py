@@ -12,7 +12,7 @@ FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The colours of one scheme; `arms` in the order ticket, reinit, random, dense; `ramp` from dense to sparse.
+    """The colours of one scheme: `arms` as ticket, sparsified, reinit, random, dense; `ramp` from dense to sparse.
 
     The ramp names its two ends twice, because Vega takes the colours of n values from its inner n / (n + 1).
     """
@@ -22,7 +22,7 @@ class Palette:
     ink: str
     muted: str
     line: str
-    arms: tuple[str, str, str, str]
+    arms: tuple[str, str, str, str, str]
     studies: tuple[str, ...]
     ramp: tuple[str, ...]
 
@@ -33,7 +33,7 @@ LIGHT = Palette(
     ink="#1b2430",
     muted="#5b6675",
     line="#dde2e8",
-    arms=("#0072b2", "#d55e00", "#009e73", "#6b7480"),
+    arms=("#0072b2", "#aa3f86", "#d55e00", "#009e73", "#6b7480"),
     studies=("#0072b2", "#d55e00", "#009e73", "#aa3f86", "#8a6d00", "#3f3f9c", "#6b7480"),
     ramp=("#172f8f", "#172f8f", "#7a22a8", "#cc3b7c", "#ef7b3f", "#d8ab10", "#d8ab10"),
 )
@@ -43,7 +43,7 @@ DARK = Palette(
     ink="#e8ecf1",
     muted="#a2adba",
     line="#303947",
-    arms=("#56b4e9", "#ff8c42", "#35c89b", "#a9b3bf"),
+    arms=("#56b4e9", "#e08cc4", "#ff8c42", "#35c89b", "#a9b3bf"),
     studies=("#56b4e9", "#ff8c42", "#35c89b", "#e08cc4", "#e3c84a", "#9d9df2", "#a9b3bf"),
     ramp=("#6f9bff", "#6f9bff", "#c37bf0", "#f2709c", "#f7945f", "#f5d95a", "#f5d95a"),
 )

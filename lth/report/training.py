@@ -15,7 +15,12 @@ from lth.report.words import remaining
 
 NUM_LEVELS = 7
 NUM_POINTS = 240
-PANEL_TITLES = {"ticket": "Tickets", "reinit": "Same masks, new weights", "random": "Random masks"}
+PANEL_TITLES = {
+    "ticket": "Tickets",
+    "sparsified": "Pruned within training",
+    "reinit": "Same masks, new weights",
+    "random": "Random masks",
+}
 
 
 def training_figure(study: Study) -> Figure | None:
@@ -28,7 +33,7 @@ def training_figure(study: Study) -> Figure | None:
         return None
     dense = [value for curve in shown if curve["arm"] == "dense" for value in _percents(curve)]
     tickets = [max(_percents(curve), default=None) for curve in shown if curve["arm"] in ("dense", "ticket")]
-    controls = [max(_percents(curve), default=None) for curve in shown if curve["arm"] in ("reinit", "random")]
+    controls = [max(_percents(curve), default=None) for curve in shown if curve["arm"] not in ("dense", "ticket")]
     domain, is_cut = accuracy_frame(max(dense, default=None), tickets, controls)
     if not is_cut:  # room for the climb, which starts at chance
         domain = (max(domain[0] - 0.6 * (domain[1] - domain[0]), 0.0), domain[1])

@@ -1,47 +1,71 @@
 """Pure functions on weights and masks: no training, no files.
 
-prunable -> criteria (score) -> scope (group) -> select (cut) -> actions (restart); `metrics` describes a mask.
+prunable -> criteria (score) -> scope (group) and granularity (what goes as one) -> select (cut) -> actions (restart);
+`prune` puts them together as the settings say, `metrics` describes a mask, `compact` makes a network smaller.
 """
 
-from lth.sparsity.actions import PRUNED_ACTIONS, combine, zero
-from lth.sparsity.criteria import CRITERIA, Criterion, Evidence, large_final, random
-from lth.sparsity.metrics import density, density_by_tensor
+from lth.sparsity.actions import KEPT_ACTIONS, PRUNED_ACTIONS, PrunedAction, Restart, combine, restart
+from lth.sparsity.criteria import CRITERIA, Criterion
+from lth.sparsity.evidence import Evidence, Network
+from lth.sparsity.granularities import GRANULARITIES, Granularity, granularity
+from lth.sparsity.granularities.structure import Structure, structure_of
+from lth.sparsity.metrics import density, density_by_tensor, warn_of_collapse
 from lth.sparsity.prunable import prunable
-from lth.sparsity.schedule import SCHEDULES, Schedule, iterative, one_shot
-from lth.sparsity.scope import SCOPES, Group, Scope, global_scope, layerwise, per_pattern
-from lth.sparsity.select import planned_counts, select
+from lth.sparsity.prune import examples_per_class, prune, target, targets
+from lth.sparsity.saliency import NEEDS_NETWORK, NEEDS_TRACES, ROUNDS, in_rounds
+from lth.sparsity.schedule import SCHEDULES, Schedule
+from lth.sparsity.scope import SCOPES, Group, Scope, erk, global_scope, layerwise, per_pattern, uniform_plus
+from lth.sparsity.select import planned_counts, planned_density, select
 from lth.sparsity.shuffle import shuffle_within_tensors
-from lth.sparsity.threshold import kth_smallest
+from lth.sparsity.threshold import kth_smallest, survivors
 from lth.sparsity.types import Masks, Scores, Shapes, Weights
 
 __all__ = [
     "CRITERIA",
+    "GRANULARITIES",
+    "KEPT_ACTIONS",
+    "NEEDS_NETWORK",
+    "NEEDS_TRACES",
     "PRUNED_ACTIONS",
+    "ROUNDS",
     "SCHEDULES",
     "SCOPES",
     "Criterion",
     "Evidence",
+    "Granularity",
     "Group",
     "Masks",
+    "Network",
+    "PrunedAction",
+    "Restart",
     "Schedule",
     "Scope",
     "Scores",
     "Shapes",
+    "Structure",
     "Weights",
     "combine",
     "density",
     "density_by_tensor",
+    "erk",
+    "examples_per_class",
     "global_scope",
-    "iterative",
+    "granularity",
+    "in_rounds",
     "kth_smallest",
-    "large_final",
     "layerwise",
-    "one_shot",
     "per_pattern",
     "planned_counts",
+    "planned_density",
     "prunable",
-    "random",
+    "prune",
+    "restart",
     "select",
     "shuffle_within_tensors",
-    "zero",
+    "structure_of",
+    "survivors",
+    "target",
+    "targets",
+    "uniform_plus",
+    "warn_of_collapse",
 ]

@@ -1,43 +1,32 @@
-"""Mask criteria: which weights matter. Each gives one score per weight; the lowest are pruned first."""
+"""Mask criteria by name: which weights matter. Each gives one score per weight; the lowest are pruned first."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import torch
-
-from lth.sparsity.types import Scores, Weights
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a criterion may look at. All three speak of the prunable parameters only.
-
-    Attributes:
-        initial: the weights that the training started from.
-        final: the weights that it ended with.
-        generator: where a criterion that draws takes its randomness.
-    """
-
-    initial: Weights
-    final: Weights
-    generator: torch.Generator
-
+from lth.sparsity import zhou
+from lth.sparsity.evidence import Evidence
+from lth.sparsity.saliency import SALIENCIES
+from lth.sparsity.types import Scores
 
 Criterion = Callable[[Evidence], Scores]
 
-
-def large_final(evidence: Evidence) -> Scores:
-    """|final weight|: magnitude pruning. Source: Zhou et al. 2019, arXiv:1905.01067, Table 1."""
-    return {name: final.abs() for name, final in evidence.final.items()}
-
-
-def random(evidence: Evidence) -> Scores:
-    """Uniform draws in [0, 1): every weight is as likely to go. Source: Zhou et al. 2019, arXiv:1905.01067, Table 1."""
-    generator = evidence.generator
-    return {
-        name: torch.rand(final.shape, generator=generator, device=generator.device).to(final.device)
-        for name, final in sorted(evidence.final.items())
-    }
-
-
-CRITERIA: dict[str, Criterion] = {"large_final": large_final, "random": random}
+CRITERIA: dict[str, Criterion] = {
+    "large_final": zhou.large_final,
+    "small_final": zhou.small_final,
+    "large_init": zhou.large_init,
+    "small_init": zhou.small_init,
+    "large_init_large_final": zhou.large_init_large_final,
+    "large_init_large_final_scaled": zhou.large_init_large_final_scaled,
+    "small_init_small_final": zhou.small_init_small_final,
+    "small_init_small_final_scaled": zhou.small_init_small_final_scaled,
+    "magnitude_increase": zhou.magnitude_increase,
+    "magnitude_increase_scaled": zhou.magnitude_increase_scaled,
+    "magnitude_increase_normalised": zhou.magnitude_increase_normalised,
+    "movement": zhou.movement,
+    "movement_normalised": zhou.movement_normalised,
+    "large_final_same_sign": zhou.large_final_same_sign,
+    "large_final_diff_sign": zhou.large_final_diff_sign,
+    "magnitude_increase_same_sign": zhou.magnitude_increase_same_sign,
+    "magnitude_increase_diff_sign": zhou.magnitude_increase_diff_sign,
+    "random": zhou.random,
+    **SALIENCIES,
+}

@@ -43,7 +43,7 @@ def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[s
 
 def _matrices(layer: nn.Module) -> list[nn.Parameter]:
     """The weight matrices that belong to this layer itself."""
-    if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd) or _is_hugging_face_conv1d(layer):
+    if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd) or is_hugging_face_conv1d(layer):
         return [layer.weight] if isinstance(layer.weight, nn.Parameter) else []
     if isinstance(layer, nn.MultiheadAttention):
         projections = (layer.in_proj_weight, layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight)
@@ -51,6 +51,6 @@ def _matrices(layer: nn.Module) -> list[nn.Parameter]:
     return []
 
 
-def _is_hugging_face_conv1d(layer: nn.Module) -> bool:
+def is_hugging_face_conv1d(layer: nn.Module) -> bool:
     """Whether this is `transformers`' Conv1D (a Linear stored [in, out]), told without importing transformers."""
     return type(layer).__name__ == "Conv1D" and type(layer).__module__.startswith("transformers.")

@@ -1,92 +1,212 @@
-"""The exact k-th smallest of very many floats, without a sort and without a copy of them all."""
+"""The exact k-th smallest of very many floats, without a sort and without a copy of them all; and the cut there."""
 
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable
+from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lth.sparsity.floats import FORMATS, Format, Values, format_of, from_ordered, lowest_integer, ordered, pieces
+
+COMPILED_FROM = 1 << 24
+"""Values from which compiled loops are worth loading: once in a process that takes half a second and 100 MB."""
+
 CHUNK = 1 << 20
-"""Floats counted together: temporaries stay at a few megabytes however many floats there are."""
+"""Floats counted together by torch: temporaries stay at a few megabytes however many floats there are."""
 
 PIECE = 1 << 15
-"""Floats transformed together: few enough to stay in cache, and below the size from which PyTorch starts threads, whose
-meetings after each of thousands of short operations cost far more than they save where cores are shared."""
+"""Floats transformed together on a CPU: few enough to stay in cache, and below the size from which PyTorch starts
+threads, whose meetings after each of thousands of short operations cost far more than they save where cores are
+shared."""
 
 DIGIT = 16
-"""Bits settled by one pass over the data."""
+"""Bits settled by one pass over the data. The leading 16 of real weights fall into some thousand bins only, which stay
+in the fastest cache; so two passes over float32 beat three of fewer bits."""
 
 Key = Callable[[Tensor], Tensor]
 
+AllReduce = Callable[[Tensor], Tensor]
+"""Sums an int64 tensor over processes."""
 
-def kth_smallest(tensors: Iterable[tuple[Tensor, Tensor | None]], k: int, key: Key | None = None) -> tuple[float, int]:
+
+def kth_smallest(
+    tensors: Iterable[tuple[Tensor, Tensor | None]], k: int, key: Key | None = None, all_reduce: AllReduce | None = None
+) -> tuple[float, int]:
     """The k-th smallest value (k counts from 1) and how many values are strictly smaller.
 
     The bits of a float, with the sign folded in, are an integer in the same order. A histogram of its top 16 bits
-    finds the bin that holds the answer; a second pass looks at that bin's lower 16 bits (float64 takes four passes in
-    all).
+    finds the bin that holds the answer; a second pass looks at that bin's lower 16 bits. (float64 takes four passes,
+    16-bit types one.) Large CPU tensors are counted by compiled loops, on at most `torch.get_num_threads()` threads,
+    if `key` is None or `torch.abs`; the answer is the same bit for bit.
+
+    Weights that are sharded over processes have one threshold on all of them: each process passes its own shards and
+    the same k, and `all_reduce` sums the counts (512 kB a pass). An entry must be held by one process only. A DTensor
+    stands for its local shard; of one that is replicated over a mesh dimension, the first replica counts.
 
     Args:
         tensors: (values, mask) pairs; only entries where the mask is True count, all of them where it is None.
-        k: between 1 and the number of entries that count.
+        k: between 1 and the number of entries that count, over all processes.
         key: elementwise function applied chunk by chunk before the comparison (`torch.abs` ranks by magnitude).
+        all_reduce: returns the sum of its argument, an int64 CPU tensor, over all processes, on any device.
     Raises:
-        ValueError: if a value is NaN, or k is out of range.
+        ValueError: if a value is NaN, k is out of range, a mask has another shape than its values, or a DTensor is
+            sharded and `all_reduce` is missing. With `all_reduce`, the first two are raised on all processes alike.
+
+    Example:
+        >>> kth_smallest([(torch.tensor([3.0, -1.0, 2.0, 1.0]), None)], k=2, key=torch.abs)
+        (1.0, 0)
     """
-    tensors = list(tensors)
-    width = 64 if any(values.dtype == torch.float64 for values, _ in tensors) else 32
+    held = [_held(values, mask, all_reduce) for values, mask in tensors]
+    form = _common_format(held, key, all_reduce)
     prefix, below = 0, 0
-    for shift in range(width - DIGIT, -1, -DIGIT):
-        is_first = shift == width - DIGIT
-        counts = torch.zeros(1 << DIGIT, dtype=torch.int64)
-        for integers in _ordered_integers(tensors, width, key):
-            if not is_first:
-                integers = integers[(integers >> (shift + DIGIT)) == prefix]
-            digits = (integers >> shift) & 0xFFFF
-            # The sign makes the top digit run from -32768: shift it into the range of the histogram.
-            counts += torch.bincount(digits ^ 0x8000 if is_first else digits, minlength=1 << DIGIT).cpu()
-        cumulative = counts.cumsum(0)
+    for shift in range(form.width - DIGIT, -1, -DIGIT):
+        is_first = shift == form.width - DIGIT
+        counts = _count_digits(held, form, key, shift, None if is_first else prefix)
+        if all_reduce is not None:
+            counts = all_reduce(counts).cpu()
+        if counts[-1]:
+            raise ValueError("a score is NaN: weights cannot be ranked (did the training diverge?)")
+        cumulative = counts[:-1].cumsum(0)
         if not 1 <= k - below <= int(cumulative[-1]):
             raise ValueError(f"k is {k}, but there are {int(cumulative[-1])} values to choose from")
         digit = int(torch.searchsorted(cumulative, k - below))
         below += int(cumulative[digit] - counts[digit])
-        prefix = digit - 0x8000 if is_first else (prefix << DIGIT) | digit
-    return _from_ordered_integer(prefix, width), below
+        # The sign makes the top digit run from -32768: the histogram begins there.
+        prefix = digit - (1 << (DIGIT - 1)) if is_first else (prefix << DIGIT) | digit
+    return from_ordered(prefix, form), below
 
 
-def _ordered_integers(tensors: list[tuple[Tensor, Tensor | None]], width: int, key: Key | None) -> Iterator[Tensor]:
-    """The values that count, as integers in the same order, chunk by chunk."""
+def survivors(
+    values: Tensor, mask: Tensor | None, threshold: float, ties: int, key: Key | None = None
+) -> tuple[Tensor, int]:
+    """The mask without values below the threshold and the first `ties` equal ones; and the ties still to remove.
+
+    Large CPU tensors are cut by compiled loops, as in `kth_smallest`; nothing of the size of `values` is made but the
+    result. Comparisons are exact where the threshold comes from a finer type than `values`.
+
+    Args:
+        values: any shape; not NaN where the mask keeps. A DTensor stands for its local shard.
+        mask: `torch.bool` of the same shape, True keeps; None keeps all.
+        threshold: as found by `kth_smallest`.
+        ties: how many equal values to remove, those that come first in row-major order.
+        key: elementwise function applied before the comparison.
+    Returns:
+        A fresh contiguous `torch.bool` mask on the device of the values, and `ties` less those removed here.
+    """
+    values, mask = _local(values), None if mask is None else _local(mask)
+    _require_same_shape(values, mask)
+    form = format_of(_key_dtype(values, key))
+    lowest, is_exact = lowest_integer(threshold, form)
+    here = ties if is_exact else 0
+    if _is_compiled([(values, mask)], key):
+        from lth.sparsity import kernels
+
+        result, left = kernels.survivors(
+            (values, mask),
+            form,
+            is_magnitude=key is torch.abs,
+            lowest=lowest,
+            ties=here,
+            threads=torch.get_num_threads(),
+        )
+        return result, ties - here + left
+    result = torch.empty(values.shape, dtype=torch.bool, device=values.device)
+    end, left = 0, here
+    for chunk, keep in pieces(values, mask, CHUNK):
+        integers = _keyed(chunk.reshape(-1), form, key)
+        survives, equal = integers >= lowest, integers == lowest
+        if keep is not None:
+            survives, equal = survives & keep.reshape(-1), equal & keep.reshape(-1)
+        if left:
+            survives &= ~(equal & (equal.cumsum(0) <= left))
+            left = max(0, left - int(equal.sum()))
+        result.view(-1)[end : end + chunk.numel()] = survives
+        end += chunk.numel()
+    return result, ties - here + left
+
+
+def _count_digits(tensors: list[Values], form: Format, key: Key | None, shift: int, prefix: int | None) -> Tensor:
+    """How often each digit occurs in values with this prefix (None: in all), and as a last entry how many are NaN."""
+    if _is_compiled(tensors, key):
+        from lth.sparsity import kernels
+
+        return kernels.count_digits(
+            tensors,
+            form,
+            is_magnitude=key is torch.abs,
+            shift=shift,
+            prefix=prefix,
+            threads=torch.get_num_threads(),
+        )
+    counts = torch.zeros((1 << DIGIT) + 1, dtype=torch.int64)
     for values, mask in tensors:
-        flat = values.detach().reshape(-1)
-        keep = None if mask is None or bool(mask.all()) else mask.reshape(-1)
-        for start in range(0, flat.numel(), CHUNK):
-            chunk = flat[start : start + CHUNK]
-            if keep is not None:
-                chunk = chunk[keep[start : start + CHUNK]]
-            if chunk.numel():
-                yield torch.cat(
-                    [_ordered(piece if key is None else key(piece), width) for piece in torch.split(chunk, PIECE)]
-                )
+        for chunk, keep in pieces(values, mask, CHUNK):
+            integers = _keyed(chunk.reshape(-1) if keep is None else chunk[keep], form, key)
+            if prefix is None:
+                counts[-1] += (integers.abs() > form.infinity).sum().cpu()
+                digits = (integers >> shift).int() + (1 << (DIGIT - 1))
+            else:
+                integers = integers[integers >> (shift + DIGIT) == prefix]
+                digits = (integers >> shift) & 0xFFFF
+            counts[:-1] += torch.bincount(digits, minlength=1 << DIGIT).cpu()
+    return counts
 
 
-def _ordered(values: Tensor, width: int) -> Tensor:
-    """The bits of floats as integers in the same order; zeros of both signs are one."""
-    float_type, integer_type = (torch.float64, torch.int64) if width == 64 else (torch.float32, torch.int32)
-    values = values.to(float_type)
-    lowest, highest = values.aminmax()
-    if bool(highest.isnan()):
-        raise ValueError("a score is NaN: weights cannot be ranked (did the training diverge?)")
-    without_sign = 2 ** (width - 1) - 1
-    bits: Tensor
-    if bool(lowest >= 0):
-        bits = values.view(integer_type) & without_sign  # clears the sign of -0.0
-    else:
-        bits = (values + 0.0).view(integer_type)  # the sum makes -0.0 0.0
-        bits = bits ^ ((bits >> (width - 1)) & without_sign)
-    return bits
+def _keyed(values: Tensor, form: Format, key: Key | None) -> Tensor:
+    """The integers of one chunk's values."""
+    parts = torch.split(values, PIECE if values.is_cpu else CHUNK)
+    return torch.cat([ordered(part if key is None else key(part), form) for part in parts])
 
 
-def _from_ordered_integer(integer: int, width: int) -> float:
-    """The float that `_ordered_integers` maps to this integer."""
-    float_type, integer_type = (torch.float64, torch.int64) if width == 64 else (torch.float32, torch.int32)
-    bits = torch.tensor([integer if integer >= 0 else integer ^ (2 ** (width - 1) - 1)], dtype=integer_type)
-    return float(bits.view(float_type))
+def _is_compiled(tensors: list[Values], key: Key | None) -> bool:
+    """Whether compiled loops can count these tensors, and are worth their loading."""
+    total = sum(values.numel() for values, _ in tensors)
+    is_loaded = "lth.sparsity.kernels" in sys.modules
+    return (
+        (key is None or key is torch.abs)
+        and all(values.is_cpu and (mask is None or mask.is_cpu) for values, mask in tensors)
+        and total >= (COMPILED_FROM >> 6 if is_loaded else COMPILED_FROM)
+    )
+
+
+def _common_format(tensors: list[Values], key: Key | None, all_reduce: AllReduce | None) -> Format:
+    """The coarsest format that holds the values of all tensors, of all processes."""
+    dtypes = [format_of(_key_dtype(values, key)).dtype for values, _ in tensors]
+    if all_reduce is not None:
+        present = all_reduce(torch.tensor([dtypes.count(dtype) for dtype in FORMATS]))
+        dtypes = [dtype for dtype, count in zip(FORMATS, present.tolist(), strict=True) if count]
+    return FORMATS[reduce(torch.promote_types, dtypes)] if dtypes else FORMATS[torch.float32]
+
+
+def _key_dtype(values: Tensor, key: Key | None) -> torch.dtype:
+    return values.dtype if key is None else key(values.new_empty(0)).dtype
+
+
+def _held(values: Tensor, mask: Tensor | None, all_reduce: AllReduce | None) -> Values:
+    """What this process has to count of a tensor."""
+    tensor: Any = values
+    placements = getattr(tensor, "placements", ())  # of a DTensor, without importing its module
+    if any(placement.is_partial() for placement in placements):
+        raise ValueError(f"a score is a DTensor with placements {placements}: redistribute the partial sums first")
+    if any(not placement.is_replicate() for placement in placements) and all_reduce is None:
+        raise ValueError(f"a score is a DTensor with placements {placements}: pass `all_reduce`, which sums counts")
+    values_here, mask_here = _local(values), None if mask is None else _local(mask)
+    _require_same_shape(values_here, mask_here)
+    if placements and all_reduce is not None:
+        where = zip(tensor.device_mesh.get_coordinate(), placements, strict=True)
+        if any(place for place, placement in where if placement.is_replicate()):
+            return values_here.new_empty(0), None
+    return values_here, mask_here
+
+
+def _local(tensor: Tensor) -> Tensor:
+    """The tensor itself, or of a DTensor the shard that this process holds."""
+    to_local: Callable[[], Tensor] | None = getattr(tensor, "to_local", None)
+    return (tensor if to_local is None else to_local()).detach().resolve_neg()
+
+
+def _require_same_shape(values: Tensor, mask: Tensor | None) -> None:
+    if mask is not None and mask.shape != values.shape:
+        raise ValueError(f"a mask has shape {tuple(mask.shape)}, its values {tuple(values.shape)}: they must agree")

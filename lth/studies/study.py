@@ -2,15 +2,31 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from torch import nn
 
 from lth.config import FindTicket, Pruning, check_choice, to_steps
 from lth.data import Data, default_validation
 from lth.lineage import DataSpec, Sources
 from lth.models import MODELS, Factory, ModelSpec, describe
-from lth.sparsity import CRITERIA, SCHEDULES, SCOPES, Shapes, planned_counts, prunable
-from lth.studies.find_ticket import Run, find_ticket_runs
+from lth.sparsity import (
+    CRITERIA,
+    NEEDS_NETWORK,
+    NEEDS_TRACES,
+    SCHEDULES,
+    SCOPES,
+    granularity,
+    planned_counts,
+    planned_density,
+    prunable,
+    structure_of,
+    target,
+    targets,
+)
+from lth.studies.find_ticket import ARMS, Restarting, Run, find_ticket_runs
 from lth.training import OPTIMIZERS, make_optimizer, seeds_of
 
 
@@ -66,13 +82,19 @@ def find_ticket_study(config: FindTicket, factory: Factory, data: Data) -> Study
         ("optimizer", config.optimizer, OPTIMIZERS),
     ):
         check_choice(kind, name, table)
+    granularity(config.granularity)
+    if config.sparsifier != "none" and config.criterion in NEEDS_NETWORK:
+        raise ValueError(
+            f"criterion: {config.criterion!r} runs the network on examples of its own; within a training (sparsifier "
+            f"{config.sparsifier!r}) choose one of weights alone, such as large_final"
+        )
     model = describe(config.model, factory, data.input_shape, data.num_classes, config.model_version)
     sources = Sources(models={config.model: factory}, data={data.digest: data})
     module = sources.module(model)
     make_optimizer(config.optimizer, module.parameters(), config.lr, config.weight_decay, config.optimizer_options)
     names = prunable(module, config.prune_only, config.never_prune)
-    pruning = config.pruning(_usual_rates(config))
-    densities = _densities({name: module.get_parameter(name).shape for name in names}, pruning, config.levels)
+    pruning = config.pruning(_usual_rates(config, names))
+    densities = _densities(module, names, pruning, config.levels)
     validation = default_validation(data) if config.validation is None else config.validation
     if not validation < len(data.y_train):
         raise ValueError(f"validation: {validation} examples cannot be held out of {len(data.y_train)}")
@@ -86,6 +108,7 @@ def find_ticket_study(config: FindTicket, factory: Factory, data: Data) -> Study
         )
     spec = DataSpec(digest=data.digest, validation=validation, split_seed=config.split_seed)
     resolved = config.model_copy(update={"rates": pruning.rates, "validation": validation})
+    sparsifiers = [config.make_sparsifier(density) for density in densities[1:] if config.sparsifier != "none"]
     runs = [
         run
         for replicate in range(config.replicates)
@@ -95,43 +118,59 @@ def find_ticket_study(config: FindTicket, factory: Factory, data: Data) -> Study
             recipe,
             pruning,
             levels=config.levels,
-            rewind_step=rewind_step,
-            kept=config.kept,
+            restarting=Restarting(config.kept, config.pruned, rewind_step, config.moments == "keep"),
             controls=config.controls,
             seeds=seeds_of(config.seed, replicate),
             replicate=replicate,
+            traces=_traces(config),
+            sparsifiers=sparsifiers,
         )
     ]
-    arms = ["dense", "ticket", *config.controls]
-    runs.sort(key=lambda run: (run.level, arms.index(run.arm), run.replicate))
+    runs.sort(key=lambda run: (run.level, ARMS.index(run.arm), run.replicate))
     study = Study("", resolved, model, spec, tuple(names), densities, tuple(runs), sources)
     canonical = json.dumps([study.document(), [run.trained.key for run in runs]], sort_keys=True)
     identity = hashlib.sha256(canonical.encode()).hexdigest()[:12]
     return Study(identity, resolved, model, spec, tuple(names), densities, tuple(runs), sources)
 
 
-def _densities(shapes: Shapes, pruning: Pruning, levels: int) -> tuple[float, ...]:
+def _densities(module: nn.Module, names: Sequence[str], pruning: Pruning, levels: int) -> tuple[float, ...]:
     """Density of each level; a level that would empty a group of weights is an error."""
-    total = sum(shape.numel() for shape in shapes.values())
+    shapes = {name: module.get_parameter(name).shape for name in names}
+    grain = granularity(pruning.granularity)
+    if grain.pattern and levels > 1:
+        raise ValueError(
+            f"levels: granularity {grain.name!r} fixes the density by itself; found {levels} levels, only 1 is allowed"
+        )
     densities = [1.0]
     for level in range(1, levels + 1):
-        density = SCHEDULES[pruning.schedule].density
-        counts = planned_counts(
-            shapes,
-            sparsity=1 - density(pruning.rate, level),
-            scope=SCOPES[pruning.scope],
-            by_pattern={pattern: 1 - density(rate, level) for pattern, rate in pruning.rates.items()},
-        )
-        empty = [name for group, keep in counts if keep == 0 for name in group.names]
+        how: dict[str, Any] = {
+            "sparsity": 1 - target(pruning, level),
+            "scope": SCOPES[pruning.scope],
+            "by_pattern": {pattern: 1 - density for pattern, density in targets(pruning, level).items()},
+            "granularity": grain,
+            "structure": structure_of(module, names),
+        }
+        plan = planned_counts(shapes, **how)
+        empty = [name for group, keep in plan if keep == 0 for name in group.names]
         if empty:
             raise ValueError(
                 f"levels: level {level} would leave no weight in {', '.join(empty)}: ask for at most {level - 1}"
             )
-        densities.append(sum(keep for _, keep in counts) / total)
+        planned = planned_density(shapes, **how)
+        densities.append(target(pruning, level) if planned is None else planned)
     return tuple(densities)
 
 
-def _usual_rates(config: FindTicket) -> dict[str, float]:
-    """The output layer at half the rate, as Frankle & Carbin 2019 do; a global ranking has no place for it."""
+def _usual_rates(config: FindTicket, names: Sequence[str]) -> dict[str, float]:
+    """The output layer at half the rate, as Frankle & Carbin 2019 do, where layers have rates of their own."""
     entry = MODELS.get(config.model)
-    return {} if entry is None or config.scope == "global" else {entry.output: config.rate / 2}
+    has_own_rates = config.scope in ("layerwise", "per-pattern") and config.sparsifier == "none"
+    if entry is None or not has_own_rates or entry.output not in names or config.granularity != "unstructured":
+        return {}
+    return {entry.output: config.rate / 2}
+
+
+def _traces(config: FindTicket) -> tuple[str, ...]:
+    """What trainings must keep for the criterion and for the moments policy."""
+    wanted = [config.criterion] if config.criterion in NEEDS_TRACES else []
+    return (*wanted, *(["moments"] if config.moments == "keep" and config.sparsifier == "none" else []))

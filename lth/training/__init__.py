@@ -7,9 +7,15 @@ from lth.training.optimizers import OPTIMIZERS, make_optimizer
 from lth.training.population import Member
 from lth.training.seeds import Seeds, derive_seed, seeds_of
 from lth.training.snapshot import Snapshot, snapshot_from_bytes
+from lth.training.sparsifiers import SPARSIFIERS, Application, applications, plan_sparsifier
+from lth.training.traces import MOMENTS, SUMS
 
 __all__ = [
+    "MOMENTS",
     "OPTIMIZERS",
+    "SPARSIFIERS",
+    "SUMS",
+    "Application",
     "History",
     "Interrupted",
     "Journal",
@@ -18,8 +24,10 @@ __all__ = [
     "Outcome",
     "Seeds",
     "Snapshot",
+    "applications",
     "derive_seed",
     "make_optimizer",
+    "plan_sparsifier",
     "seeds_of",
     "snapshot_from_bytes",
     "train",

@@ -25,12 +25,17 @@ class Member:
         start: the whole state that it starts from: parameters and buffers.
         masks: pruned entries stay at their start value; a parameter without a mask is whole.
         seeds: data order and augmentation (the initialisation lies in `start`).
+        moments: optimizer state to start from, by entry (`exp_avg`) and parameter; None starts fresh. A training leaves
+            it by the trace `moments`.
+
+    With a sparsifier, `masks` names what may be pruned: every prunable parameter has one, all True at a dense start.
     """
 
     key: str
     start: Weights
     masks: Masks
     seeds: Seeds
+    moments: dict[str, Weights] | None = None
 
 
 class Population:
@@ -61,7 +66,7 @@ class Population:
             state = {name: live[name] for name in state}
             self.parameters = {name: value for name, value in module.named_parameters() if value.requires_grad}
         self.buffers = {name: value for name, value in state.items() if name not in self.parameters}
-        self._set_masks(members)
+        self.set_masks([member.masks for member in members])
 
     def _check_start(self, members: Sequence[Member]) -> None:
         expected = {name: tuple(value.shape) for name, value in self.module.state_dict().items()}
@@ -90,21 +95,31 @@ class Population:
             return {name: place(value) for name, value in states[0].items()}
         return {name: torch.stack([place(state[name]) for state in states]) for name in states[0]}
 
-    def _set_masks(self, members: Sequence[Member]) -> None:
-        """Masks as floats for the gradients; tensors that no member prunes get none, so they cost nothing."""
+    def set_masks(self, masks_by_member: Sequence[Masks]) -> None:
+        """From now on each member trains under these masks: pruned entries rest at the values they have now.
+
+        Masks are kept as floats for the gradients; tensors that no member prunes get none, so they cost nothing.
+        """
         self.masked: list[Tensor] = []
         self._mask_factors: list[Tensor] = []
         for name, parameter in self.parameters.items():
-            ones = torch.ones(parameter.shape[1:] if self.is_stacked else parameter.shape, dtype=torch.bool)
-            masks = [member.masks.get(name, ones) for member in members]
+            ones = torch.ones(self.own(parameter, 0).shape, dtype=torch.bool, device=self.device)
+            masks = [masks.get(name, ones).to(self.device) for masks in masks_by_member]
             if any(not bool(mask.all()) for mask in masks):
-                stacked = torch.stack(masks) if self.is_stacked else masks[0]
                 self.masked.append(parameter)
-                self._mask_factors.append(stacked.to(self.device, self._dtype))
+                self._mask_factors.append(self.gather(masks).to(self._dtype))
         self._frozen = [
             parameter.detach() * (1 - factor) for parameter, factor in zip(self.masked, self._mask_factors, strict=True)
         ]
         self.has_nonzero_frozen = any(bool(values.count_nonzero()) for values in self._frozen)
+
+    def own(self, value: Tensor, index: int) -> Tensor:
+        """One member's part of a tensor that is stacked if the population is; not a copy."""
+        return value[index] if self.is_stacked else value
+
+    def gather(self, values: Sequence[Tensor]) -> Tensor:
+        """One tensor of each member as the population holds them: stacked if there are several."""
+        return (torch.stack(list(values)) if self.is_stacked else values[0]).to(self.device)
 
     def losses(self, inputs: Tensor, labels: Tensor) -> Tensor:
         """Mean cross-entropy of each member on its own batch: (batch, ...) or (member, batch, ...) -> (member,)."""
@@ -166,7 +181,7 @@ class Population:
 
     def state_of(self, index: int) -> Weights:
         """A copy on the CPU of one member's whole state, under every name of the module's state dict."""
-        own = {name: (value[index] if self.is_stacked else value) for name, value in self.tensors().items()}
+        own = {name: self.own(value, index) for name, value in self.tensors().items()}
         names = self.module.state_dict().keys()
         return {name: own[self._aliases.get(name, name)].detach().cpu().clone() for name in names}
 

@@ -8,7 +8,19 @@ import pytest
 from lth.cli.main import main
 from lth.config import FindTicket, Running
 
-COMMANDS = ("find-ticket", "plan", "ls", "show", "report", "ticket", "doctor")
+COMMANDS = (
+    "find-ticket",
+    "supermask",
+    "compact",
+    "plan",
+    "ls",
+    "methods",
+    "show",
+    "sparsity",
+    "report",
+    "ticket",
+    "doctor",
+)
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *command: str) -> str:

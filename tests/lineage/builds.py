@@ -85,8 +85,8 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 def example_nodes() -> dict[str, Node]:
     """One node of each kind, of a made-up derivation with a rewind step; nothing in it depends on this machine."""
-    from lth.config import Pruning
-    from lth.lineage import Checkpoint, Shuffled
+    from lth.config import Pruning, Sparsifier
+    from lth.lineage import Checkpoint, Shuffled, Sparsified, Whole
 
     initial = Initial(
         model=ModelSpec(name="lenet-300-100", arguments={"input_shape": [28, 28], "num_classes": 10}), seed=7
@@ -99,7 +99,14 @@ def example_nodes() -> dict[str, Node]:
     pruned = Pruned(trained=dense, pruning=Pruning(rates={"output.weight": 0.1}), level=1)
     combined = Combined(masks=pruned, kept=checkpoint)
     ticket = Trained(start=combined, masks=pruned, data=data, recipe=recipe, seeds=seeds, first_step=100)
+    whole = Whole(model=initial.model)
+    sparsified = Trained(
+        start=initial, masks=whole, data=data, recipe=recipe, seeds=seeds, sparsifier=Sparsifier(method="gradual")
+    )
     return {
+        "Whole": whole,
+        "sparsified": sparsified,
+        "Sparsified": Sparsified(trained=sparsified),
         "Initial": initial,
         "Dense": Dense(),
         "Trained": dense,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from builds import example_nodes
 
-from lth.config import Pruning, Recipe
+from lth.config import Pruning, Recipe, Sparsifier
+from lth.config.supermask import SupermaskSettings
 from lth.lineage import (
     Checkpoint,
     Combined,
@@ -16,6 +17,7 @@ from lth.lineage import (
     Node,
     Pruned,
     Shuffled,
+    Sparsified,
     Trained,
     derivation,
     from_documents,
@@ -26,6 +28,9 @@ from lth.models import ModelSpec
 from lth.training import Seeds
 
 GOLDEN: dict[str, str] = {
+    "Whole": "caf5bf0bee8a88381f48341b6e70d6719096d50c45f6cd708c7d85d5320e60c4",
+    "sparsified": "607e6547e96bb6f7e0d9a7ca026580b0934f9183bcbed744e441614fe77d16d1",
+    "Sparsified": "8a1bf44b7876dea86ec84abfda02ca73663aa48ac7c082e206fd43456c636e2a",
     "Initial": "542148d602591548473ca18cd1689c71a21847e28d8378cbc6d3143a05bbe83f",
     "Dense": "528a5589ea0c36185cf70d114158186da71c8fb44c72bb33fa0797b8e2b3056c",
     "Trained": "45f724df81d03d4099b6ed35a2306ff13c3ace37a48b01123862412a8ae9132e",
@@ -61,13 +66,52 @@ CHANGES: dict[type, dict[str, Any]] = {
         "rates": {"output.weight": 0.2},
         "prune_only": ("a",),
         "never_prune": ("b",),
+        "granularity": "2:4",
+        "level_rates": (0.1, 0.2),
+        "rounds": 3,
+        "samples": 5,
+    },
+    Sparsifier: {
+        "method": "soft",
+        "density": 0.2,
+        "curve": "linear",
+        "begin": 0.1,
+        "end": 0.9,
+        "applications": 11,
+        "criterion": "random",
+        "scope": "erk",
+        "update_fraction": 0.2,
+        "moments": "keep",
+        "noise": "uniform",
+        "noise_scale": 2.0,
     },
     Seeds: {"init": 1, "order": 1, "augmentation": 1},
     DataSpec: {"digest": "e" * 64, "validation": 4999, "split_seed": 1},
-    ModelSpec: {"name": "other", "arguments": {}, "version": "2", "structure": "0123456789abcdef", "draw": "f"},
+    ModelSpec: {
+        "name": "other",
+        "arguments": {},
+        "version": "2",
+        "structure": "0123456789abcdef",
+        "draw": "f",
+        "supermask": SupermaskSettings(method="edge_popup"),
+    },
 }
-FIELD_OF = {Recipe: "recipe", Pruning: "pruning", Seeds: "seeds", DataSpec: "data", ModelSpec: "model"}
-OWNER_OF = {Recipe: "Trained", Pruning: "Pruned", Seeds: "Trained", DataSpec: "Trained", ModelSpec: "Initial"}
+FIELD_OF = {
+    Recipe: "recipe",
+    Pruning: "pruning",
+    Sparsifier: "sparsifier",
+    Seeds: "seeds",
+    DataSpec: "data",
+    ModelSpec: "model",
+}
+OWNER_OF = {
+    Recipe: "Trained",
+    Pruning: "Pruned",
+    Sparsifier: "sparsified",
+    Seeds: "Trained",
+    DataSpec: "Trained",
+    ModelSpec: "Initial",
+}
 
 
 def with_field(node: Node, name: str, value: object) -> Node:
@@ -108,6 +152,12 @@ def test_every_field_of_a_node_changes_its_key() -> None:
         (Combined(masks=pruned, kept=checkpoint), Combined(masks=pruned, kept=initial)),
         (Combined(masks=pruned, kept=checkpoint), Combined(masks=Shuffled(masks=pruned), kept=checkpoint)),
         (Combined(masks=pruned, kept=checkpoint), Combined(masks=pruned, kept=checkpoint, pruned="initial")),
+        (Combined(masks=pruned, kept=checkpoint), Combined(masks=pruned, kept=checkpoint, action="shuffle")),
+        (nodes["Whole"], with_field(nodes["Whole"], "prune_only", ("a",))),
+        (nodes["Whole"], with_field(nodes["Whole"], "never_prune", ("a",))),
+        (nodes["Sparsified"], Sparsified(trained=dense)),
+        (dense, with_field(dense, "traces", ("moments",))),
+        (dense, with_field(dense, "moments", dense)),
         (dense, with_field(dense, "first_step", 1)),
         (dense, with_field(dense, "masks", pruned)),
         (dense, with_field(dense, "start", checkpoint)),
@@ -115,7 +165,7 @@ def test_every_field_of_a_node_changes_its_key() -> None:
     for before, after in changed:
         assert before.key != after.key
         assert before != after
-    assert len({node.key for pair in changed for node in pair}) == 16
+    assert len({node.key for pair in changed for node in pair}) == 24
 
 
 def test_fields_at_their_default_do_not_enter() -> None:
@@ -190,7 +240,7 @@ def test_altered_documents_are_errors() -> None:
         from_documents(altered)
     altered = documents()
     altered[kinds.index("Trained")]["version"] = 2
-    with pytest.raises(ValueError, match=r"node 'Trained' of version 2; this lth knows Initial 1, Dense 1, Trained 1"):
+    with pytest.raises(ValueError, match=r"node 'Trained' of version 2; this lth knows Initial 1, Dense 1, Whole 1"):
         from_documents(altered)
     altered = documents()
     altered[0]["kind"] = "Grown"

@@ -1,9 +1,21 @@
 """Restarts, shuffles and what is said of masks."""
 
+from itertools import product
+
 import pytest
 import torch
 
-from lth.sparsity import PRUNED_ACTIONS, combine, density, density_by_tensor, shuffle_within_tensors, zero
+from lth.sparsity import (
+    KEPT_ACTIONS,
+    PRUNED_ACTIONS,
+    Masks,
+    Restart,
+    combine,
+    density,
+    density_by_tensor,
+    restart,
+    shuffle_within_tensors,
+)
 
 MASKS = {"w": torch.tensor([[True, False], [False, True]]), "v": torch.tensor([True, True, False])}
 
@@ -25,20 +37,107 @@ def test_combine_is_exact_and_shares_no_memory() -> None:
     assert all(bool((value == -5).all()) for value in pruned.values())
 
 
-@pytest.mark.parametrize("name", PRUNED_ACTIONS)
-def test_every_action_gives_fresh_values_of_the_same_kind(name: str) -> None:
-    weights = {"w": torch.randn(2, 3, dtype=torch.float64), "b": torch.randn(4)}
-    values = PRUNED_ACTIONS[name](weights)
-    assert {key: (value.shape, value.dtype) for key, value in values.items()} == {
-        key: (value.shape, value.dtype) for key, value in weights.items()
-    }
-    for value in values.values():
-        value.fill_(1.5)
-    assert not any(bool((value == 1.5).any()) for value in weights.values())
+INITIAL = [[1.0, -2.0], [0.5, -0.5]]
+FINAL = [[3.0, 1.0], [-1.0, -0.25]]
+KEPT = [[4.0, -6.0], [-8.0, 10.0]]
 
 
-def test_zero_is_plus_zero() -> None:
-    assert torch.equal(zero({"w": torch.tensor([-1.0, 2.0])})["w"].view(torch.int32), torch.zeros(2, dtype=torch.int32))
+def evidence(kept: list[list[float]] = KEPT, seed: int = 0, masks: Masks | None = None) -> Restart:
+    """A restart whose kept state differs from the initialisation, so that none is taken for the other."""
+    states = [{"w": torch.tensor(values), "bias": torch.ones(3)} for values in (kept, INITIAL, INITIAL, INITIAL, FINAL)]
+    masks = {"w": torch.tensor([[True, False], [False, True]])} if masks is None else masks
+    fresh = {"w": torch.full((2, 2), 9.0), "bias": torch.zeros(3)}
+    return Restart(masks, *states, redraw=lambda: fresh, generator=torch.Generator().manual_seed(seed))
+
+
+SPREAD = torch.tensor(KEPT).std(unbiased=False).item()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("copy", KEPT),
+        ("signed", [[4.0, -6.0], [8.0, -10.0]]),
+        ("signed_constant", [[SPREAD, -SPREAD], [SPREAD, -SPREAD]]),
+    ],
+)
+def test_kept_action_by_hand(name: str, expected: list[list[float]]) -> None:
+    assert torch.allclose(KEPT_ACTIONS[name](evidence())["w"], torch.tensor(expected))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("zero", [[0.0, 0.0], [0.0, 0.0]]),
+        ("soft", [[0.0, 0.0], [0.0, 0.0]]),
+        ("freeze", INITIAL),
+        ("zero_if_toward_zero", [[1.0, 0.0], [0.5, 0.0]]),  # the second and the last shrank
+        ("zero_if_away_from_zero", [[0.0, -2.0], [0.0, -0.5]]),
+        ("reinit", [[9.0, 9.0], [9.0, 9.0]]),
+    ],
+)
+def test_pruned_action_by_hand(name: str, expected: list[list[float]]) -> None:
+    assert torch.equal(PRUNED_ACTIONS[name].values(evidence())["w"], torch.tensor(expected))
+
+
+def test_only_redrawn_and_soft_weights_train_on() -> None:
+    assert {name for name, action in PRUNED_ACTIONS.items() if action.trains} == {"reinit", "soft"}
+
+
+def big(seed: int = 0) -> Restart:
+    generator = torch.Generator().manual_seed(7)
+    draws = [{"w": torch.randn(200, 100, generator=generator) * 0.1} for _ in range(5)]
+    masks = {"w": torch.rand(200, 100, generator=generator) < 0.3}
+    return Restart(masks, *draws, redraw=lambda: draws[0], generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", ["permute", "signed_permute", "shuffle", "signed_shuffle", "constant"])
+def test_what_drawn_actions_keep(name: str) -> None:
+    one = big()
+    values, mask, kept = KEPT_ACTIONS[name](one)["w"], one.masks["w"], one.kept["w"]
+    assert torch.equal(values, KEPT_ACTIONS[name](big())["w"])
+    assert not torch.equal(values, KEPT_ACTIONS[name](big(seed=1))["w"])
+    if "permute" in name:
+        assert torch.equal(values.abs().flatten().sort().values, kept.abs().flatten().sort().values)
+    if "shuffle" in name:
+        assert torch.equal(values[mask].abs().sort().values, kept[mask].abs().sort().values)
+    if name == "constant":
+        assert torch.allclose(values.abs(), kept.std(unbiased=False).expand_as(values))
+    agreement = float((values[mask].sign() == one.signs["w"][mask].sign()).float().mean())
+    assert agreement == 1 if name.startswith("signed") else abs(agreement - 0.5) < 0.05
+
+
+@pytest.mark.parametrize("name", ["normal_noise", "uniform_noise"])
+def test_noise_has_the_spread_of_the_initial_weights(name: str) -> None:
+    one = big()
+    values = PRUNED_ACTIONS[name].values(one)["w"]
+    assert float(values.std() / one.initial["w"].std()) == pytest.approx(1, abs=0.02)
+    assert abs(float(values.mean())) < 0.005
+    assert bool((values.abs() <= 0.18).all()) == (name == "uniform_noise")
+
+
+@pytest.mark.parametrize(("kept", "pruned"), list(product(KEPT_ACTIONS, PRUNED_ACTIONS)))
+def test_a_restart_is_the_one_where_masks_keep_and_the_other_elsewhere(kept: str, pruned: str) -> None:
+    """Bit for bit, in fresh memory, and entries without a mask are those of the kept state."""
+    one, again = evidence(), evidence()
+    before = {name: value.clone() for name, value in one.kept.items()}
+    state = restart(one, KEPT_ACTIONS[kept], PRUNED_ACTIONS[pruned])
+    mask = one.masks["w"]
+    assert torch.equal(state["w"][mask], KEPT_ACTIONS[kept](again)["w"][mask])
+    assert torch.equal(state["w"][~mask], PRUNED_ACTIONS[pruned].values(again)["w"][~mask])
+    assert torch.equal(state["bias"], one.kept["bias"])
+    for value in state.values():
+        value.fill_(77)
+    assert all(torch.equal(value, before[name]) for name, value in one.kept.items())
+    assert torch.equal(one.initial["w"], torch.tensor(INITIAL))
+
+
+def test_an_empty_mask_and_a_whole_one() -> None:
+    for value in (True, False):
+        masks = {"w": torch.full((2, 2), value)}
+        for kept, pruned in product(KEPT_ACTIONS, PRUNED_ACTIONS):
+            state = restart(evidence(masks=masks), KEPT_ACTIONS[kept], PRUNED_ACTIONS[pruned])
+            assert not bool(state["w"].isnan().any())
 
 
 def test_shuffle_keeps_counts_and_follows_the_generator() -> None:

@@ -1,9 +1,13 @@
 """Scopes: who is ranked with whom."""
 
+from typing import Any
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lth.sparsity import Group, global_scope, layerwise, per_pattern, select
+from lth.sparsity import SCOPES, Group, global_scope, layerwise, per_pattern, select
 
 SHAPES = {
     name: torch.Size(shape)
@@ -55,8 +59,60 @@ def test_per_pattern_ranks_a_pattern_together() -> None:
 
 
 def test_patterns_that_cannot_be_honoured_are_errors() -> None:
-    with pytest.raises(ValueError, match="scope 'global' ranks all weights together, so 'out' cannot have a rate"):
+    with pytest.raises(ValueError, match="scope 'global' shares out one budget itself, so 'out' cannot have a rate"):
         global_scope(SHAPES, 0.4, {"out": 0.1})
     for scope in (layerwise, per_pattern):
         with pytest.raises(ValueError, match="pattern 'cnv' matches no parameter. Names: conv1, conv2, fc.weight, out"):
             scope(SHAPES, 0.4, {"cnv*".rstrip("*"): 0.1})
+
+
+LENET = {"hidden1": torch.Size((300, 784)), "hidden2": torch.Size((100, 300)), "output": torch.Size((10, 100))}
+
+
+def kept(groups: list[Group], shapes: dict[str, torch.Size]) -> dict[str, int]:
+    return {group.names[0]: round(shapes[group.names[0]].numel() * (1 - group.sparsity)) for group in groups}
+
+
+def test_erk_worked_example() -> None:
+    """LeNet at a tenth: (784 + 300), (300 + 100) and (100 + 10) share 26,620 weights.
+
+    26620 / 1594 would give the output layer 1837 of its 1000 weights, so it stays whole; 25620 / 1484 is left for each
+    unit of the others: 18714.3 and 6905.7.
+    """
+    assert kept(SCOPES["erk"](LENET, 0.9, {}), LENET) == {"hidden1": 18714, "hidden2": 6906, "output": 1000}
+
+
+def test_uniform_plus_worked_example() -> None:
+    shapes = {"first": torch.Size((10, 10)), "middle": torch.Size((20, 10)), "last": torch.Size((5, 10))}
+    uniform_plus = SCOPES["uniform-plus"]
+    assert kept(uniform_plus(shapes, 0.5, {}), shapes) == {"first": 100, "middle": 60, "last": 15}
+    assert kept(uniform_plus(shapes, 0.65, {}), shapes) == {"first": 100, "middle": 13, "last": 10}  # last: 80 %
+    with pytest.raises(ValueError, match="sparsity 0.686 at most; 0.700 is asked"):
+        uniform_plus(shapes, 0.7, {})
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=5),
+    st.lists(st.floats(0, 1), min_size=2, max_size=5),
+    st.sampled_from(["erk", "uniform-plus"]),
+)
+def test_a_shared_budget_is_met_exactly_and_never_grows(sizes: list[Any], targets: list[float], scope: str) -> None:
+    shapes = {f"layer{index}": torch.Size(size) for index, size in enumerate(sizes)}
+    total = sum(shape.numel() for shape in shapes.values())
+    before = {name: shape.numel() for name, shape in shapes.items()}
+    for sparsity in sorted(targets):
+        try:
+            counts = kept(SCOPES[scope](shapes, sparsity, {}), shapes)
+        except ValueError:
+            assert scope == "uniform-plus"
+            return
+        assert abs(sum(counts.values()) - total * (1 - sparsity)) <= 0.5 + 1e-6
+        assert all(0 <= counts[name] <= shapes[name].numel() for name in shapes)
+        assert all(counts[name] <= before[name] + 1 for name in shapes)  # rounding may move one weight between layers
+        before = counts
+
+
+@pytest.mark.parametrize("scope", ["erk", "uniform-plus", "global"])
+def test_a_shared_budget_has_no_place_for_rates_by_pattern(scope: str) -> None:
+    with pytest.raises(ValueError, match="cannot have a rate of its own"):
+        SCOPES[scope](LENET, 0.5, {"hidden*": 0.2})

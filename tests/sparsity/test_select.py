@@ -55,7 +55,7 @@ def test_counts_and_choice_are_exact_under_ties(seed: int, sparsity: float, dtyp
 
 
 @settings(max_examples=50, deadline=None)
-@given(seeds, st.lists(sparsities, min_size=2, max_size=6), st.sampled_from(sorted(SCOPES)))
+@given(seeds, st.lists(sparsities, min_size=2, max_size=6), st.sampled_from(sorted(SCOPES.keys() - {"uniform-plus"})))
 def test_masks_are_nested_over_levels(seed: int, levels: list[float], scope: str) -> None:
     """Each level is scored anew; what is pruned never returns, whatever is asked."""
     masks: Masks = {}
@@ -158,9 +158,9 @@ def test_nan_scores_and_foreign_masks_are_errors() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(sparsities, sparsities, st.sampled_from(sorted(SCOPES)))
+@given(sparsities, sparsities, st.sampled_from(["global", "layerwise", "per-pattern", "erk"]))
 def test_planned_counts_equal_what_select_does(sparsity: float, other: float, scope: str) -> None:
-    by_pattern = {} if scope == "global" else {"*.weight": other}
+    by_pattern = {} if scope in ("global", "erk") else {"*.weight": other}
     scores = tied_scores(9)
     masks = select(scores, {}, sparsity=sparsity, scope=SCOPES[scope], by_pattern=by_pattern)
     shapes = {name: score.shape for name, score in scores.items()}

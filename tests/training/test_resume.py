@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from trainings import (
@@ -15,10 +16,12 @@ from trainings import (
     recipe,
     same_bits,
     small_net,
+    whole_member,
 )
 
 from lth.config import Recipe
-from lth.training import OPTIMIZERS, Interrupted, Member, Outcome, Snapshot, snapshot_from_bytes, train
+from lth.config.sparsifier import Sparsifier
+from lth.training import OPTIMIZERS, SPARSIFIERS, Interrupted, Member, Outcome, Snapshot, snapshot_from_bytes, train
 
 OPTIMIZER_FIELDS = {
     "adam": {"optimizer": "adam"},
@@ -27,23 +30,27 @@ OPTIMIZER_FIELDS = {
 
 
 def train_with_stops(
-    make: Make, members: list[Member], schedule: Recipe, folder: Path, stops: Sequence[int]
+    make: Make, members: list[Member], schedule: Recipe, folder: Path, stops: Sequence[int], **more: Any
 ) -> tuple[list[Outcome], FolderJournal]:
     """Trains, stops at each of some steps with a snapshot, and goes on from the files."""
     for stop in stops:
         with pytest.raises(Interrupted):
             journal = FolderJournal(folder, stop_at=stop)
-            train(members, make(), digits_split(), schedule, journal=journal, snapshot_seconds=0.0)
+            train(members, make(), digits_split(), schedule, journal=journal, snapshot_seconds=0.0, **more)
         assert journal.step == stop
     journal = FolderJournal(folder)
-    return train(members, make(), digits_split(), schedule, journal=journal, snapshot_seconds=0.0), journal
+    return train(members, make(), digits_split(), schedule, journal=journal, snapshot_seconds=0.0, **more), journal
 
 
 def assert_same(left: list[Outcome], right: list[Outcome]) -> None:
-    """Weights and metrics agree bit for bit."""
+    """Weights, metrics, masks and traces agree bit for bit."""
     for one, other in zip(left, right, strict=True):
         assert_same_bits(one.weights, other.weights)
         assert one.metrics == other.metrics
+        assert_same_bits(one.masks or {}, other.masks or {})
+        assert one.traces.keys() == other.traces.keys()
+        for kind, values in one.traces.items():
+            assert_same_bits(values, other.traces[kind])
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -76,6 +83,31 @@ def test_every_optimizer_resumes(name: str, size: int, tmp_path: Path) -> None:
     schedule = recipe(optimizer=name, clip=0.5, evaluate_every=4)
     whole = train(members, small_net(), digits_split(), schedule)
     assert_same(whole, train_with_stops(small_net, members, schedule, tmp_path, [3, 8])[0])
+
+
+@pytest.mark.parametrize("moments", ["zero", "keep", "restore"])
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("method", SPARSIFIERS)
+def test_every_sparsifier_resumes(method: Any, size: int, moments: Any, tmp_path: Path) -> None:
+    """Five steps an epoch, changes every other step: the stops lie right before, on and after changes."""
+    settings = Sparsifier(method=method, density=0.3, applications=8, moments=moments, begin=0.1, end=0.9)
+    schedule = recipe(duration="20it", batch_size=250, optimizer="adamw", weight_decay=0.05, clip=0.5)
+    more = {"sparsifier": settings, "traces": ["movement_pruning", "moments"]}
+    members = [whole_member(dropout_net, seed) for seed in range(size)]
+    whole = train(members, dropout_net(), digits_split(), schedule, **more)
+    assert len(whole[0].metrics["mask_steps"]) >= 4
+    resumed, _ = train_with_stops(dropout_net, members, schedule, tmp_path, [1, 2, 5, 8, 9, 15, 18], **more)
+    assert_same(whole, resumed)
+
+
+def test_a_criterion_that_sums_resumes(tmp_path: Path) -> None:
+    """Movement pruning within training reads a trace that nobody asked to keep."""
+    settings = Sparsifier(density=0.3, applications=4, criterion="movement_pruning")
+    members = [whole_member(small_net, seed) for seed in range(2)]
+    whole = train(members, small_net(), digits_split(), recipe(), sparsifier=settings)
+    assert whole[0].traces == {}
+    resumed, _ = train_with_stops(small_net, members, recipe(), tmp_path, [3, 6, 9], sparsifier=settings)
+    assert_same(whole, resumed)
 
 
 def test_a_stack_whose_first_member_diverged_resumes(tmp_path: Path) -> None:

@@ -114,6 +114,13 @@ def member(make: Make, seed: int, *, density: float | None = 0.6, fill: float = 
     )
 
 
+def whole_member(make: Make, seed: int) -> Member:
+    """A member that starts dense; every matrix may be pruned."""
+    start = start_of(make, seed)
+    masks = {name: torch.ones(value.shape, dtype=torch.bool) for name, value in masks_of(make, seed).items()}
+    return Member(f"member-{seed}", start, masks, Seeds(init=seed, order=seed, augmentation=seed))
+
+
 def same_bits(left: Tensor, right: Tensor) -> bool:
     """Whether two tensors agree bit for bit (0.0 and -0.0 differ, NaN equals itself)."""
     assert (left.dtype, left.shape) == (right.dtype, right.shape)

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from lth.sparsity.types import Weights
 from lth.training.history import History
+from lth.training.moments import counter_device
 from lth.training.population import Population
 from lth.training.snapshot import Snapshot
+from lth.training.sparsifiers import RunningSparsifier
 
 
 class Resumable(Protocol):
@@ -19,6 +21,8 @@ class Resumable(Protocol):
     optimizer: torch.optim.Optimizer
     histories: list[History]
     best: Weights
+    sums: dict[str, Weights]
+    sparsifier: RunningSparsifier | None
     recent: Tensor
     step: int
     evaluated_at: int
@@ -30,7 +34,7 @@ def take_snapshots(state: Resumable) -> list[Snapshot]:
     names = {id(parameter): name for name, parameter in population.parameters.items()}
 
     def own(value: Tensor, index: int) -> Tensor:
-        return (value[index] if population.is_stacked else value).detach().clone()
+        return population.own(value, index).detach().clone()
 
     snapshots = []
     for index, history in enumerate(state.histories):
@@ -41,6 +45,10 @@ def take_snapshots(state: Resumable) -> list[Snapshot]:
                 if value is not None:
                     kept = own(value, index) if value.shape == parameter.shape else value.clone()
                     tensors[f"optimizer/{names[id(parameter)]}/{entry}"] = kept
+        for kind, sums in state.sums.items():
+            tensors |= {f"trace/{kind}/{name}": own(value, index) for name, value in sums.items()}
+        if state.sparsifier is not None:
+            tensors |= state.sparsifier.tensors(index)
         tensors["recent"] = state.recent[:, index].clone()
         tensors["generator/cpu"] = torch.get_rng_state()
         if population.device.type == "cuda":
@@ -76,24 +84,23 @@ def restore(state: Resumable, snapshots: Sequence[Snapshot]) -> None:
     population = state.population
     device = population.device
 
-    def gather(values: list[Tensor]) -> Tensor:
-        return (torch.stack(values) if population.is_stacked else values[0]).to(device)
-
     def gathered(role: str) -> Weights:
         parts = [snapshot.part(role) for snapshot in snapshots]
-        return {name: gather([part[name] for part in parts]) for name in parts[0]}
+        return {name: population.gather([part[name] for part in parts]) for name in parts[0]}
 
     population.load(gathered("state"))
     state.best = gathered("best")
-    options = state.optimizer.param_groups[0]  # fused and capturable optimizers count their steps on the device
-    counter_device = device if options.get("fused") or options.get("capturable") else torch.device("cpu")
+    state.sums |= {kind: gathered(f"trace/{kind}") for kind in state.sums}
+    counters = counter_device(state.optimizer, device)
     for name, parameter in population.parameters.items():
         entries = [snapshot.part(f"optimizer/{name}") for snapshot in snapshots]
         own_shape = parameter.shape[1:] if population.is_stacked else parameter.shape
         for entry, value in entries[0].items():
             is_own = value.shape == own_shape and entry != "step"
-            restored = gather([each[entry] for each in entries]) if is_own else value.to(counter_device)
+            restored = population.gather([each[entry] for each in entries]) if is_own else value.to(counters)
             state.optimizer.state[parameter][entry] = restored
+    if state.sparsifier is not None:
+        state.sparsifier.restore(snapshots)
     state.recent = torch.stack([snapshot.tensors["recent"] for snapshot in snapshots], dim=1).to(device)
     state.histories = [snapshot.history for snapshot in snapshots]
     state.step = snapshots[0].step

@@ -1,4 +1,4 @@
-"""What can be said about masks alone."""
+"""How much of a network is kept."""
 
 from lth.sparsity.types import Masks
 

@@ -1,0 +1,38 @@
+"""Images as networks want them: with a channel axis, channels first."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+CHANNELS = (1, 3, 4)
+"""Numbers of channels by which an image whose channels come last is told: grey, colour, colour with transparency."""
+
+
+def image_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
+    """(channel, height, width) of examples of this shape.
+
+    Args:
+        input_shape: (height, width), (channel, height, width), or (height, width, channel) with 1, 3 or 4 channels.
+    Raises:
+        ValueError: if it is no image's shape.
+    """
+    shape = tuple(input_shape)
+    if len(shape) == 2:
+        return (1, *shape)
+    if len(shape) != 3:
+        raise ValueError(
+            f"inputs of shape {shape} are no images: (height, width) or (channel, height, width) is needed. "
+            "Use another model, or reshape the data"
+        )
+    return (shape[2], shape[0], shape[1]) if _is_channels_last(shape) else shape
+
+
+def as_images(inputs: Tensor) -> Tensor:
+    """The same examples as (batch, channel, height, width)."""
+    if inputs.ndim == 3:
+        return inputs.unsqueeze(1)
+    return inputs.movedim(-1, 1) if _is_channels_last(tuple(inputs.shape[1:])) else inputs
+
+
+def _is_channels_last(shape: tuple[int, ...]) -> bool:
+    return shape[2] in CHANNELS and shape[0] not in CHANNELS

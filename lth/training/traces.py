@@ -1,0 +1,44 @@
+"""Traces: sums over the steps of a training that later scores look at."""
+
+from collections.abc import Callable, Collection
+
+import torch
+
+from lth.config.choices import check_choice
+from lth.sparsity.types import Weights
+from lth.training.population import Population
+
+MOMENTS = "moments"
+"""The trace that is no sum: the optimizer's state at the end, one trace `moments/ENTRY` per entry."""
+
+
+@torch.no_grad()
+def movement_pruning(sums: Weights, population: Population) -> None:
+    """Adds -gradient * weight of every trainable parameter: positive where weights grow away from zero.
+
+    Called when gradients are masked but not yet clipped, and the step is not yet taken.
+
+    Source: Sanh et al. 2020, arXiv:2005.07683, Section 4.
+    """
+    terms = [(sums[name], value.grad, value) for name, value in population.parameters.items() if value.grad is not None]
+    if terms:
+        totals, gradients, weights = (list(each) for each in zip(*terms, strict=True))
+        torch._foreach_addcmul_(totals, gradients, weights, value=-1)
+
+
+SUMS: dict[str, Callable[[Weights, Population], None]] = {"movement_pruning": movement_pruning}
+
+
+def empty_sums(kinds: Collection[str], population: Population) -> dict[str, Weights]:
+    """Zeros for every trainable parameter, for those of the kinds that are sums.
+
+    Raises:
+        ValueError: if a kind is unknown.
+    """
+    for kind in kinds:
+        check_choice("trace", kind, [*SUMS, MOMENTS])
+    return {
+        kind: {name: torch.zeros_like(value) for name, value in population.parameters.items()}
+        for kind in SUMS
+        if kind in kinds
+    }

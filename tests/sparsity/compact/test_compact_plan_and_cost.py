@@ -1,0 +1,80 @@
+"""The plan as data, handlers, and what a network costs."""
+
+import pytest
+import torch
+from compact_networks import encoder, mlp
+from torch import nn
+
+from lth.sparsity.compact import Plan, apply_plan, compact, real_costs
+
+
+def half(module: nn.Module) -> nn.Module:
+    """A handler: the same map, by one layer with the product of both weights."""
+    assert isinstance(module, nn.Bilinear)
+    made = nn.Bilinear(module.in1_features, module.in2_features, module.out_features, bias=False)
+    with torch.no_grad():
+        made.weight.copy_(module.weight)
+    return made
+
+
+class Paired(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair = nn.Bilinear(4, 4, 3)
+        self.hidden, self.output = nn.Linear(3, 5), nn.Linear(5, 2)
+        nn.init.zeros_(self.pair.bias)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.output(torch.relu(self.hidden(self.pair(inputs, inputs))))  # type: ignore[no-any-return]
+
+
+def test_a_handler_makes_its_module_smaller() -> None:
+    module, mask = Paired(), torch.ones(5, 3).bool()
+    mask[2] = False
+    found = compact(module, {"hidden.weight": mask}, (4,), handlers={nn.Bilinear: half})
+    assert found.module.pair.bias is None
+    assert (found.module.hidden.out_features, found.plan.replaced) == (4, ("pair",))
+    with pytest.raises(ValueError, match="'pair' was made smaller by a handler"):
+        apply_plan(module, found.plan)
+    again = apply_plan(module, found.plan, {"pair": half(module.pair)})
+    again.load_state_dict(found.module.state_dict())
+    inputs = torch.randn(2, 4)
+    assert torch.equal(again(inputs), found.module(inputs))
+
+
+def test_a_plan_is_data() -> None:
+    module, mask = mlp(nn.ReLU), torch.ones(10, 6).bool()
+    mask[3:] = False
+    plan = compact(module, {"0.weight": mask}, (6,)).plan
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    with pytest.raises(ValueError, match=r"another architecture: there is no tensor '0\.weight'"):
+        apply_plan(nn.ReLU(), plan)
+    with pytest.raises(ValueError, match="another architecture"):
+        apply_plan(nn.Sequential(nn.Linear(6, 2), nn.ReLU(), nn.Linear(2, 1)), plan)
+    with pytest.raises(ValueError, match="'self_attn' is a Linear, not nn.MultiheadAttention"):
+        apply_plan(nn.ModuleDict({"self_attn": nn.Linear(1, 1)}), Plan(attention=("self_attn",)))
+
+
+def test_costs_by_hand() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2 * 4 * 4, 3)).train()
+    found = real_costs({"one": module, "two": nn.Flatten()}, (torch.zeros(7, 1, 6, 6),), turns=3, seconds=0.001)
+    assert found["one"].parameters == 20 + 4 + 99
+    assert found["one"].flops == 2 * (18 * 16 + 96)
+    assert found["one"].bytes == 4 * (20 + 8 + 99) + 8  # batch norm counts its batches in one int64
+    assert len(found["one"].turns) == 3
+    assert found["one"].milliseconds == sorted(found["one"].turns)[1] > 0
+    assert (found["two"].parameters, found["two"].flops, found["two"].bytes) == (0, 0, 0)
+    assert module.training
+    with pytest.raises(ValueError, match="at least one example"):
+        real_costs({"one": module}, (torch.zeros(0, 1, 6, 6),))
+
+
+def test_attention_is_counted_whole_before_and_after() -> None:
+    module = encoder()
+    mask = torch.ones(8, 8).bool()
+    mask[:, :4] = False
+    small = compact(module, {"self_attn.out_proj.weight": mask}, (5, 8)).module
+    found = real_costs({"before": module, "after": small}, (torch.zeros(2, 5, 8),), turns=1, seconds=0.001)
+    scores = 2 * 5 * 5 * 8  # queries with keys, and weights with values
+    assert found["before"].flops == 2 * (5 * (4 * 64 + 2 * 80) + scores)
+    assert found["after"].flops == 2 * (5 * (2 * 64 + 2 * 80) + scores // 2)

@@ -1,0 +1,179 @@
+"""What kept and pruned weights start from, in real studies, against values taken from the store."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lth.config import FindTicket
+from lth.config.find_ticket import KEPT_WORDS, Kept, Pruned
+from lth.data import load_data
+from lth.lineage import Dense, Deriver, Execution, Sparsified, Store, Trained, build
+from lth.sparsity import PRUNED_ACTIONS, density
+from lth.studies import Study, find_ticket_study
+
+NAME = "1.weight"
+
+
+def net() -> nn.Module:
+    """64-12-10, ReLU."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10))
+
+
+def built(folder: Path, **fields: Any) -> tuple[Study, Deriver]:
+    """A study of two levels at half the weights, one replicate, 20 steps each, trained."""
+    settings = {"model": "net", "levels": 2, "rate": 0.5, "replicates": 1, "duration": "20it", "evaluate_every": 10}
+    settings |= {"batch_size": 20, "lr": 0.01, "optimizer": "adamw", "weight_decay": 0.1}
+    made = find_ticket_study(FindTicket(**{**settings, **fields}), net, load_data("digits"))
+    store = Store(folder)
+    assert build(made.targets, store, made.sources, Execution(workers=0)) == {}
+    return made, Deriver(store, made.sources)
+
+
+def arm(made: Study, name: str, level: int) -> Trained:
+    return next(run.trained for run in made.runs if (run.arm, run.level) == (name, level))
+
+
+def masked(deriver: Deriver, made: Study, level: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mask of the first layer, its start, the dense initialisation and the trained weights that the mask is from."""
+    ticket = arm(made, "ticket", level)
+    source = arm(made, "ticket", level - 1) if level > 1 else arm(made, "dense", 0)
+    start = deriver.weights(ticket.start)[NAME]
+    initial, final = (deriver.weights(node)[NAME] for node in (arm(made, "dense", 0).start, source))
+    mask = deriver.masks(ticket.start.masks)[NAME]  # type: ignore[union-attr]
+    return mask, start, initial, final
+
+
+SAME = {
+    "rewind": lambda mask, initial, final: initial[mask],
+    "keep": lambda mask, initial, final: final[mask],
+    "lr_rewind": lambda mask, initial, final: final[mask],
+    "signed_constant": lambda mask, initial, final: initial.std(unbiased=False) * initial[mask].sign(),
+}
+
+
+@pytest.mark.parametrize("kept", get_args(Kept))
+def test_kept_weights_start_as_they_should(kept: str, tmp_path: Path) -> None:
+    made, deriver = built(tmp_path, kept=kept, controls=())
+    assert kept in KEPT_WORDS
+    for level in (1, 2):
+        mask, start, initial, final = masked(deriver, made, level)
+        assert int(mask.sum()) == mask.numel() // 2**level
+        assert torch.equal(start[~mask], torch.zeros_like(start[~mask]))
+        if kept in SAME:
+            assert torch.equal(start[mask], SAME[kept](mask, initial, final))
+        else:
+            assert not torch.equal(start[mask], initial[mask])
+        agreement = float((start[mask].sign() == initial[mask].sign()).float().mean())
+        if kept.startswith("signed"):
+            assert agreement == 1
+        elif kept in ("reinit", "permute", "shuffle", "constant"):
+            assert abs(agreement - 0.5) < 0.2
+        end = deriver.weights(arm(made, "ticket", level))[NAME]
+        assert torch.equal(end[~mask], torch.zeros_like(end[~mask]))
+
+
+@pytest.mark.parametrize("pruned", get_args(Pruned))
+def test_pruned_weights_start_and_stay_as_they_should(pruned: str, tmp_path: Path) -> None:
+    made, deriver = built(tmp_path, pruned=pruned)
+    zero = torch.zeros(())
+    values: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "zero": lambda initial, final: zero,
+        "soft": lambda initial, final: zero,
+        "freeze": lambda initial, final: initial,
+        "zero_if_toward_zero": lambda initial, final: torch.where(final.abs() < initial.abs(), zero, initial),
+        "zero_if_away_from_zero": lambda initial, final: torch.where(final.abs() < initial.abs(), initial, zero),
+    }
+    for level in (1, 2):
+        mask, start, initial, final = masked(deriver, made, level)
+        before = deriver.weights(arm(made, "ticket", level - 1).start)[NAME] if level > 1 else initial
+        origin = before if PRUNED_ACTIONS[pruned].trains else initial
+        assert torch.equal(start[mask], origin[mask])
+        if pruned in values:
+            assert torch.equal(start[~mask], values[pruned](initial, final).expand_as(start)[~mask])
+        else:
+            assert not bool((start[~mask] == initial[~mask]).any())
+            assert float(start[~mask].std() / initial.std()) == pytest.approx(1, abs=0.2)
+        end = deriver.weights(arm(made, "ticket", level))[NAME]
+        assert torch.equal(end[~mask], start[~mask]) != PRUNED_ACTIONS[pruned].trains
+        for control in ("ticket", "reinit", "random"):
+            assert isinstance(arm(made, control, level).masks, Dense) == PRUNED_ACTIONS[pruned].trains
+
+
+def test_fine_tuning_stays_at_the_last_learning_rate_and_lr_rewinding_does_not(tmp_path: Path) -> None:
+    recipes = {}
+    for kept in ("keep", "lr_rewind"):
+        made, _ = built(tmp_path / kept, kept=kept, lr_decay="linear", rewind_to="4it", controls=(), levels=1)
+        ticket = arm(made, "ticket", 1)
+        recipes[kept] = [ticket.recipe.lr_at(step) for step in range(ticket.first_step, 20)]
+    assert recipes["keep"] == pytest.approx([0.01 / 20] * 20)
+    assert recipes["lr_rewind"] == pytest.approx([0.01 * (1 - step / 20) for step in range(4, 20)])
+
+
+def test_kept_moments_are_those_of_the_training_before(tmp_path: Path) -> None:
+    """With nothing pruned in effect on the first step's gradient, moments alone tell the two policies apart."""
+    ends = {}
+    for moments in ("zero", "keep"):
+        made, deriver = built(tmp_path / moments, kept="keep", moments=moments, controls=(), levels=1)
+        ticket = arm(made, "ticket", 1)
+        assert (ticket.moments is not None) == (moments == "keep")
+        ends[moments] = deriver.weights(ticket)[NAME]
+    assert not torch.equal(ends["zero"], ends["keep"])
+
+
+@pytest.mark.parametrize("sparsifier", ["gradual", "set", "rigl", "soft", "noise"])
+def test_masks_found_within_a_training_are_tested_as_tickets(sparsifier: str, tmp_path: Path) -> None:
+    made, deriver = built(tmp_path, sparsifier=sparsifier, scope="global")
+    for level in (1, 2):
+        sparsified, ticket = arm(made, "sparsified", level), arm(made, "ticket", level)
+        assert isinstance(ticket.masks, Sparsified)
+        masks = deriver.masks(ticket.masks)
+        assert density(masks) == pytest.approx(0.5**level, abs=1e-3)
+        end, initial = deriver.weights(sparsified), deriver.weights(sparsified.start)
+        for name, mask in masks.items():
+            assert torch.equal(end[name][~mask], torch.zeros_like(end[name][~mask]))
+            assert torch.equal(deriver.weights(ticket.start)[name][mask], initial[name][mask])
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"moments": "keep"}, "'keep' goes with kept 'keep' or 'lr_rewind'"),
+        ({"moments": "restore"}, "choose a sparsifier"),
+        ({"sparsifier": "rigl", "criterion": "movement"}, "only 'large_final' is allowed"),
+        ({"sparsifier": "gradual", "granularity": "heads"}, "chooses single weights"),
+        ({"sparsifier": "gradual", "rates": {"a": 0.1}}, "by its scope"),
+        ({"sparsifier": "gradual", "criterion": "snip"}, "runs the network"),
+        ({"begin": 0.9, "end": 0.1}, "comes after end"),
+        ({"schedule": "list"}, "found 0 rates for 2 levels"),
+        ({"level_rates": (0.1, 0.2)}, "only schedule 'list' reads them"),
+        ({"granularity": "2:4"}, "fixes the density by itself; found 2 levels, only 1"),
+        ({"granularity": "heads"}, "finds nothing of its kind"),
+        ({"granularity": "head"}, "Did you mean 'heads'"),
+        ({"criterion": "large_finl"}, "Did you mean 'large_final'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_in_one_line(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        find_ticket_study(FindTicket(**{"model": "net", "levels": 2, **fields}), net, load_data("digits"))
+
+
+@pytest.mark.parametrize("criterion", ["snip", "synflow", "wanda", "movement_pruning", "lamp", "fisher"])
+def test_criteria_that_look_further_work_in_a_study(criterion: str, tmp_path: Path) -> None:
+    made, deriver = built(tmp_path, criterion=criterion, controls=(), samples=2, rounds=None)
+    for level in (1, 2):
+        assert density(deriver.masks(arm(made, "ticket", level).masks)) == pytest.approx(0.5**level, abs=2e-3)
+
+
+@pytest.mark.parametrize("granularity", ["output_units", "input_units", "block:4x4", "2:4"])
+def test_whole_units_go_in_a_study(granularity: str, tmp_path: Path) -> None:
+    levels = 1 if ":" in granularity and "x" not in granularity else 2
+    made, deriver = built(tmp_path, granularity=granularity, levels=levels, controls=("random",))
+    masks = deriver.masks(arm(made, "ticket", levels).masks)
+    assert density(masks) == pytest.approx(made.densities[levels], abs=0.01)  # blocks at the edge are smaller
+    if granularity == "output_units":
+        assert set(masks[NAME].float().mean(1).tolist()) == {0.0, 1.0}
+        assert bool(masks["3.weight"].all())
