@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from cyclopts import Group, Parameter
 from pydantic import BaseModel, ValidationError
@@ -152,6 +152,8 @@ def _option_type(info: FieldInfo) -> Any:
     """Numbers, flags and choices as they are; everything else is text that the settings parse and check themselves."""
     if info.annotation is bool:
         return bool | None
+    if get_origin(info.annotation) in (tuple, dict):
+        return str | None
     plain = [part for part in (get_args(info.annotation) or (info.annotation,)) if part in (int, float)]
     return plain[0] | None if plain else str | None
 
