@@ -89,7 +89,7 @@ def test_killed_at_random_moments_the_numbers_are_the_same(
         workers = children(process.pid)
         os.kill(process.pid if victim == "build" else workers[moments.randrange(2)], signal.SIGKILL)
         assert process.wait(timeout=30) == (-signal.SIGKILL if victim == "build" else 1)
-        wait_for("the end of the workers", lambda pids=workers: not any(map(is_alive, pids)), seconds=10)
+        wait_for("the end of the workers", lambda pids=workers: not any(map(is_alive, pids)))
     assert start(tmp_path).wait(timeout=120) == 0
     assert_same_content(Store(tmp_path), whole, made)
     assert {path.name for path in (tmp_path / "work").iterdir()} == {".lock"}
