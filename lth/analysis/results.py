@@ -4,10 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from lth.analysis.restarts import restart_sentences
 from lth.analysis.statistics import interval
 from lth.analysis.verdict import verdict
 from lth.lineage import Deriver
 from lth.lineage.provenance import environment
+from lth.sparsity import PRUNED_ACTIONS
 from lth.studies import Run, Study
 
 FORMAT, VERSION = "lth.results", 1
@@ -46,7 +48,11 @@ def results(study: Study, deriver: Deriver) -> dict[str, Any]:
         "dense": dense,
         "levels": levels,
     }
-    return document | {"verdict": verdict(dense, levels, margin=study.config.margin, confidence=confidence)}
+    found = verdict(dense, levels, margin=study.config.margin, confidence=confidence)
+    if PRUNED_ACTIONS[study.config.pruned].trains:
+        found |= dict.fromkeys(found.keys() - {"margin", "confidence", "replicates"}) | {"found": False, "controls": {}}
+        found["sentences"] = restart_sentences(levels, dense, study.config.pruned, confidence)
+    return document | {"verdict": found}
 
 
 def metrics_of(run: Run, deriver: Deriver) -> dict[str, Any] | None:

@@ -80,7 +80,7 @@ class FindTicket(Recipe, Pruning, MaskChanges):
     sparsifier: Sparsification = Field(
         default="none",
         description="prune within one training a level instead of after it: gradual (cubic), set, rigl, soft, noise; "
-        "its masks are then tested as tickets",
+        "its masks are then tested as tickets. It uses --scope as it stands; the papers of set and rigl use erk",
     )
     controls: Annotated[tuple[Control, ...], BeforeValidator(split_names)] = Field(
         default=("reinit", "random"),
@@ -120,6 +120,15 @@ class FindTicket(Recipe, Pruning, MaskChanges):
             raise ValueError(
                 f"criterion: sparsifier {self.sparsifier!r} drops weights by magnitude; found {self.criterion!r}, only "
                 "'large_final' is allowed"
+            )
+        if self.sparsifier != "none" and self.pruned in ("reinit", "soft"):
+            raise ValueError(
+                f"pruned: {self.pruned!r} trains on what sparsifier {self.sparsifier!r} pruned, so its masks would not "
+                "be tested: choose another"
+            )
+        if self.kept in ("keep", "reinit", "signed_reinit") and self.rewind_to not in ("0it", "0ep"):
+            raise ValueError(
+                f"rewind_to: kept {self.kept!r} goes back to no step; found {self.rewind_to!r}, leave it out"
             )
         if self.sparsifier != "none" and self.rates:
             raise ValueError("rates: a sparsifier shares out one density by its scope; leave them out, or see --scope")

@@ -167,9 +167,18 @@ def _kind(work: Work) -> tuple[object, ...]:
         trained.first_step,
         trained.sparsifier,
         trained.traces,
-        trained.moments is None,
+        _steps_behind_moments(trained),
         work.until,
     )
+
+
+def _steps_behind_moments(trained: Trained) -> int:
+    """Updates that the optimizer's counters have seen before it starts: members of a stack must agree in them."""
+    steps = 0
+    while trained.moments is not None:
+        trained = trained.moments
+        steps += trained.recipe.steps - trained.first_step
+    return steps
 
 
 @contextlib.contextmanager

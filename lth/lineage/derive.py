@@ -138,6 +138,8 @@ class Deriver:
             signs=self.weights(node.signs or root_of(node.kept)),
             before=self.weights(root_of(chosen_by)),
             after=self.weights(chosen_by),
+            masks_before=self.masks(chosen_by.masks),
+            start_before=self.weights(chosen_by.start),
             redraw=lambda: self._draw(model_of(node), seed),
             generator=_draws(node),
         )
@@ -152,25 +154,27 @@ class Deriver:
         pruning, trained = node.pruning, node.trained
         module = self.sources.module(trained.model)
         names = prunable(module, pruning.prune_only, pruning.never_prune)
-        initial, final, generator = self.weights(trained.start), self.weights(trained), _draws(node)
+        final, masks, generator = self.weights(trained), self.masks(trained.masks), _draws(node)
+        initial = {name: value.to(final[name].dtype) for name, value in self.weights(trained.start).items()}
         traces = self.store.read_traces(trained).items()
         network = None
         if pruning.criterion in NEEDS_NETWORK:
             split = self.sources.split(trained.data)
             chosen = examples_per_class(split.y_train, pruning.samples, generator)
-            inputs = split.x_train[chosen].to(next(module.parameters()).dtype)
-            network = Network(module, initial, final, inputs, split.y_train[chosen])
+            inputs = split.x_train[chosen].to(final[names[0]].dtype)
+            module = module.to(inputs.dtype)
+            network = Network(module, initial, final, inputs, split.y_train[chosen], frozen=masks)
         evidence = Evidence(
             initial={name: initial[name] for name in names},
             final={name: final[name] for name in names},
             generator=generator,
-            masks=self.masks(trained.masks),
+            masks=masks,
             network=network,
             traces={kind: {name: trace[name] for name in names} for kind, trace in traces if kind in NEEDS_TRACES},
         )
-        masks = prune(evidence, module, pruning, node.level)
-        warn_of_collapse(masks)
-        return masks
+        chosen_masks = prune(evidence, module, pruning, node.level)
+        warn_of_collapse(chosen_masks)
+        return chosen_masks
 
 
 def tie(state: Weights, module: torch.nn.Module) -> Weights:

@@ -25,6 +25,8 @@ class Restart:
         signs: the state whose signs a signed action takes.
         before: the initialisation of the training that the masks were chosen by.
         after: the end of that training.
+        masks_before: the masks of that training.
+        start_before: what it started from: pruned entries stood at these values.
         redraw: draws a new initialisation of the model.
         generator: where an action that draws takes its randomness.
     """
@@ -35,6 +37,8 @@ class Restart:
     signs: Weights
     before: Weights
     after: Weights
+    masks_before: Masks
+    start_before: Weights
     redraw: Callable[[], Weights]
     generator: torch.Generator
 
@@ -130,18 +134,24 @@ def freeze(evidence: Restart) -> Weights:
 
 def zero_if_toward_zero(evidence: Restart) -> Weights:
     """Zero where training moved the weight toward zero, else its initial value (Zhou et al.'s Variant 1)."""
-    return {
-        name: torch.where(_moved_toward_zero(evidence, name), torch.zeros_like(initial), initial)
-        for name, initial in freeze(evidence).items()
-    }
+    return _unless_pruned_before(
+        evidence,
+        {
+            name: torch.where(_moved_toward_zero(evidence, name), torch.zeros_like(initial), initial)
+            for name, initial in freeze(evidence).items()
+        },
+    )
 
 
 def zero_if_away_from_zero(evidence: Restart) -> Weights:
     """Zero where training moved it away from zero, else its initial value: the opposite control."""
-    return {
-        name: torch.where(_moved_toward_zero(evidence, name), initial, torch.zeros_like(initial))
-        for name, initial in freeze(evidence).items()
-    }
+    return _unless_pruned_before(
+        evidence,
+        {
+            name: torch.where(_moved_toward_zero(evidence, name), initial, torch.zeros_like(initial))
+            for name, initial in freeze(evidence).items()
+        },
+    )
 
 
 def redraw(evidence: Restart) -> Weights:
@@ -227,3 +237,13 @@ def _random_signs(value: Tensor, generator: torch.Generator) -> Tensor:
 
 def _moved_toward_zero(evidence: Restart, name: str) -> Tensor:
     return evidence.after[name].abs() < evidence.before[name].abs()
+
+
+def _unless_pruned_before(evidence: Restart, values: Weights) -> Weights:
+    """The values, but for weights that an earlier level pruned: they have not moved, and stay where they were put."""
+    return {
+        name: torch.where(evidence.masks_before[name], value, evidence.start_before[name])
+        if name in evidence.masks_before
+        else value
+        for name, value in values.items()
+    }

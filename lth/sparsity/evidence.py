@@ -18,6 +18,8 @@ class Network:
         final: the whole state that it ended with.
         inputs: (example, *input_shape), as many of each class as the class has, up to a number.
         labels: (example,), int64.
+        frozen: masks of the training itself: what they remove stands in both states at the value that it was frozen at,
+            and is run so. What is removed beyond them (by earlier rounds of scoring) is run as zero.
     """
 
     module: nn.Module
@@ -25,6 +27,7 @@ class Network:
     final: Weights
     inputs: Tensor
     labels: Tensor
+    frozen: Masks = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,6 +55,12 @@ def target(pruning: Pruning, level: int) -> float:
 def targets(pruning: Pruning, level: int) -> Mapping[str, float]:
     """Densities of the patterns that have a rate of their own; listed rates shrink in the same proportion."""
     schedule = SCHEDULES[pruning.schedule]
+    for pattern, rate in pruning.rates.items():
+        if highest := [each for each in pruning.level_rates if each * rate / pruning.rate >= 1]:
+            raise ValueError(
+                f"rates: {pattern!r} has {rate / pruning.rate:g} times the usual rate, which at the listed rate "
+                f"{max(highest):g} is 1 or more: lower one of them, or set --rate to what {pattern!r} is compared with"
+            )
     return {
         pattern: schedule.density(rate, level, [each * rate / pruning.rate for each in pruning.level_rates])
         for pattern, rate in pruning.rates.items()

@@ -83,9 +83,10 @@ def find_ticket_runs(
 
     The control `reinit` trains the ticket's mask from weights of a new draw. With a rewind step k > 0 it still trains
     the whole recipe from step 0, k steps more than the ticket: it has no earlier training to return to, and so it is
-    at no disadvantage. The control `random` trains the ticket's own starting values under a random mask with as many
-    weights in each tensor. Where pruned weights train on, nothing is frozen in any of them, and a level's origin is
-    the start of the one before, redrawn weights included.
+    at no disadvantage. The control `random` trains the ticket's own starting values under a random mask with as
+    many weights in each tensor; where kept weights stay as trained, those of the dense network. Where pruned weights
+    train on, nothing is frozen in any of them, and a level's origin is the start of the one before, redrawn weights
+    included.
 
     Args:
         recipe: counted in steps.
@@ -130,8 +131,10 @@ def find_ticket_runs(
             yield Run(level, "reinit", replicate, control)
         if "random" in controls:
             shuffled = Shuffled(masks=masks)
-            start = restart(masks=shuffled)
-            control = train(start=start, masks=Dense() if trains_on else shuffled, **how)
+            unpruned = dense if kept is source else kept  # a random mask would fall on zeros of earlier levels
+            start = restart(masks=shuffled, kept=unpruned)
+            moments = dense if restarting.keeps_moments else None
+            control = train(start=start, masks=Dense() if trains_on else shuffled, moments=moments, **how)
             yield Run(level, "random", replicate, control)
 
 

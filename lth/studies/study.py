@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from lth.config import FindTicket, Pruning, check_choice, to_steps
+from lth.config.idle import without_idle_settings
 from lth.data import Data, default_validation
 from lth.lineage import DataSpec, Sources
 from lth.models import MODELS, Factory, ModelSpec, describe
@@ -83,6 +84,7 @@ def find_ticket_study(config: FindTicket, factory: Factory, data: Data) -> Study
     ):
         check_choice(kind, name, table)
     granularity(config.granularity)
+    config = without_idle_settings(config, config.criterion in NEEDS_NETWORK - {"synflow"})
     if config.sparsifier != "none" and config.criterion in NEEDS_NETWORK:
         raise ValueError(
             f"criterion: {config.criterion!r} runs the network on examples of its own; within a training (sparsifier "
@@ -118,7 +120,7 @@ def find_ticket_study(config: FindTicket, factory: Factory, data: Data) -> Study
             recipe,
             pruning,
             levels=config.levels,
-            restarting=Restarting(config.kept, config.pruned, rewind_step, config.moments == "keep"),
+            restarting=Restarting(config.kept, config.pruned, rewind_step, "moments" in _traces(config)),
             controls=config.controls,
             seeds=seeds_of(config.seed, replicate),
             replicate=replicate,

@@ -42,12 +42,21 @@ FINAL = [[3.0, 1.0], [-1.0, -0.25]]
 KEPT = [[4.0, -6.0], [-8.0, 10.0]]
 
 
-def evidence(kept: list[list[float]] = KEPT, seed: int = 0, masks: Masks | None = None) -> Restart:
+def evidence(
+    kept: list[list[float]] = KEPT, seed: int = 0, masks: Masks | None = None, before: Masks | None = None
+) -> Restart:
     """A restart whose kept state differs from the initialisation, so that none is taken for the other."""
     states = [{"w": torch.tensor(values), "bias": torch.ones(3)} for values in (kept, INITIAL, INITIAL, INITIAL, FINAL)]
     masks = {"w": torch.tensor([[True, False], [False, True]])} if masks is None else masks
     fresh = {"w": torch.full((2, 2), 9.0), "bias": torch.zeros(3)}
-    return Restart(masks, *states, redraw=lambda: fresh, generator=torch.Generator().manual_seed(seed))
+    return Restart(
+        masks,
+        *states,
+        masks_before=before or {},
+        start_before={"w": torch.full((2, 2), 5.0)},
+        redraw=lambda: fresh,
+        generator=torch.Generator().manual_seed(seed),
+    )
 
 
 SPREAD = torch.tensor(KEPT).std(unbiased=False).item()
@@ -80,6 +89,15 @@ def test_pruned_action_by_hand(name: str, expected: list[list[float]]) -> None:
     assert torch.equal(PRUNED_ACTIONS[name].values(evidence())["w"], torch.tensor(expected))
 
 
+@pytest.mark.parametrize("name", ["zero_if_toward_zero", "zero_if_away_from_zero"])
+def test_what_an_earlier_level_pruned_stays_where_it_was_put(name: str) -> None:
+    """It has not moved since, so there is nothing to judge it by."""
+    before = {"w": torch.tensor([[True, True], [False, False]])}
+    values = PRUNED_ACTIONS[name].values(evidence(before=before))["w"]
+    assert torch.equal(values[1], torch.tensor([5.0, 5.0]))
+    assert torch.equal(values[0], PRUNED_ACTIONS[name].values(evidence())["w"][0])
+
+
 def test_only_redrawn_and_soft_weights_train_on() -> None:
     assert {name for name, action in PRUNED_ACTIONS.items() if action.trains} == {"reinit", "soft"}
 
@@ -88,7 +106,8 @@ def big(seed: int = 0) -> Restart:
     generator = torch.Generator().manual_seed(7)
     draws = [{"w": torch.randn(200, 100, generator=generator) * 0.1} for _ in range(5)]
     masks = {"w": torch.rand(200, 100, generator=generator) < 0.3}
-    return Restart(masks, *draws, redraw=lambda: draws[0], generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    return Restart(masks, *draws, {}, draws[0], redraw=lambda: draws[0], generator=generator)
 
 
 @pytest.mark.parametrize("name", ["permute", "signed_permute", "shuffle", "signed_shuffle", "constant"])

@@ -120,7 +120,8 @@ def restarts(network: str, masks: Masks) -> dict[tuple[str, str], Weights]:
     assert found.network is not None
     initial, final = found.network.initial, found.network.final
     draw = torch.Generator().manual_seed(5)
-    one = Restart(masks, initial, initial, initial, initial, final, make(network, 9).state_dict, draw)
+    states = (initial, initial, initial, initial, final)
+    one = Restart(masks, *states, {}, initial, make(network, 9).state_dict, draw)
     kept_values = {kept: action(one) for kept, action in KEPT_ACTIONS.items()}
     pruned_values = {pruned: action.values(one) for pruned, action in PRUNED_ACTIONS.items()}
     states = {}

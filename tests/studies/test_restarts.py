@@ -87,13 +87,16 @@ def test_pruned_weights_start_and_stay_as_they_should(pruned: str, tmp_path: Pat
         "zero_if_toward_zero": lambda initial, final: torch.where(final.abs() < initial.abs(), zero, initial),
         "zero_if_away_from_zero": lambda initial, final: torch.where(final.abs() < initial.abs(), initial, zero),
     }
+    fills = []
     for level in (1, 2):
         mask, start, initial, final = masked(deriver, made, level)
+        fills.append((~mask, start))
         before = deriver.weights(arm(made, "ticket", level - 1).start)[NAME] if level > 1 else initial
         origin = before if PRUNED_ACTIONS[pruned].trains else initial
         assert torch.equal(start[mask], origin[mask])
+        fresh = ~mask & ~(fills[0][0] if level > 1 else torch.zeros_like(mask))
         if pruned in values:
-            assert torch.equal(start[~mask], values[pruned](initial, final).expand_as(start)[~mask])
+            assert torch.equal(start[fresh], values[pruned](initial, final).expand_as(start)[fresh])
         else:
             assert not bool((start[~mask] == initial[~mask]).any())
             assert float(start[~mask].std() / initial.std()) == pytest.approx(1, abs=0.2)
@@ -101,12 +104,16 @@ def test_pruned_weights_start_and_stay_as_they_should(pruned: str, tmp_path: Pat
         assert torch.equal(end[~mask], start[~mask]) != PRUNED_ACTIONS[pruned].trains
         for control in ("ticket", "reinit", "random"):
             assert isinstance(arm(made, control, level).masks, Dense) == PRUNED_ACTIONS[pruned].trains
+    (gone, first), (_, second) = fills
+    if pruned in values and pruned != "soft":
+        assert torch.equal(first[gone], second[gone])  # what the first level pruned stays where it was put
 
 
 def test_fine_tuning_stays_at_the_last_learning_rate_and_lr_rewinding_does_not(tmp_path: Path) -> None:
     recipes = {}
     for kept in ("keep", "lr_rewind"):
-        made, _ = built(tmp_path / kept, kept=kept, lr_decay="linear", rewind_to="4it", controls=(), levels=1)
+        rewind_to = "4it" if kept == "lr_rewind" else "0it"
+        made, _ = built(tmp_path / kept, kept=kept, lr_decay="linear", rewind_to=rewind_to, controls=(), levels=1)
         ticket = arm(made, "ticket", 1)
         recipes[kept] = [ticket.recipe.lr_at(step) for step in range(ticket.first_step, 20)]
     assert recipes["keep"] == pytest.approx([0.01 / 20] * 20)
@@ -122,6 +129,30 @@ def test_kept_moments_are_those_of_the_training_before(tmp_path: Path) -> None:
         assert (ticket.moments is not None) == (moments == "keep")
         ends[moments] = deriver.weights(ticket)[NAME]
     assert not torch.equal(ends["zero"], ends["keep"])
+
+
+def test_a_random_mask_keeps_trained_weights_that_were_never_pruned(tmp_path: Path) -> None:
+    """A control under a random mask must not start from zeros that earlier levels left."""
+    made, deriver = built(tmp_path, kept="keep", moments="keep", controls=("random",))
+    for level in (1, 2):
+        control = arm(made, "random", level)
+        mask, start = deriver.masks(control.masks)[NAME], deriver.weights(control.start)[NAME]
+        assert torch.equal(start[mask], deriver.weights(arm(made, "dense", 0))[NAME][mask])
+        assert control.moments == arm(made, "dense", 0)
+
+
+def test_levels_whose_counters_differ_are_not_stacked(tmp_path: Path) -> None:
+    made, deriver = built(tmp_path, kept="lr_rewind", moments="keep", replicates=1, controls=(), levels=1)
+    settings = made.config.model_copy(update={"replicates": 2, "levels": 2})
+    more = find_ticket_study(settings, net, load_data("digits"))
+    assert build(more.targets, deriver.store, more.sources, Execution(workers=0, population=4)) == {}
+
+
+@pytest.mark.parametrize("moments", ["zero", "keep", "restore"])
+def test_moments_within_a_training(moments: str, tmp_path: Path) -> None:
+    made, deriver = built(tmp_path, sparsifier="rigl", moments=moments, levels=1, controls=())
+    assert arm(made, "sparsified", 1).sparsifier.moments == moments  # type: ignore[union-attr]
+    assert density(deriver.masks(arm(made, "ticket", 1).masks)) == pytest.approx(0.5, abs=1e-3)
 
 
 @pytest.mark.parametrize("sparsifier", ["gradual", "set", "rigl", "soft", "noise"])
@@ -149,6 +180,12 @@ def test_masks_found_within_a_training_are_tested_as_tickets(sparsifier: str, tm
         ({"sparsifier": "gradual", "criterion": "snip"}, "runs the network"),
         ({"begin": 0.9, "end": 0.1}, "comes after end"),
         ({"schedule": "list"}, "found 0 rates for 2 levels"),
+        (
+            {"schedule": "list", "level_rates": (0.3, 0.6), "rates": {"3.weight": 0.5}},
+            "at the listed rate 0.6 is 1 or more",
+        ),
+        ({"sparsifier": "gradual", "pruned": "soft"}, "would not be tested"),
+        ({"kept": "reinit", "rewind_to": "5it"}, "goes back to no step"),
         ({"level_rates": (0.1, 0.2)}, "only schedule 'list' reads them"),
         ({"granularity": "2:4"}, "fixes the density by itself; found 2 levels, only 1"),
         ({"granularity": "heads"}, "finds nothing of its kind"),
@@ -162,8 +199,9 @@ def test_settings_that_do_not_fit_are_refused_in_one_line(fields: dict[str, Any]
 
 
 @pytest.mark.parametrize("criterion", ["snip", "synflow", "wanda", "movement_pruning", "lamp", "fisher"])
-def test_criteria_that_look_further_work_in_a_study(criterion: str, tmp_path: Path) -> None:
-    made, deriver = built(tmp_path, criterion=criterion, controls=(), samples=2, rounds=None)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_criteria_that_look_further_work_in_a_study(criterion: str, precision: str, tmp_path: Path) -> None:
+    made, deriver = built(tmp_path, criterion=criterion, precision=precision, controls=())
     for level in (1, 2):
         assert density(deriver.masks(arm(made, "ticket", level).masks)) == pytest.approx(0.5**level, abs=2e-3)
 
@@ -171,7 +209,8 @@ def test_criteria_that_look_further_work_in_a_study(criterion: str, tmp_path: Pa
 @pytest.mark.parametrize("granularity", ["output_units", "input_units", "block:4x4", "2:4"])
 def test_whole_units_go_in_a_study(granularity: str, tmp_path: Path) -> None:
     levels = 1 if ":" in granularity and "x" not in granularity else 2
-    made, deriver = built(tmp_path, granularity=granularity, levels=levels, controls=("random",))
+    rate = {"rate": 0.2} if granularity == "2:4" else {}
+    made, deriver = built(tmp_path, granularity=granularity, levels=levels, controls=("random",), **rate)
     masks = deriver.masks(arm(made, "ticket", levels).masks)
     assert density(masks) == pytest.approx(made.densities[levels], abs=0.01)  # blocks at the edge are smaller
     if granularity == "output_units":

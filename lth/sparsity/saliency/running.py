@@ -31,6 +31,7 @@ def network_of(evidence: Evidence, criterion: str) -> Network:
 def masked_state(evidence: Evidence, network: Network, state: Weights) -> tuple[Weights, Weights]:
     """A whole state for `functional_call` with pruned entries at zero, and of it the prunable weights as leaves.
 
+    Entries that the training itself had frozen stay at their value (`Network.frozen`).
     Buffers are copies: a batch norm may write to them. A tensor that has several names comes under its first one.
 
     Args:
@@ -41,8 +42,11 @@ def masked_state(evidence: Evidence, network: Network, state: Weights) -> tuple[
     whole = {name: state[name].detach() for name, _ in network.module.named_parameters()}
     whole |= {name: state.get(name, value).detach().clone() for name, value in network.module.named_buffers()}
     weights = {
-        name: torch.where(kept(evidence, name, whole[name]), whole[name], 0).requires_grad_() for name in evidence.final
+        name: torch.where(kept(evidence, name, whole[name]) | _frozen(network, name, whole[name]), whole[name], 0)
+        for name in evidence.final
     }
+    for weight in weights.values():
+        weight.requires_grad_()
     return whole | weights, weights
 
 
@@ -50,6 +54,11 @@ def kept(evidence: Evidence, name: str, value: Tensor) -> Tensor:
     """The mask of a parameter, on the device of its value; True everywhere where it has none."""
     mask = evidence.masks.get(name)
     return torch.ones_like(value, dtype=torch.bool) if mask is None else mask.to(value.device)
+
+
+def _frozen(network: Network, name: str, value: Tensor) -> Tensor:
+    mask = network.frozen.get(name)
+    return torch.zeros_like(value, dtype=torch.bool) if mask is None else ~mask.to(value.device)
 
 
 @contextmanager
