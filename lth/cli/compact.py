@@ -47,6 +47,7 @@ def compact(
 
     from lth.launch.export import NAMES, export_onnx, save_compact
     from lth.lineage import read_ticket
+    from lth.models import MODELS
     from lth.sparsity.compact import compact as make_compact
     from lth.sparsity.compact import masked_copy, real_costs
 
@@ -93,6 +94,9 @@ def compact(
         print(f"Left alone {place}: {reason}")
     for path in files:
         print(f"Wrote      {path}")
+    arguments = ", ".join(f"{name}={value!r}" for name, value in ticket.model.arguments.items())
+    made = f"MODELS[{ticket.model.name!r}].make({arguments})" if ticket.model.name in MODELS else f"make({arguments})"
+    print(f"In Python  lth.launch.export.load_compact({made}, {str(files[0])!r})")
     if onnx:
         compared = "onnxruntime is not installed, so it was not run" if difference is None else f"{difference:.1e}"
         print(f"ONNX       difference to PyTorch: {compared}")

@@ -46,7 +46,7 @@ def find_ticket(settings: list[dict[str, Any]], running: Running) -> int:
             return 130
         found.append(one)
         if not running.json_:
-            _print_outcome(one)
+            _print_outcome(one, running.store)
     if is_sweep:
         ids = hashlib.sha256("".join(study.id for study in studies).encode()).hexdigest()[:8]
         folder = (running.out or default_out(studies[0]).parent) / f"comparison-{ids}"
@@ -65,7 +65,7 @@ def _write_comparison(folders: list[Path], folder: Path) -> Path:
     return write_report([read_study(each) for each in folders], folder)
 
 
-def _print_outcome(found: Any) -> None:
+def _print_outcome(found: Any, store: Path) -> None:
     for sentence in found.verdict["sentences"]:
         print(sentence)
     if found.skipped:
@@ -74,4 +74,5 @@ def _print_outcome(found: Any) -> None:
     print(f"Report     {found.report}")
     print(f"Results    {found.folder / 'results.json'}")
     print(f"Tickets    {found.folder / 'tickets'} ({len(found.tickets)} files)")
-    print(f"Study      {found.study.id}   (lth show {found.study.id})")
+    elsewhere = "" if store == Running().store else f" --store {store}"
+    print(f"Study      {found.study.id}   (lth show {found.study.id}{elsewhere})")

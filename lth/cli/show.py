@@ -56,14 +56,14 @@ def _show_study(study: dict[str, Any], as_json: bool) -> None:
 
 
 def _print_levels(results: Any) -> None:
-    arms = [arm for arm in ("ticket", "reinit", "random") if arm in results["levels"][0]["arms"]]
-    print(f"  {'level':>5} {'kept %':>7} " + " ".join(f"{arm + ' %':>9}" for arm in arms) + f" {'early stop':>11}")
+    arms = [arm for arm in ("ticket", "sparsified", "reinit", "random") if arm in results["levels"][0]["arms"]]
+    print(f"  {'level':>5} {'kept %':>7} " + " ".join(f"{arm + ' %':>12}" for arm in arms) + f" {'early stop':>11}")
     dense = results["dense"]
     print(
-        f"  {0:5} {100.0:7.1f} {_percent(dense):>9} " + " " * 10 * (len(arms) - 1) + f"{_iteration(dense):>11}   dense"
+        f"  {0:5} {100.0:7.1f} {_percent(dense):>12} " + " " * 13 * (len(arms) - 1) + f"{_iteration(dense):>11}   dense"
     )
     for level in results["levels"]:
-        cells = " ".join(f"{_percent(level['arms'][arm]):>9}" for arm in arms)
+        cells = " ".join(f"{_percent(level['arms'][arm]):>12}" for arm in arms)
         print(f"  {level['level']:5} {100 * level['density']:7.1f} {cells} {_iteration(level['arms']['ticket']):>11}")
 
 

@@ -65,12 +65,12 @@ def save_compact(found: Compacted, folder: Path, notes: Mapping[str, Any] | None
     return [weights, readable]
 
 
-def load_compact(module: nn.Module, path: Path, replacements: Mapping[str, nn.Module] | None = None) -> nn.Module:
+def load_compact(module: nn.Module, path: Path | str, replacements: Mapping[str, nn.Module] | None = None) -> nn.Module:
     """The compact network in a file, in evaluation mode.
 
     Args:
         module: a network of the original architecture, such as the original's factory makes; it is left as it is.
-        path: `compact.safetensors`.
+        path: `compact.safetensors`, or the folder that it lies in.
         replacements: modules of the shapes that handlers made, by path, if there were handlers.
     Raises:
         ValueError: if the file is missing, damaged or no compact network, or belongs to another architecture.
@@ -78,6 +78,7 @@ def load_compact(module: nn.Module, path: Path, replacements: Mapping[str, nn.Mo
     Example:
         >>> network = load_compact(LeNet300100(), Path("out/compact.safetensors"))  # doctest: +SKIP
     """
+    path = Path(path) / NAMES[0] if Path(path).is_dir() else Path(path)
     document, state = read_compact(path)
     try:
         plan = Plan.model_validate(document["plan"])

@@ -97,6 +97,8 @@ def find_ticket(
         found = lth.find_ticket("lenet-300-100", "digits", levels=8, replicates=3)
         print(found.verdict["sentences"])
     """
+    if unfit := settings.keys() & {"workers", "device", "population"}:
+        raise ValueError(f"{', '.join(sorted(unfit))}: where trainings run is said by execution=lth.Execution(...)")
     factory = resolve_factory(model) if isinstance(model, str) else model
     name = model if isinstance(model, str) else model_name or _factory_name(model)
     if isinstance(data, dict):

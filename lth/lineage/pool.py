@@ -14,6 +14,7 @@ import cloudpickle
 from lth.lineage.derive import Sources
 from lth.lineage.nodes import to_documents
 from lth.lineage.plan import Work
+from lth.sparsity import CRITERIA
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -46,10 +47,18 @@ class Report:
 
 
 class Pool:
-    """Fresh interpreters that get model factory and data by value, so that scripts and notebooks need no main guard."""
+    """Fresh interpreters that get model factory, data and the user's own criteria by value.
+
+    So scripts and notebooks need no main guard.
+    """
 
     def __init__(self, num_workers: int, store: Path, sources: Sources, snapshot_seconds: float) -> None:
-        settings = {"store": str(store.resolve()), "sources": sources, "snapshot_seconds": snapshot_seconds}
+        settings = {
+            "store": str(store.resolve()),
+            "sources": sources,
+            "snapshot_seconds": snapshot_seconds,
+            "criteria": {name: each for name, each in CRITERIA.items() if not each.__module__.startswith("lth.")},
+        }
         payload = cloudpickle.dumps(settings)
         self._workers: list[_Worker] = []
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")

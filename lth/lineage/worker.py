@@ -3,6 +3,7 @@
 import pickle
 import sys
 import traceback
+import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lth.lineage.files import StoreError
 from lth.lineage.nodes import from_documents
 from lth.lineage.plan import Work
 from lth.lineage.store import Store
+from lth.sparsity import CRITERIA
 from lth.training import History, Interrupted
 
 
@@ -20,6 +22,7 @@ def main() -> None:
     """Serves the pool that started it until told to end, or until the pool is gone."""
     import torch
 
+    warnings.showwarning = lambda message, *_: print(f"lth: warning: {message}", file=sys.stderr)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # dead units leave denormal moments behind, which cost ten times a normal float
     connection: Any = Connection(int(sys.argv[1]))
@@ -31,6 +34,7 @@ def main() -> None:
 
 def _serve(connection: "Connection[Any, Any]") -> None:
     settings = pickle.loads(connection.recv_bytes())  # from the process that started this one, never from a file
+    CRITERIA.update(settings["criteria"])
     deriver = Deriver(Store(Path(settings["store"])), settings["sources"])
     splits: dict[Any, Any] = {}
 

@@ -22,6 +22,14 @@ ARM_WORDS = {
     "reinit": "the same mask with new initial weights",
     "random": "a random mask with the same density in every layer",
 }
+WHOLE_ARM_WORDS = {
+    "dense": "the network as first drawn",
+    "ticket": "the whole network, its lowest weights redrawn or zeroed and trained on",
+    "reinit": "a network from a new draw, the same weights redrawn or zeroed",
+    "random": "the network with random weights redrawn or zeroed",
+}
+"""What the arms are where pruned weights train on."""
+
 FIGURES: list[tuple[str, Measure, str, str, str]] = [  # name, measure, title, title of the y axis, what it says
     (
         "accuracy",

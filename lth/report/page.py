@@ -10,7 +10,7 @@ import jinja2
 import vl_convert
 
 from lth.report import words
-from lth.report.by_level import ARM_WORDS, arms_of, level_figures
+from lth.report.by_level import ARM_WORDS, WHOLE_ARM_WORDS, arms_of, level_figures
 from lth.report.compare import comparison_figures, differing_fields, study_names
 from lth.report.figure import Figure, draw_png, without_legends
 from lth.report.study import Study
@@ -86,7 +86,7 @@ def _study_context(study: Study) -> dict[str, Any]:
         "results": results,
         "details": study.details,
         "arms": arms_of(results),
-        "arm_words": ARM_WORDS,
+        "arm_words": WHOLE_ARM_WORDS if study.results["config"].get("pruned") in ("reinit", "soft") else ARM_WORDS,
         "tiles": tiles(study),
         "config": words.plain_fields(results["config"]),
         "versions": words.plain_fields(results["environment"]),
