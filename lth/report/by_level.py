@@ -61,6 +61,11 @@ def level_figures(study: Study) -> list[Figure]:
     return [_figure(study.results, *row) for row in FIGURES]
 
 
+def trains_pruned(results: Results) -> bool:
+    """Whether pruned weights train on in this study, so that its networks are whole."""
+    return results["config"].get("pruned") in ("reinit", "soft")
+
+
 def arms_of(results: Results) -> list[ArmName]:
     """The arms that the study trained, in the order of every legend."""
     return [arm for arm in ARMS if any(arm in level["arms"] for level in results["levels"])]
@@ -145,7 +150,8 @@ def _figure(results: Results, name: str, measure: Measure, title: str, axis: str
         scale=alt.Scale(domain=domain, nice=False, zero=False),
         axis=alt.Axis(format=",~f", tickCount=6),
     )
-    x = remaining_axis([row["percent"] for row in table] or [100.0])
+    title_of_x = "Weights not redrawn or zeroed (%)" if trains_pruned(results) else "Weights remaining (%)"
+    x = remaining_axis([row["percent"] for row in table] or [100.0], title_of_x)
     base = alt.Chart(rows(table)).encode(x=x, color=color)
     layers = [
         *_dense_layers(dense, 1 if measure == "early_stop_iteration" else 100),

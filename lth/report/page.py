@@ -10,7 +10,7 @@ import jinja2
 import vl_convert
 
 from lth.report import words
-from lth.report.by_level import ARM_WORDS, WHOLE_ARM_WORDS, arms_of, level_figures
+from lth.report.by_level import ARM_WORDS, WHOLE_ARM_WORDS, arms_of, level_figures, trains_pruned
 from lth.report.compare import comparison_figures, differing_fields, study_names
 from lth.report.figure import Figure, draw_png, without_legends
 from lth.report.study import Study
@@ -75,7 +75,8 @@ def render(studies: Sequence[Study], figures: Sequence[Figure]) -> str:
 
 def study_figures(study: Study) -> list[Figure]:
     """All figures of one study that its files allow, in the order of the page."""
-    optional = [training_figure(study), layer_density_figure(study), distribution_figure(study)]
+    densities = None if trains_pruned(study.results) else layer_density_figure(study)
+    optional = [training_figure(study), densities, distribution_figure(study)]
     return [*level_figures(study), *(figure for figure in optional if figure is not None)]
 
 
@@ -86,7 +87,7 @@ def _study_context(study: Study) -> dict[str, Any]:
         "results": results,
         "details": study.details,
         "arms": arms_of(results),
-        "arm_words": WHOLE_ARM_WORDS if study.results["config"].get("pruned") in ("reinit", "soft") else ARM_WORDS,
+        "arm_words": WHOLE_ARM_WORDS if trains_pruned(results) else ARM_WORDS,
         "tiles": tiles(study),
         "config": words.plain_fields(results["config"]),
         "versions": words.plain_fields(results["environment"]),
