@@ -31,6 +31,7 @@ from lth.sparsity import (
     NEEDS_NETWORK,
     NEEDS_TRACES,
     PRUNED_ACTIONS,
+    Deferred,
     Evidence,
     Masks,
     Network,
@@ -134,12 +135,13 @@ class Deriver:
         return Restart(
             masks=self.masks(node.masks),
             kept=self.weights(node.kept),
-            initial=self.weights(root_of(node.kept)),
-            signs=self.weights(node.signs or root_of(node.kept)),
-            before=self.weights(root_of(chosen_by)),
-            after=self.weights(chosen_by),
-            masks_before=self.masks(chosen_by.masks),
-            start_before=self.weights(chosen_by.start),
+            # Most actions look at few of these, and `start_before` would lead through every level before this one.
+            initial=Deferred(lambda: self.weights(root_of(node.kept))),
+            signs=Deferred(lambda: self.weights(node.signs or root_of(node.kept))),
+            before=Deferred(lambda: self.weights(root_of(chosen_by))),
+            after=Deferred(lambda: self.weights(chosen_by)),
+            masks_before=Deferred(lambda: self.masks(chosen_by.masks)),
+            start_before=Deferred(lambda: self.weights(chosen_by.start)),
             redraw=lambda: self._draw(model_of(node), seed),
             generator=_draws(node),
         )

@@ -6,6 +6,7 @@ prunable -> criteria (score) -> scope (group) and granularity (what goes as one)
 
 from lth.sparsity.actions import KEPT_ACTIONS, PRUNED_ACTIONS, PrunedAction, Restart, combine, restart
 from lth.sparsity.criteria import CRITERIA, Criterion
+from lth.sparsity.deferred import Deferred
 from lth.sparsity.evidence import Evidence, Network
 from lth.sparsity.granularities import GRANULARITIES, Granularity, granularity
 from lth.sparsity.granularities.structure import Structure, structure_of
@@ -31,6 +32,7 @@ __all__ = [
     "SCHEDULES",
     "SCOPES",
     "Criterion",
+    "Deferred",
     "Evidence",
     "Granularity",
     "Group",

@@ -5,7 +5,7 @@ weights take is first of all a choice among whole states (an earlier one, the tr
 here change such a state where masks keep.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from lth.sparsity.types import Masks, Weights
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Restart:
-    """What an action may look at. Every state is whole: parameters and buffers.
+    """What an action may look at. Every state is whole: parameters and buffers; `Deferred` ones load when looked at.
 
     Attributes:
         masks: the new masks.
@@ -33,12 +33,12 @@ class Restart:
 
     masks: Masks
     kept: Weights
-    initial: Weights
-    signs: Weights
-    before: Weights
-    after: Weights
-    masks_before: Masks
-    start_before: Weights
+    initial: Mapping[str, Tensor]
+    signs: Mapping[str, Tensor]
+    before: Mapping[str, Tensor]
+    after: Mapping[str, Tensor]
+    masks_before: Mapping[str, Tensor]
+    start_before: Mapping[str, Tensor]
     redraw: Callable[[], Weights]
     generator: torch.Generator
 

@@ -143,14 +143,14 @@ def _densities(module: nn.Module, names: Sequence[str], pruning: Pruning, levels
         raise ValueError(
             f"levels: granularity {grain.name!r} fixes the density by itself; found {levels} levels, only 1 is allowed"
         )
-    densities = [1.0]
+    structure, densities = structure_of(module, names), [1.0]
     for level in range(1, levels + 1):
         how: dict[str, Any] = {
             "sparsity": 1 - target(pruning, level),
             "scope": SCOPES[pruning.scope],
             "by_pattern": {pattern: 1 - density for pattern, density in targets(pruning, level).items()},
             "granularity": grain,
-            "structure": structure_of(module, names),
+            "structure": structure,
         }
         plan = planned_counts(shapes, **how)
         empty = [name for group, keep in plan if keep == 0 for name in group.names]

@@ -55,6 +55,15 @@ SAME = {
 }
 
 
+def test_a_start_reads_only_what_its_actions_look_at(tmp_path: Path) -> None:
+    """Rewinding needs the masks and the initialisation: neither earlier trainings nor the starts of earlier levels."""
+    made, deriver = built(tmp_path, controls=())
+    for node in (arm(made, "dense", 0), arm(made, "ticket", 1)):
+        (deriver.store.folder(node.key) / "weights.safetensors").unlink()
+    mask, start = deriver.masks(arm(made, "ticket", 2).masks)[NAME], deriver.weights(arm(made, "ticket", 2).start)[NAME]
+    assert torch.equal(start[mask], deriver.weights(arm(made, "dense", 0).start)[NAME][mask])
+
+
 @pytest.mark.parametrize("kept", get_args(Kept))
 def test_kept_weights_start_as_they_should(kept: str, tmp_path: Path) -> None:
     made, deriver = built(tmp_path, kept=kept, controls=())
