@@ -1,6 +1,6 @@
 """The results document: what a study found, in a format that other programs may rely on (docs/results.md)."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,8 +26,9 @@ MEASURES = {
 def results(study: Study, deriver: Deriver) -> dict[str, Any]:
     """The results document of a built study, as JSON values.
 
-    Accuracies are fractions, losses mean cross-entropy in nats, early stopping in optimizer steps. A replicate that
-    diverged, or that stands on one that did, has no values.
+    Accuracies are fractions, losses means over examples of what the recipe minimises (cross-entropy in nats, unless it
+    says otherwise), early stopping in optimizer steps. A replicate that diverged, or that stands on one that did, has
+    no values.
     """
     confidence = study.config.confidence
     by_level: dict[int, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
@@ -44,6 +45,7 @@ def results(study: Study, deriver: Deriver) -> dict[str, Any]:
         "id": study.id,
         "config": study.document(),
         "environment": _environment(study, deriver),
+        "engines": _engines(study, deriver),
         "confidence": confidence,
         "dense": dense,
         "levels": levels,
@@ -70,6 +72,12 @@ def _measures(runs: Iterable[Run], deriver: Deriver, confidence: float) -> dict[
         for measure, metric in MEASURES.items()
     }
     return measures | {"diverged": sum(metrics is None for metrics in found)}
+
+
+def _engines(study: Study, deriver: Deriver) -> dict[str, int]:
+    """How many of the finished runs each engine trained."""
+    finished = [run.trained.key for run in study.runs if deriver.store.has(run.trained)]
+    return dict(Counter(deriver.store.manifest(key)["provenance"]["engine"] for key in finished))
 
 
 def _environment(study: Study, deriver: Deriver) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Check:
 
 
 def doctor(*, store: Path = Path("lth-store"), data: Path | None = None, json: bool = False) -> int:
-    """Examine this machine: Python, torch, cores, speed, GPUs, data sets, store and disk. Exit 1 if a check fails.
+    """Examine this machine: Python, torch, cores, speed, engines, GPUs, data, store and disk. Exit 1 if a check fails.
 
     Args:
         store: folder of results; it is looked at, not created.
@@ -62,7 +62,7 @@ def doctor(*, store: Path = Path("lth-store"), data: Path | None = None, json: b
 
 
 def examine(store: Path, data_folder: Path | None) -> list[Check]:
-    """All checks, in the order in which they are printed; takes about a quarter of a second after importing torch.
+    """All checks, in the order in which they are printed; takes about a second after importing torch.
 
     Args:
         store: folder of results; not created.
@@ -76,11 +76,16 @@ def examine(store: Path, data_folder: Path | None) -> list[Check]:
         checks.append(Check("torch", "fail", f"cannot be imported: {error}", advice))
     else:
         capability = torch.backends.cpu.get_cpu_capability()
-        vendor, has_avx512 = _cpu()
+        from lth.cli.doctor_engines import check_linear, check_sparse
+        from lth.training.engines.processor import vendor_and_avx512
+
+        vendor, has_avx512 = vendor_and_avx512()
         checks += [
             judge_torch(torch.__version__),
             judge_threads(torch.get_num_threads(), *_cores(), os.environ.get("OMP_NUM_THREADS")),
             judge_blas(torch.__config__.show(), capability, vendor, has_avx512, measure_gflops()),
+            Check("Linear", *check_linear()),
+            Check("sparse", *check_sparse()),
             _check_gpus(),
             _check_data(data_folder),
         ]
@@ -264,17 +269,6 @@ def _siblings(cpus: list[int]) -> Iterator[str]:
             yield Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
         except OSError:
             yield str(cpu)
-
-
-def _cpu() -> tuple[str, bool]:
-    """The CPU's vendor, and whether it has AVX-512; nothing is known where there is no /proc/cpuinfo."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return "", False
-    pairs = (line.partition(":") for line in lines)
-    entries = {key.strip(): value.strip() for key, _, value in pairs}
-    return entries.get("vendor_id", ""), "avx512f" in entries.get("flags", "").split()
 
 
 def _print_table(checks: list[Check]) -> None:

@@ -20,22 +20,26 @@ def find_ticket(settings: list[dict[str, Any]], running: Running) -> int:
     again; after an interruption the same command goes on where it was.
     """
     from lth.cli.progress import make_observer
-    from lth.cli.studies import execution, load_studies
+    from lth.cli.studies import engine_lines, engines, execution, load_studies
     from lth.launch import default_out, run_study
     from lth.lineage import Store
     from lth.training import Interrupted
 
-    studies = load_studies(settings, running)
+    studies, how = load_studies(settings, running), execution(running)
+    # All are looked at before the first is run: one that cannot be trained as asked is found at once.
+    lines = [
+        engine_lines(engines(((run.arm, run.trained) for run in study.runs), study.sources, how)) for study in studies
+    ]
     is_sweep = len(studies) > 1
     found = []
-    for number, study in enumerate(studies, 1):
+    for number, (study, engine) in enumerate(zip(studies, lines, strict=True), 1):
         out = running.out / study.id if running.out and is_sweep else running.out
         if is_sweep and not running.quiet:
             print(f"study {number} of {len(studies)}: {study.id}", file=sys.stderr)
-        observer = make_observer(running.quiet or running.json_)
+        observer = make_observer(running.quiet or running.json_, engine)
         try:
             with observer:
-                one = run_study(study, Store(running.store), execution(running), observer.attach, out)
+                one = run_study(study, Store(running.store), how, observer.attach, out)
         except Interrupted:
             print(
                 f"lth: interrupted. Finished trainings and snapshots are kept in {running.store}; the same "

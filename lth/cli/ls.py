@@ -22,7 +22,7 @@ def ls(*, store: Path = Path("lth-store"), json_: Json = False) -> int:
     if not rows:
         print(f"The store {store} holds no studies. `lth find-ticket` makes one.")
         return 0
-    header = ("STUDY", "MODEL", "DATA", "LEVELS", "REPLICATES", "DONE", "VERDICT", "CREATED")
+    header = ("STUDY", "MODEL", "DATA", "LEVELS", "REPLICATES", "DONE", "ENGINE", "VERDICT", "CREATED")
     lines = [header, *(tuple(str(row[name.lower()]) for name in header) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
@@ -32,6 +32,7 @@ def ls(*, store: Path = Path("lth-store"), json_: Json = False) -> int:
 
 def _row(document: dict[str, Any], store: Path) -> dict[str, Any]:
     config, keys = document["config"], [run["key"] for run in document["runs"]]
+    results = _results(document["folder"] / "results.json")
     done = sum((store / "objects" / key[:2] / key).is_dir() for key in keys)
     return {
         "study": document["id"],
@@ -40,19 +41,35 @@ def _row(document: dict[str, Any], store: Path) -> dict[str, Any]:
         "levels": config["levels"],
         "replicates": config["replicates"],
         "done": f"{done}/{len(keys)}",
-        "verdict": _verdict(document["folder"] / "results.json"),
+        "engine": _engine(results),
+        "verdict": _verdict(results),
         "created": str(document["created"]).replace("T", " ")[:16],
     }
 
 
-def _verdict(path: Path) -> str:
-    """The verdict in a few words; "unfinished" where there are no results."""
+def _results(path: Path) -> dict[str, Any] | None:
+    """The results; None where there are none, and no fields where they are damaged."""
     try:
-        verdict = json.loads(path.read_text())["verdict"]
+        results = json.loads(path.read_text())
     except FileNotFoundError:
+        return None
+    except ValueError:
+        return {}
+    return results if isinstance(results, dict) else {}
+
+
+def _engine(results: dict[str, Any] | None) -> str:
+    """Who trained: an engine, or several joined by +."""
+    return "+".join((results or {}).get("engines", {})) or "-"
+
+
+def _verdict(results: dict[str, Any] | None) -> str:
+    """The verdict in a few words; "unfinished" where there are no results."""
+    if results is None:
         return "unfinished"
-    except (ValueError, KeyError):
+    if "verdict" not in results:
         return "damaged results"
+    verdict = results["verdict"]
     if not verdict["found"]:
         return "none found"
     sure = {True: "confirmed", False: "not settled", None: "one replicate"}[verdict["confirmed"]]

@@ -29,7 +29,14 @@ class Quiet(Unobserved):
 
 
 class Tally(Quiet):
-    """Counts what is done, how fast, and what each arm of each level has reached."""
+    """Counts what is done, how fast, and what each arm of each level has reached.
+
+    Args:
+        notes: lines to say before anything is trained.
+    """
+
+    def __init__(self, notes: Sequence[str] = ()) -> None:
+        self._notes = notes
 
     def attach(self, study: Any) -> "Tally":
         """Observes this study."""
@@ -44,7 +51,9 @@ class Tally(Quiet):
         return self
 
     def planned(self, plan: Any) -> None:
-        """Notes what there is to do."""
+        """Notes what there is to do, and says what was to be said before."""
+        for line in self._notes if plan.works else ():
+            print(line, file=sys.stderr, flush=True)
         self.total = {work.key: work.steps for work in plan.works}
         self.first = {work.key: work.trained.first_step for work in plan.works}
         self.done = {trained.key for trained in plan.done} - self.total.keys()
@@ -77,6 +86,10 @@ class Tally(Quiet):
     def waiting(self, keys: Sequence[str]) -> None:
         """Notes that another process does what we need."""
         self.note = f"another process trains what is needed; waiting ({len(keys)} to do)"
+
+    def noted(self, text: str) -> None:
+        """Shows it until the next progress."""
+        self.note = text
 
     @property
     def steps_per_second(self) -> float:
@@ -239,8 +252,8 @@ class Live(Tally):
         return list(levels[max(0, last - MOST_ROWS) : last])
 
 
-def make_observer(is_quiet: bool) -> Any:
-    """The observer that fits where the output goes."""
+def make_observer(is_quiet: bool, notes: Sequence[str] = ()) -> Any:
+    """The observer that fits where the output goes; it says `notes` before anything is trained."""
     if is_quiet:
         return Quiet()
-    return Live() if sys.stderr.isatty() else Plain()
+    return Live(notes) if sys.stderr.isatty() else Plain(notes)

@@ -41,13 +41,14 @@ def _show_study(study: dict[str, Any], as_json: bool) -> None:
         return
     print(f"Study {study['id']}, {study['created'].replace('T', ' ')}")
     if path.exists():
-        from lth.report import read_study
+        from lth.report import read_study, words
 
         results = read_study(study["folder"]).results
         for sentence in results["verdict"]["sentences"]:
             print(f"  {sentence}")
         print()
         _print_levels(results)
+        print(f"\nEngine    {words.engines(results)}")
     else:
         print("  not finished: run the same find-ticket command again")
     print("\nSettings")

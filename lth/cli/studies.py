@@ -1,6 +1,7 @@
 """From settings on the command line to studies, and from a name on the command line to what the store holds."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,34 @@ def execution(running: Running) -> Any:
     if running.device == "cuda" and not torch.cuda.is_available():
         raise CommandError("--device cuda: PyTorch sees no GPU here. Leave the option out, or see `lth doctor`")
     workers = {} if running.workers is None else {"workers": running.workers}
-    return Execution(device=running.device, population=running.population if running.device == "cuda" else 1, **workers)
+    population = running.population if running.device == "cuda" else 1
+    return Execution(device=running.device, population=population, engine=running.engine, **workers)
+
+
+def engines(trainings: Iterable[tuple[str, Any]], sources: Any, how: Any) -> list[dict[str, Any]]:
+    """Which engine trains what, and why: as `engine`, `reason` and the `arms` that it trains.
+
+    Args:
+        trainings: each with the name of its arm.
+        sources: make their modules.
+        how: the Execution.
+    Raises:
+        ValueError: if the engine that was asked for cannot train one of them.
+    """
+    trainings = list(trainings)
+    choices = how.choices((trained for _, trained in trainings), sources)
+    found: dict[Any, list[str]] = {}
+    for arm, trained in trainings:
+        arms = found.setdefault(choices[trained.key], [])
+        if arm not in arms:
+            arms.append(arm)
+    return [{"engine": choice.name, "reason": choice.reason, "arms": arms} for choice, arms in found.items()]
+
+
+def engine_lines(found: list[dict[str, Any]]) -> list[str]:
+    """The same for people, a line an engine; arms are named where they differ."""
+    parts = [f" for {', '.join(row['arms'])}" if len(found) > 1 else "" for row in found]
+    return [f"engine: {row['engine']}{part} ({row['reason']})" for row, part in zip(found, parts, strict=True)]
 
 
 def study_documents(store: Path) -> list[dict[str, Any]]:

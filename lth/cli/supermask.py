@@ -30,7 +30,7 @@ def supermask(settings: list[dict[str, Any]], running: Running) -> int:
     its own. What the store already holds is not trained again; after an
     interruption the same command goes on where it was.
     """
-    from lth.cli.studies import execution
+    from lth.cli.studies import engine_lines, engines, execution
     from lth.data import load_data
     from lth.launch.supermask import run_supermask_study
     from lth.lineage import Store
@@ -38,6 +38,7 @@ def supermask(settings: list[dict[str, Any]], running: Running) -> int:
     from lth.studies.supermask import supermask_study
     from lth.training import Interrupted
 
+    how = execution(running)
     loaded: dict[str, Any] = {}
     found = []
     for each in settings:
@@ -47,9 +48,10 @@ def supermask(settings: list[dict[str, Any]], running: Running) -> int:
             loaded[config.data] = load_data(config.data, running.folder)
         study = supermask_study(config, factory, loaded[config.data])
         out = running.out / study.id if running.out and len(settings) > 1 else running.out
-        progress = Progress(running.quiet or running.json_)
+        trainings = (("supermask", trained) for trained in study.targets)
+        progress = Progress(running.quiet or running.json_, engine_lines(engines(trainings, study.sources, how)))
         try:
-            one = run_supermask_study(study, Store(running.store), execution(running), progress.attach, out)
+            one = run_supermask_study(study, Store(running.store), how, progress.attach, out)
         except Interrupted:
             print(
                 f"lth: interrupted. Finished trainings and snapshots are kept in {running.store}; the same command "
@@ -68,8 +70,8 @@ def supermask(settings: list[dict[str, Any]], running: Running) -> int:
 class Progress:
     """One line at the start, one for each finished training, and one every half minute."""
 
-    def __init__(self, is_quiet: bool) -> None:
-        self._is_quiet = is_quiet
+    def __init__(self, is_quiet: bool, notes: Sequence[str] = ()) -> None:
+        self._is_quiet, self._notes = is_quiet, notes
         self._steps: dict[str, int] = {}
         self._last = time.monotonic()
 
@@ -79,7 +81,9 @@ class Progress:
         return self
 
     def planned(self, plan: Any) -> None:
-        """Says what there is to do."""
+        """Says what there is to do, and first the notes."""
+        for line in self._notes if plan.works else ():
+            self._say(line)
         self._total = plan.steps
         found = f", {len(plan.done)} found in the store" if plan.done else ""
         self._say(f"{len(plan.works)} trainings to do{found}: {plan.steps:,} steps")
@@ -106,6 +110,9 @@ class Progress:
         """Says that another process is at work."""
         if time.monotonic() - self._last > PLAIN_SECONDS:
             self._say(f"another process trains what is needed; waiting ({len(keys)} to do)")
+
+    def noted(self, text: str) -> None:
+        """Says nothing: it is a warning too."""
 
     def _say(self, text: str) -> None:
         self._last = time.monotonic()

@@ -11,8 +11,7 @@ from lth.config.text import Options, split_names
 
 
 class Recipe(BaseModel):
-    """How a network is trained. The loss is softmax cross-entropy; moments of the optimizer start at zero
-    unless they are carried over."""
+    """How a network is trained. Moments of the optimizer start at zero unless they are carried over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -41,6 +40,11 @@ class Recipe(BaseModel):
     evaluate_every: int = Field(default=100, ge=1, description="steps between evaluations on the validation split")
     precision: Literal["float32", "float64", "bfloat16"] = Field(
         default="float32", description="arithmetic: float32, float64, or bfloat16 (autocast over float32 weights)"
+    )
+    loss: Literal["cross_entropy", "mean_squared_error"] = Field(
+        default="cross_entropy",
+        description="what is minimised: cross_entropy (softmax), mean_squared_error (of the logits to one-hot labels, "
+        "mean over examples and classes)",
     )
 
     def in_steps(self, num_train: int) -> "Recipe":

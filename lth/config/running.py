@@ -1,4 +1,4 @@
-"""Settings that say where and how a study runs. No result depends on them."""
+"""Settings that say where and how a study runs. No result depends on them beyond rounding, and no key at all."""
 
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,13 @@ class Running(BaseModel):
     device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="cpu: workers; cuda: all networks of a level stacked on one GPU"
     )
-    population: int = Field(default=64, ge=1, description="most networks stacked in one program on a GPU")
+    engine: Literal["auto", "torch", "sparse"] = Field(
+        default="auto",
+        description="what trains: auto (the sparse engine where the network is a multilayer perceptron and it "
+        "measured faster, else torch; what one has begun it finishes), torch, sparse",
+    )
+    population: int | None = Field(
+        default=None, ge=1, description="most networks stacked in one program on a GPU [default: as many as fit]"
+    )
     json_: bool = Field(default=False, alias="json", description="print the results document at the end, nothing else")
     quiet: bool = Field(default=False, description="show no progress")

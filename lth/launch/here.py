@@ -85,19 +85,19 @@ def find_ticket(
         folder: where data files are looked for, and downloaded to.
         store: where results are kept; a second call trains only what is not there yet.
         out: the report's folder; by default lth-reports/MODEL-DATA-ID.
-        execution: device and workers.
+        execution: device, workers and engine.
         observer: makes an observer of the study's build, for progress.
         model_name: the name by which a function's model is known in records; by default its module and name.
         **settings: fields of `lth.FindTicket` that differ from the preset of the model and data set.
     Raises:
-        ValueError: if a setting, the model or the data is wrong.
+        ValueError: if a setting, the model or the data is wrong, or the engine cannot train the model.
         BuildError, StoreError: if a training or the store fails; finished work is kept.
 
     Example:
         found = lth.find_ticket("lenet-300-100", "digits", levels=8, replicates=3)
         print(found.verdict["sentences"])
     """
-    if unfit := settings.keys() & {"workers", "device", "population"}:
+    if unfit := settings.keys() & {"workers", "device", "population", "engine"}:
         raise ValueError(f"{', '.join(sorted(unfit))}: where trainings run is said by execution=lth.Execution(...)")
     factory = resolve_factory(model) if isinstance(model, str) else model
     name = model if isinstance(model, str) else model_name or _factory_name(model)
@@ -122,8 +122,11 @@ def run_study(
     """Builds a study and writes its results, tickets and report.
 
     Raises:
+        ValueError: if the engine cannot train one of its networks; nothing is written then.
         Interrupted, BuildError, StoreError: see `lth.lineage.build`.
     """
+    execution = execution or Execution()
+    execution.choices(study.targets, study.sources)
     store.check_writable()
     register(study, store)
     folder = out or default_out(study)

@@ -57,12 +57,15 @@ def run_supermask_study(
     Args:
         study: what to do.
         store: where trainings are kept; those that are there are not done again.
-        execution: device and workers.
+        execution: device, workers and engine.
         observer: makes an observer of the build, for progress.
         out: folder of results.json; by default lth-reports/supermask-MODEL-DATA-ID.
     Raises:
+        ValueError: if the engine cannot train it; nothing is written then.
         Interrupted, BuildError, StoreError: see `lth.lineage.build`.
     """
+    execution = execution or Execution()
+    execution.choices(study.targets, study.sources)
     store.check_writable()
     name = f"supermask-{study.config.model}-{Path(study.config.data).stem}-{study.id}"
     folder = out or Path("lth-reports") / re.sub(r"[^A-Za-z0-9._-]+", "-", name)

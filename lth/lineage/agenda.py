@@ -35,6 +35,9 @@ class Observer(Protocol):
     def waiting(self, keys: Sequence[str]) -> None:
         """Another process builds these; we wait for it."""
 
+    def noted(self, text: str) -> None:
+        """Something that a person may want to know."""
+
 
 class Unobserved:
     """Tells nobody."""
@@ -45,6 +48,7 @@ class Unobserved:
     def finished(self, key: str) -> None: ...
     def skipped(self, key: str, reason: str) -> None: ...
     def waiting(self, keys: Sequence[str]) -> None: ...
+    def noted(self, text: str) -> None: ...
 
 
 class Agenda:
@@ -89,6 +93,11 @@ class Agenda:
         """A running work was stopped; it is free for others."""
         self.leases.release(self.store.work_folder(key))
         return self.running.pop(key)
+
+    def renew(self, key: str) -> Work:
+        """A running work, without what has been done of it already."""
+        self.running[key] = self._as_it_is_now(self.running[key])
+        return self.running[key]
 
     def put_back(self, key: str) -> None:
         """A running work is to be done later after all."""

@@ -3,7 +3,8 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,13 +13,16 @@ from joblib import cpu_count
 from lth.data import Split
 from lth.lineage.agenda import Agenda, Observer, Unobserved
 from lth.lineage.derive import Deriver, Sources
+from lth.lineage.engines import engine_choices
 from lth.lineage.execute import execute
 from lth.lineage.lease import Leases
 from lth.lineage.nodes import DataSpec, Trained
 from lth.lineage.plan import Work, plan
 from lth.lineage.pool import Pool, Report
+from lth.lineage.stacks import Stacks
 from lth.lineage.store import Store
-from lth.training import Interrupted
+from lth.training import Interrupted, release_memory
+from lth.training.engines.choose import EngineChoice
 
 
 class BuildError(Exception):
@@ -36,14 +40,32 @@ class Execution:
     Attributes:
         device: `cpu` or a CUDA device.
         workers: one-thread worker processes on a CPU, by default one a core; 0 trains in this process, in one thread.
-        population: members stacked in one program, where trainings run in this process.
+        population: most members stacked in one program, where trainings run in this process; None: as many as fit on
+            a GPU, by measurement, and one on a CPU.
         snapshot_seconds: time between snapshots: what a killed process can lose.
+        engine: `torch`; `sparse`, for multilayer perceptrons on a CPU; `auto`, the sparse one where it can and was
+            measured to be faster, else torch. With `auto`, a training goes on with the engine that began it.
     """
 
     device: str = "cpu"
     workers: int = field(default_factory=lambda: cpu_count(only_physical_cores=True))
-    population: int = 1
+    population: int | None = 1
     snapshot_seconds: float = 10.0
+    engine: str = "auto"
+
+    @property
+    def in_workers(self) -> bool:
+        """Whether trainings run in worker processes."""
+        return self.device == "cpu" and self.workers > 0
+
+    def choices(self, trainings: Iterable[Trained], sources: Sources) -> dict[str, EngineChoice]:
+        """The engine of each training where none has begun yet, and why, by its key.
+
+        Raises:
+            ValueError: if the engine is unknown, or cannot train one of them.
+        """
+        size = 1 if self.in_workers or self.population is None else self.population
+        return engine_choices(trainings, sources, engine=self.engine, device=self.device, population=size)
 
 
 def build(
@@ -59,37 +81,49 @@ def build(
         For each target that could not be built because a training before it diverged: its key and the reason.
     Raises:
         Interrupted: after Ctrl-C; snapshots are saved.
+        ValueError: if the engine cannot train one of them; nothing is started then.
         BuildError: if a training fails; what was finished stays.
         StoreError: if the store cannot be written.
     """
     execution, observer = execution or Execution(), observer or Unobserved()
     todo = plan(targets, store)
+    choices = execution.choices((work.trained for work in todo.works), sources)
     observer.planned(todo)
     if todo.works:
         store.check_writable()
     with Leases() as leases, _interruptible() as is_interrupted:
         agenda = Agenda(todo, store, leases, observer)
-        if execution.device == "cpu" and execution.workers > 0:
-            _build_in_workers(agenda, sources, execution, is_interrupted)
+        if execution.in_workers:
+            _build_in_workers(agenda, sources, execution, choices, is_interrupted)
         else:
-            _build_here(agenda, sources, execution, is_interrupted)
+            _build_here(agenda, sources, execution, choices, is_interrupted)
     return agenda.skipped
 
 
 def _build_in_workers(
-    agenda: Agenda, sources: Sources, execution: Execution, is_interrupted: Callable[[], bool]
+    agenda: Agenda,
+    sources: Sources,
+    execution: Execution,
+    choices: dict[str, EngineChoice],
+    is_interrupted: Callable[[], bool],
 ) -> None:
     if agenda.is_empty:
         return
     num_workers = min(execution.workers, len(agenda.pending))
-    with Pool(num_workers, agenda.store.root, sources, execution.snapshot_seconds) as pool:
+    with Pool(
+        num_workers,
+        agenda.store.root,
+        sources,
+        is_forced=execution.engine != "auto",
+        snapshot_seconds=execution.snapshot_seconds,
+    ) as pool:
         while not agenda.is_empty:
             if is_interrupted():
                 pool.stop()
                 raise Interrupted
             if pool.num_idle:
                 for work in agenda.claim():
-                    pool.submit(work)
+                    pool.submit(work, choices[work.key].name)
                     if not pool.num_idle:
                         break
             if agenda.running:
@@ -113,39 +147,83 @@ def _handle(report: Report, agenda: Agenda) -> None:
             raise BuildError(report.text, report.traceback)
 
 
-def _build_here(agenda: Agenda, sources: Sources, execution: Execution, is_interrupted: Callable[[], bool]) -> None:
+def _build_here(
+    agenda: Agenda,
+    sources: Sources,
+    execution: Execution,
+    choices: dict[str, EngineChoice],
+    is_interrupted: Callable[[], bool],
+) -> None:
     deriver, splits = Deriver(agenda.store, sources), dict[DataSpec, Split]()
 
     def progress(key: str, step: int, history: object) -> None:
         accuracies = getattr(history, "validation_accuracy", None)
         agenda.observer.progress(key, step, accuracies[-1] if accuracies else None)
 
+    def train(stack: list[Work], from_larger_stack: bool) -> None:
+        execute(
+            stack,
+            deriver,
+            splits,
+            engine=choices[stack[0].key].name,
+            is_forced=execution.engine != "auto",
+            device=execution.device,
+            snapshot_seconds=execution.snapshot_seconds,
+            progress=progress,
+            should_stop=is_interrupted,
+            from_larger_stack=from_larger_stack,
+        )
+
+    stacks = Stacks(execution.population, torch.device(execution.device), deriver, splits)
     with one_thread() if execution.device == "cpu" else contextlib.nullcontext():
         while not agenda.is_empty:
-            wave = _first_wave(agenda, execution.population)
+            wave = _first_wave(agenda, stacks)
             if not wave:
                 if agenda.pending:
                     agenda.wait_for_others()
                 continue
             try:
-                execute(
-                    wave,
-                    deriver,
-                    splits,
-                    device=execution.device,
-                    snapshot_seconds=execution.snapshot_seconds,
-                    progress=progress,
-                    should_stop=is_interrupted,
-                )
+                if len(wave) > 1:
+                    for work in wave[stacks.measure(wave[0]) :]:
+                        agenda.put_back(work.key)
+                _train_in_stacks([work for work in wave if work.key in agenda.running], agenda, stacks, train)
             except BaseException:
                 for work in wave:
-                    agenda.release(work.key)
+                    if work.key in agenda.running:
+                        agenda.release(work.key)
                 raise
-            for work in wave:
+
+
+def _train_in_stacks(
+    wave: list[Work], agenda: Agenda, stacks: Stacks, train: Callable[[list[Work], bool], None]
+) -> None:
+    """Trains a wave side by side; in halves where memory does not suffice, which go on from the snapshots there are."""
+    was_halved = False
+    while wave:
+        stack = wave[: stacks.limit(wave[0])]
+        try:
+            train(stack, was_halved)
+        except torch.OutOfMemoryError as error:
+            if len(stack) == 1:
+                raise BuildError(
+                    f"one network alone does not fit into the memory of the device ({str(error).splitlines()[0]}). "
+                    "Take a smaller batch, precision bfloat16, or device cpu"
+                ) from error
+        else:
+            for work in stack:
                 agenda.finish(work.key)
+            del wave[: len(stack)]
+            continue
+        # Out of the handler, whose traceback held the tensors.
+        release_memory()
+        was_halved, limit = True, stacks.halve(stack[0], len(stack))
+        wave = [agenda.renew(work.key) for work in wave]
+        message = f"{len(stack)} networks at once did not fit into memory: going on with {limit} at once"
+        warnings.warn(message, stacklevel=2)
+        agenda.observer.noted(message)
 
 
-def _first_wave(agenda: Agenda, population: int) -> list[Work]:
+def _first_wave(agenda: Agenda, stacks: Stacks) -> list[Work]:
     """Works that can start now and can be stacked with the first of them; the others go back."""
     wave: list[Work] = []
     for work in agenda.claim():
@@ -153,7 +231,7 @@ def _first_wave(agenda: Agenda, population: int) -> list[Work]:
             agenda.put_back(work.key)
         else:
             wave.append(work)
-        if len(wave) == population:
+        if len(wave) == stacks.limit(wave[0]):
             break
     return wave
 

@@ -165,7 +165,9 @@ class Deriver:
             chosen = examples_per_class(split.y_train, pruning.samples, generator)
             inputs = split.x_train[chosen].to(final[names[0]].dtype)
             module = module.to(inputs.dtype)
-            network = Network(module, initial, final, inputs, split.y_train[chosen], frozen=masks)
+            network = Network(
+                module, initial, final, inputs, split.y_train[chosen], frozen=masks, loss=trained.recipe.loss
+            )
         evidence = Evidence(
             initial={name: initial[name] for name in names},
             final={name: final[name] for name in names},

@@ -16,7 +16,7 @@ from lth.lineage.nodes import to_documents
 from lth.lineage.plan import Work
 from lth.sparsity import CRITERIA
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 class WorkerDied(Exception):
@@ -52,10 +52,13 @@ class Pool:
     So scripts and notebooks need no main guard.
     """
 
-    def __init__(self, num_workers: int, store: Path, sources: Sources, snapshot_seconds: float) -> None:
+    def __init__(
+        self, num_workers: int, store: Path, sources: Sources, *, is_forced: bool, snapshot_seconds: float
+    ) -> None:
         settings = {
             "store": str(store.resolve()),
             "sources": sources,
+            "is_forced": is_forced,
             "snapshot_seconds": snapshot_seconds,
             "criteria": {name: each for name, each in CRITERIA.items() if not each.__module__.startswith("lth.")},
         }
@@ -104,11 +107,11 @@ class Pool:
         """Workers in all."""
         return len(self._workers)
 
-    def submit(self, work: Work) -> None:
-        """Gives a piece of work to an idle worker."""
+    def submit(self, work: Work, engine: str) -> None:
+        """Gives a piece of work to an idle worker, and says with which engine."""
         worker = next(worker for worker in self._workers if worker.work is None)
         worker.work = work
-        worker.connection.send((to_documents(work.trained), work.key, work.checkpoints, work.finish))
+        worker.connection.send((to_documents(work.trained), work.key, work.checkpoints, work.finish, engine))
 
     def reports(self, timeout: float) -> list[Report]:
         """What workers have said; waits up to `timeout` seconds for the first word.

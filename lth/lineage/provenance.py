@@ -20,17 +20,18 @@ def environment() -> dict[str, Any]:
     }
 
 
-def run_provenance(device: str, population: int, seconds: float, steps: int) -> dict[str, Any]:
+def run_provenance(engine: str, device: str, population: int, seconds: float, steps: int) -> dict[str, Any]:
     """The environment and how one training was run: what bit-equality depends on, and how long it took.
 
     Args:
+        engine: who trained: `torch` or `sparse`.
         device: `cpu` or a CUDA device.
         population: members trained in one stack.
         seconds: wall time of this process (after a resume, of the last part).
         steps: optimizer steps of each member in that time.
     """
     run = {
-        "engine": "torch",
+        "engine": engine,
         "device": device if device == "cpu" else torch.cuda.get_device_name(device),
         "threads": torch.get_num_threads(),
         "population": population,

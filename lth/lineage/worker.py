@@ -48,7 +48,7 @@ def _serve(connection: "Connection[Any, Any]") -> None:
             return
         if message == "stop":
             continue
-        documents, key, checkpoints, finish = message
+        documents, key, checkpoints, finish, engine = message
         trained = from_documents(documents)[key]
         work = Work(trained, checkpoints, finish, frozenset())  # type: ignore[arg-type]
         try:
@@ -56,6 +56,8 @@ def _serve(connection: "Connection[Any, Any]") -> None:
                 [work],
                 deriver,
                 splits,
+                engine=engine,
+                is_forced=settings["is_forced"],
                 device="cpu",
                 snapshot_seconds=settings["snapshot_seconds"],
                 progress=progress,

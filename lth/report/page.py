@@ -90,7 +90,7 @@ def _study_context(study: Study) -> dict[str, Any]:
         "arm_words": WHOLE_ARM_WORDS if trains_pruned(results) else ARM_WORDS,
         "tiles": tiles(study),
         "config": words.plain_fields(results["config"]),
-        "versions": words.plain_fields(results["environment"]),
+        "versions": words.plain_fields(results["environment"] | {"engine": words.engines(results)}),
     }
 
 

@@ -80,11 +80,12 @@ class Verdict(TypedDict):
 
 
 class Results(TypedDict):
-    """The content of results.json."""
+    """The content of results.json; `engines` says how many networks each engine trained."""
 
     id: str
     config: dict[str, Any]
     environment: dict[str, Any]
+    engines: NotRequired[dict[str, int]]
     confidence: float
     dense: DenseMeasures
     levels: list[Level]

@@ -50,6 +50,14 @@ def over_replicates(results: Results) -> str:
     )
 
 
+def engines(results: Results) -> str:
+    """What trained the networks: 'sparse', or 'sparse (60 networks), torch (5 networks)'."""
+    counts = results.get("engines") or {}
+    if len(counts) < 2:
+        return next(iter(counts), str(results["environment"].get("engine", "not recorded")))
+    return ", ".join(f"{engine} ({count} networks)" for engine, count in counts.items())
+
+
 def subject(config: Mapping[str, Any]) -> str:
     """What was studied: 'lenet-300-100 on mnist'."""
     return f"{_name(config.get('model'))} on {_name(config.get('data'))}"

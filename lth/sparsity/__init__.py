@@ -10,6 +10,7 @@ from lth.sparsity.deferred import Deferred
 from lth.sparsity.evidence import Evidence, Network
 from lth.sparsity.granularities import GRANULARITIES, Granularity, granularity
 from lth.sparsity.granularities.structure import Structure, structure_of
+from lth.sparsity.losses import LOSSES
 from lth.sparsity.metrics import density, density_by_tensor, warn_of_collapse
 from lth.sparsity.prunable import prunable
 from lth.sparsity.prune import examples_per_class, prune, target, targets
@@ -25,6 +26,7 @@ __all__ = [
     "CRITERIA",
     "GRANULARITIES",
     "KEPT_ACTIONS",
+    "LOSSES",
     "NEEDS_NETWORK",
     "NEEDS_TRACES",
     "PRUNED_ACTIONS",

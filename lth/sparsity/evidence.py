@@ -20,6 +20,7 @@ class Network:
         labels: (example,), int64.
         frozen: masks of the training itself: what they remove stands in both states at the value that it was frozen at,
             and is run so. What is removed beyond them (by earlier rounds of scoring) is run as zero.
+        loss: entry of LOSSES that the network is trained for.
     """
 
     module: nn.Module
@@ -28,6 +29,7 @@ class Network:
     inputs: Tensor
     labels: Tensor
     frozen: Masks = field(default_factory=dict)
+    loss: str = "cross_entropy"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

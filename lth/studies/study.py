@@ -1,7 +1,5 @@
 """A study: settings resolved against a model and a data set, and the runs that follow from them."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +26,7 @@ from lth.sparsity import (
     targets,
 )
 from lth.studies.find_ticket import ARMS, Restarting, Run, find_ticket_runs
+from lth.studies.identity import study_id
 from lth.training import OPTIMIZERS, make_optimizer, seeds_of
 
 
@@ -130,8 +129,7 @@ def find_ticket_study(config: FindTicket, factory: Factory, data: Data) -> Study
     ]
     runs.sort(key=lambda run: (run.level, ARMS.index(run.arm), run.replicate))
     study = Study("", resolved, model, spec, tuple(names), densities, tuple(runs), sources)
-    canonical = json.dumps([study.document(), [run.trained.key for run in runs]], sort_keys=True)
-    identity = hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    identity = study_id(study.document(), resolved, study.targets)
     return Study(identity, resolved, model, spec, tuple(names), densities, tuple(runs), sources)
 
 

@@ -3,8 +3,6 @@
 Sources: Zhou et al. 2019, arXiv:1905.01067, Section 5; Ramanujan et al. 2020, arXiv:1911.13299.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +11,7 @@ from lth.config.supermask import LearnSupermask
 from lth.data import Data, default_validation
 from lth.lineage import DataSpec, Dense, Initial, Sources, Trained
 from lth.models import Factory, ModelSpec, describe
+from lth.studies.identity import study_id
 from lth.training import OPTIMIZERS, make_optimizer, seeds_of
 
 
@@ -70,6 +69,5 @@ def supermask_study(config: LearnSupermask, factory: Factory, data: Data) -> Sup
     )
     resolved = config.model_copy(update={"validation": validation})
     study = SupermaskStudy("", resolved, model, spec, targets, sources)
-    canonical = json.dumps([study.document(), [trained.key for trained in targets]], sort_keys=True)
-    identity = hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    identity = study_id(study.document(), resolved, targets)
     return SupermaskStudy(identity, resolved, model, spec, targets, sources)

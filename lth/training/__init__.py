@@ -1,6 +1,6 @@
 """Training: the population (who), the engines (how), and what is measured on the way."""
 
-from lth.training.engines import Outcome, train
+from lth.training.engines import Outcome, members_that_fit, release_memory, train
 from lth.training.history import History
 from lth.training.journal import Interrupted, Journal, NoJournal
 from lth.training.optimizers import OPTIMIZERS, make_optimizer
@@ -27,7 +27,9 @@ __all__ = [
     "applications",
     "derive_seed",
     "make_optimizer",
+    "members_that_fit",
     "plan_sparsifier",
+    "release_memory",
     "seeds_of",
     "snapshot_from_bytes",
     "train",

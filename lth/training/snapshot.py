@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from lth.training.history import History
 
-FORMAT = "lth.snapshot/1"
+FORMAT = "lth.snapshot/2"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,9 +21,10 @@ class Snapshot:
     Attributes:
         step: optimizer updates done.
         history: what was measured so far.
-        tensors: by `role/name`: parameters and buffers (`state/`), their value at the lowest validation loss (`best/`),
-            optimizer state (`optimizer/parameter/entry`), losses since the last evaluation and generator states.
-        engine: what it was trained with (engine/device/population): another would go on with other numbers.
+        tensors: by `role/name`: training losses since the last evaluation (`losses`), and what the engine needs: the
+            torch engine's are parameters and buffers (`state/`), their value at the lowest validation loss (`best/`),
+            optimizer state (`optimizer/parameter/entry`) and generator states.
+        engine: the engine's signature: another would go on with other numbers.
     """
 
     step: int
@@ -41,6 +43,16 @@ class Snapshot:
         head = {"format": FORMAT, "step": self.step, "engine": self.engine, "history": self.history.model_dump()}
         text = json.dumps(head | {"sha256": hashlib.sha256(body).hexdigest()}, allow_nan=False)
         return text.encode() + b"\n" + body
+
+
+def engine_in(path: Path) -> str:
+    """The engine of the snapshot in a file, by its first line alone; empty if that is damaged."""
+    with path.open("rb") as file:
+        line = file.readline()
+    try:
+        return str(json.loads(line)["engine"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def snapshot_from_bytes(content: bytes, name: str) -> Snapshot:

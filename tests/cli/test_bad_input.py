@@ -28,6 +28,8 @@ USAGE = [
     (["plan", "--duration", "50"], "'50' is not a duration", "'50ep'"),
     (["plan", "--controls", "reinit,shuffle"], "shuffle", "'reinit' or 'random'"),
     (["plan", "--device", "tpu"], "device", "'cpu' or 'cuda'"),
+    (["plan", "--engine", "dense"], "engine", "'auto', 'torch' or 'sparse'"),
+    (["plan", "--loss", "hinge"], "loss", "'cross_entropy' or 'mean_squared_error'"),
     (["plan", "--config", "/nonexistent.yaml"], "/nonexistent.yaml", "No such file"),
     (["frobnicate"], "frobnicate", "--help"),
 ]
@@ -57,6 +59,10 @@ FAILURES = [
     (["plan", "--levels", "90"], "would leave no weight", "ask for at most"),
     (["plan", "--batch-size", "5000"], "batch size 5000", "training examples"),
     (["plan", "--validation", "5000"], "validation", "cannot be held out"),
+    (["plan", "convnet", "--engine", "sparse"], "sparse engine cannot", "auto"),
+    (["find-ticket", "convnet", "--engine", "sparse"], "sparse engine cannot", "auto"),
+    (["find-ticket", "--engine", "sparse", "--precision", "bfloat16"], "bfloat16", "auto"),
+    (["supermask", "--engine", "sparse"], "sparse engine cannot", "auto"),
     (["ticket", "show", "missing.safetensors"], "missing.safetensors", "no file"),
     (["report"], "name one or more studies", "lth ls"),
 ]

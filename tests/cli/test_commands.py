@@ -116,6 +116,7 @@ def test_ticket_commands(capsys: pytest.CaptureFixture[str], small_study: Path, 
 def test_ctrl_c_stops_with_130_and_the_same_command_goes_on(here: Path, wait: float) -> None:
     command = [sys.executable, "-m", "lth", "find-ticket", "--levels", "1", "--replicates", "1", "--duration"]
     command += ["100000it", "--evaluate-every", "1000", "--controls", "none", "--workers", "1"]
+    command += ["--engine", "torch"]  # at work at once: the other compiles itself when it is first used
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 60
     while not list(here.glob("lth-store/work/*/lease.json")) and time.monotonic() < deadline:
@@ -129,3 +130,44 @@ def test_ctrl_c_stops_with_130_and_the_same_command_goes_on(here: Path, wait: fl
     snapshots = list(here.glob("lth-store/work/*/snapshot"))
     assert len(snapshots) == 1
     assert not list(here.glob("lth-store/work/*/lease.json"))
+
+
+def test_the_engine_is_said_before_and_after(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    arguments = [*SMALL, "--replicates", "1", "--engine", "torch", "--controls", "none"]
+    planned = json.loads(run(capsys, "plan", *arguments, "--json"))
+    assert [(row["engine"], row["arms"]) for row in planned["engines"]] == [("torch", ["dense", "ticket"])]
+    assert f"engine: torch ({planned['engines'][0]['reason']})" in run(capsys, "plan", *arguments)
+    with pytest.raises(SystemExit) as exit_info:
+        main(["find-ticket", *arguments, "--workers", "1", "--out", "page"])
+    captured = capsys.readouterr()
+    assert exit_info.value.code == 0, captured.err
+    assert captured.err.splitlines()[0] == f"engine: torch ({planned['engines'][0]['reason']})"
+    results = json.loads((here / "page" / "results.json").read_text())
+    assert (results["engines"], results["environment"]["engine"]) == ({"torch": 3}, "torch")
+    assert "engine" not in results["config"]
+    assert "Engine    torch" in run(capsys, "show", results["id"])
+    assert run(capsys, "ls").splitlines()[1].split()[6] == "torch"
+    # Whatever the engine is, it is the same study, and nothing is trained again.
+    for engine in ("auto", "torch"):
+        again = json.loads(run(capsys, "plan", *arguments[:-4], "--engine", engine, "--controls", "none", "--json"))
+        assert (again["study"], again["to_do"]) == (results["id"], 0)
+
+
+def test_a_sweep_is_looked_at_whole_before_anything_is_trained(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    grid = {"model": ["lenet-300-100", "convnet"]}
+    settings = {"levels": 1, "replicates": 1, "duration": "20it", "engine": "sparse", "sweep": {"grid": grid}}
+    (here / "sweep.yaml").write_text(yaml.safe_dump(settings))
+    with pytest.raises(SystemExit) as exit_info:
+        main(["find-ticket", "--config", "sweep.yaml", "--quiet"])
+    assert exit_info.value.code == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert [path.name for path in here.iterdir()] == ["sweep.yaml"]
+
+
+def test_mean_squared_error_from_the_command_line(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    arguments = [*SMALL, "--replicates", "1", "--controls", "none", "--workers", "0", "--json"]
+    losses = {
+        loss: json.loads(run(capsys, "find-ticket", *arguments, "--loss", loss))["dense"]["validation_loss"]["mean"]
+        for loss in ("cross_entropy", "mean_squared_error")
+    }
+    assert 0 < losses["mean_squared_error"] < 0.09 < 0.2 < losses["cross_entropy"]  # 0.09: ten constant logits of 0.1

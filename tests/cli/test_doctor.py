@@ -20,7 +20,7 @@ from lth.cli.doctor import (
     measure_gflops,
 )
 
-NAMES = ["Python", "torch", "threads", "BLAS", "GPU", "data", "store", "disk"]
+NAMES = ["Python", "torch", "threads", "BLAS", "Linear", "sparse", "GPU", "data", "store", "disk"]
 
 
 @pytest.fixture(autouse=True)

@@ -126,6 +126,7 @@ class Notes:
         self.finished_keys: list[str] = []
         self.skipped_reasons: dict[str, str] = {}
         self.plans: list[Plan] = []
+        self.texts: list[str] = []
         self._at_step, self._act = at_step, act
 
     def planned(self, plan: Plan) -> None:
@@ -152,3 +153,7 @@ class Notes:
 
     def waiting(self, keys: object) -> None:
         """Nothing to note."""
+
+    def noted(self, text: str) -> None:
+        """Notes it."""
+        self.texts.append(text)

@@ -81,8 +81,8 @@ def test_another_study_may_want_a_checkpoint_that_the_interrupted_one_did_not(tm
 
 def test_a_stack_equals_one_at_a_time(tmp_path: Path) -> None:
     made = study(replicates=3, precision="float64", rewind_to="5it")
-    alone = built(tmp_path / "alone", made)
-    stacked = built(tmp_path / "stacked", made, Execution(workers=0, population=4))
+    alone = built(tmp_path / "alone", made, Execution(workers=0, engine="torch"))
+    stacked = built(tmp_path / "stacked", made, Execution(workers=0, population=4, engine="torch"))
     one, other = content(alone, made), content(stacked, made)
     for key, (weights, metrics) in one.items():
         for name, value in weights.items():

@@ -57,6 +57,7 @@ CHANGES: dict[type, dict[str, Any]] = {
         "clip": 1.0,
         "evaluate_every": 99,
         "precision": "bfloat16",
+        "loss": "mean_squared_error",
     },
     Pruning: {
         "criterion": "random",

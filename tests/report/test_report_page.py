@@ -2,12 +2,13 @@
 
 import re
 import struct
+from copy import deepcopy
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from lth.report import Study, write_report
+from lth.report import Study, words, write_report
 from lth.report.figure import draw_png
 from lth.report.page import render, study_figures
 from lth.report.theme import LIGHT
@@ -59,6 +60,7 @@ def test_page_says_what_the_study_found(report: Path, study: Study) -> None:
     assert f"{100 * accuracy:.2f}" in text
     assert results["id"] in text
     assert results["environment"]["torch"] in text
+    assert f"engine {words.engines(results)}" in text
     assert all(step["text"] in text for step in study.details["derivation"])
 
 
@@ -116,3 +118,13 @@ def test_comparison_names_what_differs(comparison: Path) -> None:
 def test_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one"):
         write_report([], tmp_path)
+
+
+def test_several_engines_are_counted(study: Study) -> None:
+    several = deepcopy(study)
+    several.results["engines"] = {"sparse": 8, "torch": 2}
+    assert words.engines(several.results) == "sparse (8 networks), torch (2 networks)"
+    assert "sparse (8 networks), torch (2 networks)" in outline(render([several], []))[0]
+    del several.results["engines"]  # as results were before there was more than one engine
+    several.results["environment"]["engine"] = "torch"
+    assert words.engines(several.results) == "torch"

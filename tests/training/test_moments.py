@@ -51,7 +51,7 @@ def test_moments_of_pruned_entries_start_over() -> None:
     pruned = member(small_net, 1, fill=0.25)
     assert all(before.traces["moments/exp_avg"][name][~mask].any() for name, mask in pruned.masks.items())
     start = {name: value.clone() for name, value in moments_in(before)["exp_avg"].items()}
-    one = with_moments(pruned, Outcome(pruned.start, {}, 0, traces=before.traces))
+    one = with_moments(pruned, Outcome(pruned.start, {}, 0, "torch", traces=before.traces))
     after = train([one], small_net(), digits_split(), recipe(), traces=["moments"])[0]
     for name, mask in pruned.masks.items():
         assert torch.equal(after.weights[name][~mask], pruned.start[name][~mask])

@@ -168,7 +168,7 @@ def test_a_damaged_or_foreign_snapshot_is_named(tmp_path: Path) -> None:
     path = tmp_path / "member-1"
     content = path.read_bytes()
     path.write_bytes(content[:-10])
-    for damaged in (path.read_bytes(), content.replace(b"lth.snapshot/1", b"lth.snapshot/0"), b"", content[:50]):
+    for damaged in (path.read_bytes(), content.replace(b"lth.snapshot/2", b"lth.snapshot/0"), b"", content[:50]):
         with pytest.raises(ValueError, match=r"member-1 is damaged.*delete it"):
             snapshot_from_bytes(damaged, path.name)
 

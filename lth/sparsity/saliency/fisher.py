@@ -1,11 +1,11 @@
 """Second-order saliency: the diagonal of optimal brain damage, with the empirical Fisher in place of the Hessian."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 from lth.sparsity.evidence import Evidence
+from lth.sparsity.losses import LOSSES
 from lth.sparsity.saliency.running import masked_state, network_of, ready
 from lth.sparsity.types import Scores, Weights
 
@@ -31,7 +31,7 @@ def fisher(evidence: Evidence) -> Scores:
 
     def loss(weights: Weights, inputs: Tensor, label: Tensor) -> Tensor:
         logits = functional_call(network.module, {**others, **weights}, (inputs.unsqueeze(0),))
-        return F.cross_entropy(logits, label.unsqueeze(0))
+        return LOSSES[network.loss](logits, label.unsqueeze(0))
 
     per_example = vmap(grad(loss), in_dims=(None, 0, 0))
     together = max(1, GRADIENT_FLOATS // sum(weight.numel() for weight in weights.values()))

@@ -1,16 +1,16 @@
 """First-order saliency: how much the loss changes, to first order, when a weight is taken away."""
 
 import torch
-import torch.nn.functional as F
 from torch.func import functional_call
 
 from lth.sparsity.evidence import Evidence
+from lth.sparsity.losses import LOSSES
 from lth.sparsity.saliency.running import batches, masked_state, network_of, ready
 from lth.sparsity.types import Scores, Weights
 
 
 def snip(evidence: Evidence) -> Scores:
-    """|g w| at the initial weights, g the gradient of the mean cross-entropy over the examples.
+    """|g w| at the initial weights, g the gradient of the mean loss over the examples.
 
     Batch norms use the statistics of the batch, as in training: running statistics say nothing yet. The paper divides
     by the sum of all scores, which changes no ranking and is left away.
@@ -25,7 +25,7 @@ def snip(evidence: Evidence) -> Scores:
 
 
 def taylor(evidence: Evidence) -> Scores:
-    """|g w| at the final weights, g the gradient of the mean cross-entropy over the examples.
+    """|g w| at the final weights, g the gradient of the mean loss over the examples.
 
     The paper's importance is (g w)^2, which ranks weights alike; of structures it would sum squares where we sum
     magnitudes.
@@ -46,7 +46,7 @@ def _gradient_times_weight(evidence: Evidence, state: Weights, criterion: str, *
     with ready(network.module, batch_statistics=batch_statistics):
         for inputs, labels in batches(network):
             outputs = functional_call(network.module, whole, (inputs,))
-            loss = F.cross_entropy(outputs, labels, reduction="sum") / len(network.labels)
+            loss = LOSSES[network.loss](outputs, labels, "sum") / len(network.labels)
             gradients = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
             total = {name: total[name] + gradient for name, gradient in zip(weights, gradients, strict=True)}
     return {name: (total[name] * weight.detach()).abs() for name, weight in weights.items()}

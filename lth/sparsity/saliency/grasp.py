@@ -1,26 +1,27 @@
 """GraSP: keep the weights that carry the gradient flow."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
 from lth.sparsity.evidence import Evidence
+from lth.sparsity.losses import LOSSES
 from lth.sparsity.saliency.running import batches, masked_state, network_of, ready
 from lth.sparsity.types import Scores
 
 TEMPERATURE = 200.0
-"""What logits are divided by before the softmax, as in the authors' code: no example dominates by its confidence."""
+"""What logits are divided by before a softmax, as in the authors' code: no example dominates by its confidence."""
 
 
 def grasp(evidence: Evidence) -> Scores:
-    """w (H g) at the initial weights: g and H are gradient and Hessian of the mean cross-entropy by prunable weights.
+    """w (H g) at the initial weights: g and H are gradient and Hessian of the mean loss by the prunable weights.
 
     Taking a weight away changes the squared gradient norm by -2 w (H g) to first order. The paper scores -w (H g) and
     removes the *highest*; here the lowest go first, so the sign is turned. Weights go first whose removal raises the
     gradient flow most, and those stay that carry it.
 
-    Batch norms use the statistics of the batch, as in the authors' code.
+    Batch norms use the statistics of the batch, as in the authors' code. The authors know cross-entropy alone; a loss
+    without softmax takes the logits as they are.
 
     Raises:
         ValueError: if the evidence has no network.
@@ -30,10 +31,11 @@ def grasp(evidence: Evidence) -> Scores:
     network = network_of(evidence, "grasp")
     whole, weights = masked_state(evidence, network, network.initial)
     leaves = list(weights.values())
+    temperature = TEMPERATURE if network.loss == "cross_entropy" else 1.0
 
     def gradients(inputs: Tensor, labels: Tensor, *, create_graph: bool) -> tuple[Tensor, ...]:
-        logits = functional_call(network.module, whole, (inputs,)) / TEMPERATURE
-        loss = F.cross_entropy(logits, labels, reduction="sum") / len(network.labels)
+        logits = functional_call(network.module, whole, (inputs,)) / temperature
+        loss = LOSSES[network.loss](logits, labels, "sum") / len(network.labels)
         return torch.autograd.grad(loss, leaves, create_graph=create_graph, materialize_grads=True)
 
     total = [torch.zeros_like(leaf) for leaf in leaves]

@@ -1,76 +1,36 @@
-"""Stopping in the middle: what a training must keep of each member to go on with the same bits, and going on."""
+"""Stopping in the middle, and going on: which of the snapshots kept a training may start from."""
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
 
-import torch
-from torch import Tensor
-
-from lth.sparsity.types import Weights
-from lth.training.history import History
-from lth.training.moments import counter_device
-from lth.training.population import Population
 from lth.training.snapshot import Snapshot
-from lth.training.sparsifiers import RunningSparsifier
-
-
-class Resumable(Protocol):
-    """The state of a training that moves with its steps."""
-
-    population: Population
-    optimizer: torch.optim.Optimizer
-    histories: list[History]
-    best: Weights
-    sums: dict[str, Weights]
-    sparsifier: RunningSparsifier | None
-    recent: Tensor
-    step: int
-    evaluated_at: int
-
-
-def take_snapshots(state: Resumable) -> list[Snapshot]:
-    """One snapshot per member, in fresh tensors."""
-    population = state.population
-    names = {id(parameter): name for name, parameter in population.parameters.items()}
-
-    def own(value: Tensor, index: int) -> Tensor:
-        return population.own(value, index).detach().clone()
-
-    snapshots = []
-    for index, history in enumerate(state.histories):
-        tensors = {f"state/{name}": own(value, index) for name, value in population.tensors().items()}
-        tensors |= {f"best/{name}": own(value, index) for name, value in state.best.items()}
-        for parameter, entries in state.optimizer.state.items():
-            for entry, value in entries.items():
-                if value is not None:
-                    kept = own(value, index) if value.shape == parameter.shape else value.clone()
-                    tensors[f"optimizer/{names[id(parameter)]}/{entry}"] = kept
-        for kind, sums in state.sums.items():
-            tensors |= {f"trace/{kind}/{name}": own(value, index) for name, value in sums.items()}
-        if state.sparsifier is not None:
-            tensors |= state.sparsifier.tensors(index)
-        tensors["recent"] = state.recent[:, index].clone()
-        tensors["generator/cpu"] = torch.get_rng_state()
-        if population.device.type == "cuda":
-            tensors["generator/cuda"] = torch.cuda.get_rng_state(population.device)
-        snapshots.append(Snapshot(state.step, history, tensors, _engine(population)))
-    return snapshots
+from lth.training.stacking import STACKINGS, Stacking
 
 
 def choose_snapshots(
-    kept: Sequence[Sequence[Snapshot]], population: Population, first_step: int, checkpoints: Collection[int]
+    kept: Sequence[Sequence[Snapshot]],
+    signature: str,
+    first_step: int,
+    checkpoints: Collection[int],
+    *,
+    from_larger_stack: bool = False,
 ) -> list[Snapshot]:
     """The newest snapshots of one step that every member has; none if there is no such step.
 
-    Snapshots of another engine do not count: their numbers would go on differently. Nor do those past a wanted
-    checkpoint: another study may want what the one before did not.
+    Those past a wanted checkpoint do not count: another study may want what the one before did not.
+
+    Args:
+        kept: the snapshots of each member.
+        signature: of the engine that will go on: with another one the numbers would differ.
+        first_step: where the training starts.
+        checkpoints: steps that are wanted.
+        from_larger_stack: whether snapshots of a larger stack count too.
     """
     limit = min((step for step in checkpoints if step > first_step), default=None)
     usable = [
         {
-            snapshot.step: snapshot
+            (snapshot.step, snapshot.engine): snapshot
             for snapshot in of_member
-            if snapshot.engine == _engine(population) and (limit is None or snapshot.step < limit)
+            if _goes_on(snapshot.engine, signature, from_larger_stack) and (limit is None or snapshot.step < limit)
         }
         for of_member in kept
     ]
@@ -78,37 +38,18 @@ def choose_snapshots(
     return [of_member[max(common)] for of_member in usable] if common else []
 
 
-@torch.no_grad()
-def restore(state: Resumable, snapshots: Sequence[Snapshot]) -> None:
-    """Puts a training where its members' snapshots were taken."""
-    population = state.population
-    device = population.device
-
-    def gathered(role: str) -> Weights:
-        parts = [snapshot.part(role) for snapshot in snapshots]
-        return {name: population.gather([part[name] for part in parts]) for name in parts[0]}
-
-    population.load(gathered("state"))
-    state.best = gathered("best")
-    state.sums |= {kind: gathered(f"trace/{kind}") for kind in state.sums}
-    counters = counter_device(state.optimizer, device)
-    for name, parameter in population.parameters.items():
-        entries = [snapshot.part(f"optimizer/{name}") for snapshot in snapshots]
-        own_shape = parameter.shape[1:] if population.is_stacked else parameter.shape
-        for entry, value in entries[0].items():
-            is_own = value.shape == own_shape and entry != "step"
-            restored = population.gather([each[entry] for each in entries]) if is_own else value.to(counters)
-            state.optimizer.state[parameter][entry] = restored
-    if state.sparsifier is not None:
-        state.sparsifier.restore(snapshots)
-    state.recent = torch.stack([snapshot.tensors["recent"] for snapshot in snapshots], dim=1).to(device)
-    state.histories = [snapshot.history for snapshot in snapshots]
-    state.step = snapshots[0].step
-    state.evaluated_at = max(history.iterations[-1] for history in state.histories if history.iterations)
-    torch.set_rng_state(snapshots[0].tensors["generator/cpu"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(snapshots[0].tensors["generator/cuda"], device)
+def stack_of(signature: str) -> tuple[int, Stacking | None]:
+    """Size and way of the stack in the torch engine's signature: 16 and `vmap` of `torch/cuda/16-vmap`; 1 and None."""
+    size, _, way = signature.split("/")[2].partition("-")
+    return int(size), next((known for known in STACKINGS if known == way), None)
 
 
-def _engine(population: Population) -> str:
-    return f"torch/{population.device.type}/{population.size}"
+def _goes_on(found: str, own: str, from_larger_stack: bool) -> bool:
+    """Whether a training may go on from a snapshot of this signature. A stack goes on in the way that it began."""
+    if found == own:
+        return True
+    one, other = found.split("/"), own.split("/")
+    if one[0] != "torch" or [*one[:2], *one[3:]] != [*other[:2], *other[3:]]:
+        return False
+    (size, way), (own_size, _) = stack_of(found), stack_of(own)
+    return way is not None and (size == own_size or (from_larger_stack and size > own_size))

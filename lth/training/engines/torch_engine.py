@@ -1,9 +1,6 @@
 """The torch engine: data in memory, gathered by index; gradients masked, clipped, then a fused optimizer step."""
 
-import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,98 +10,24 @@ from lth.config.sparsifier import Sparsifier
 from lth.data.order import epoch_order
 from lth.data.splits import Split
 from lth.sparsity.types import Masks, Weights
-from lth.training.engines.resume import choose_snapshots, restore, take_snapshots
-from lth.training.history import History
-from lth.training.journal import Interrupted, Journal, NoJournal
-from lth.training.moments import load_moments, moments_of
+from lth.training.engines.engine import MaskChanges, Part
+from lth.training.engines.graphs import WholeStep, can_be_graphed, faster_stacking
+from lth.training.engines.layers import quicken
+from lth.training.engines.resume import stack_of
+from lth.training.moments import counter_device, load_moments, moments_of
 from lth.training.optimizers import make_optimizer
 from lth.training.population import Member, Population
 from lth.training.seeds import derive_seed
+from lth.training.snapshot import Snapshot
 from lth.training.sparsifiers import RunningSparsifier, plan_sparsifier
+from lth.training.stacking import has_convolutions
 from lth.training.traces import MOMENTS, SUMS, empty_sums
 
-LOOK_SECONDS = 0.5
-"""How often the loop looks up: tells its progress, sees whether it should stop, saves a snapshot that is due."""
 
+class TorchEngine:
+    """One network, or several of one kind stacked: any module, any device."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """What a training leaves of one member.
-
-    Attributes:
-        weights: its whole state at the end.
-        metrics: what was measured, as JSON values.
-        num_steps: optimizer steps done by this call (after a resume: the last part).
-        masks: the sparsifier's masks in force at the end, one for each parameter that has one in `Member.masks`; None
-            without a sparsifier.
-        traces: what was asked for by name: `movement_pruning`, by parameter; `moments` as one entry `moments/ENTRY` for
-            each of the optimizer's.
-    """
-
-    weights: Weights
-    metrics: dict[str, Any]
-    num_steps: int
-    masks: Masks | None = None
-    traces: dict[str, Weights] = field(default_factory=dict)
-
-
-def train(
-    members: Sequence[Member],
-    module: nn.Module,
-    split: Split,
-    recipe: Recipe,
-    *,
-    first_step: int = 0,
-    checkpoints: Collection[int] = (),
-    until: int | None = None,
-    journal: Journal | None = None,
-    snapshot_seconds: float = 10.0,
-    device: str = "cpu",
-    sparsifier: Sparsifier | None = None,
-    traces: Collection[str] = (),
-) -> list[Outcome]:
-    """Each member's end state and metrics, after training all of them side by side.
-
-    After every step a pruned entry is bit-equal to its start value, or to the value that a sparsifier gave it when it
-    pruned it. Validation is measured every `recipe.evaluate_every` steps, the test set once, at the end: for the final
-    weights and for those of the early-stopping iteration. A member whose loss is not finite is stopped and its step
-    named in the metrics; the others go on. The optimizer starts fresh, unless members bring moments.
-
-    Args:
-        members: the networks; they share module kind, data and recipe.
-        module: a network of that kind; its values do not matter, and it is used up.
-        split: the data.
-        recipe: counted in steps (`Recipe.in_steps`).
-        first_step: where in the recipe's schedule and data order the training starts (a rewind step).
-        checkpoints: steps whose whole state goes to the journal.
-        until: stop after this many steps in total, without reading the test set; the recipe's end by default.
-        journal: where to report to and resume from.
-        snapshot_seconds: time between snapshots.
-        device: `cpu` or a CUDA device.
-        sparsifier: what prunes on the way. Its shares are of the steps from `first_step` to the recipe's end. It prunes
-            among the weights that `Member.masks` keep.
-        traces: what else to keep of the training: `movement_pruning` (the sum over the steps of -gradient * weight, for
-            every trainable parameter), `moments` (the optimizer's state at the end).
-    Raises:
-        Interrupted: if the journal asks to stop; snapshots are saved first.
-        ValueError: if starting weights, masks or moments do not fit the module and the optimizer, or the sparsifier or
-            a trace is not possible.
-    """
-    devices = [torch.device(device)] if device != "cpu" else []
-    with torch.random.fork_rng(devices=devices):
-        loop = _Loop(members, module, split, recipe, first_step, journal or NoJournal(), torch.device(device), traces)
-        if sparsifier is not None:
-            loop.prune_by(sparsifier)
-        kept = [loop.journal.resume(member.key) for member in members]
-        if snapshots := choose_snapshots(kept, loop.population, first_step, checkpoints):
-            restore(loop, snapshots)
-        resumed_at = loop.step
-        loop.run(set(checkpoints), recipe.steps if until is None else until, snapshot_seconds)
-        return loop.results(read_test=until is None, num_steps=loop.step - resumed_at)
-
-
-class _Loop:
-    """The state of one training: population, optimizer, position, histories."""
+    name = "torch"
 
     def __init__(
         self,
@@ -112,22 +35,20 @@ class _Loop:
         module: nn.Module,
         split: Split,
         recipe: Recipe,
+        *,
         first_step: int,
-        journal: Journal,
         device: torch.device,
+        sparsifier: Sparsifier | None,
         traces: Collection[str],
     ) -> None:
-        self.members, self.recipe, self.first_step, self.journal = members, recipe, first_step, journal
-        self.traces = traces
-        self.sparsifier: RunningSparsifier | None = None
-        self.population = Population(module.train(), members, device, recipe.precision)
+        self.members, self.recipe, self.traces = members, recipe, traces
+        self.population = Population(module.train(), members, device, recipe.precision, recipe.loss)
         dtype = torch.float64 if recipe.precision == "float64" else torch.float32
-        self.x_train, self.x_validation, self.x_test = (
-            inputs.to(device, dtype) for inputs in (split.x_train, split.x_validation, split.x_test)
-        )
-        self.y_train, self.y_validation, self.y_test = (
-            labels.to(device) for labels in (split.y_train, split.y_validation, split.y_test)
-        )
+        self.parts: dict[str, tuple[Tensor, Tensor]] = {
+            "validation": (split.x_validation.to(device, dtype), split.y_validation.to(device)),
+            "test": (split.x_test.to(device, dtype), split.y_test.to(device)),
+        }
+        self.x_train, self.y_train = split.x_train.to(device, dtype), split.y_train.to(device)
         self.steps_per_epoch = len(self.y_train) // recipe.batch_size
         self.optimizer = make_optimizer(
             recipe.optimizer,
@@ -138,76 +59,71 @@ class _Loop:
         )
         load_moments(self.optimizer, self.population, members)
         self.sums = empty_sums(traces, self.population)
-        self.step = self.evaluated_at = first_step
-        self.histories = [History() for _ in members]
         self.best = {name: value.clone() for name, value in self.population.tensors().items()}
-        # Losses since the last evaluation stay on the device: reading one would stall the loop at every step.
-        self.recent = torch.zeros(recipe.evaluate_every, len(members), dtype=torch.float64, device=device)
         self._epoch, self._orders = -1, torch.empty(0, dtype=torch.int64)
+        self._changes: list[MaskChanges] = []
+        self.sparsifier: RunningSparsifier | None = None
+        if sparsifier is not None:
+            if sparsifier.criterion in SUMS:
+                self.sums |= empty_sums([sparsifier.criterion], self.population)
+            plan = plan_sparsifier(
+                sparsifier, recipe.steps, first_step=first_step, steps_per_epoch=self.steps_per_epoch
+            )
+            self.sparsifier = RunningSparsifier(sparsifier, plan, members, self.population, self.optimizer, self.sums)
+        if self.population.is_stacked and device.type == "cuda" and has_convolutions(module):
+            self.population.stacking = faster_stacking(self.population, *self._examples(self._indices(first_step)))
+        self.paths = quicken(self.population, *self._examples(self._indices(first_step)))
+        self._sign()
+        self._grow_at: int | None = None
+        self.whole: WholeStep | None = None
+        if device.type == "cuda" and dtype == torch.float32 and can_be_graphed(self.optimizer):
+            self.whole = WholeStep(self.optimizer, self._indices(first_step), dtype)
         torch.manual_seed(derive_seed(*(member.seeds.augmentation for member in members)))
+        self._sparsify(first_step)
 
-    def prune_by(self, settings: Sparsifier) -> None:
-        """Lets these settings prune on the way."""
-        if settings.criterion in SUMS:
-            self.sums |= empty_sums([settings.criterion], self.population)
-        plan = plan_sparsifier(
-            settings, self.recipe.steps, first_step=self.first_step, steps_per_epoch=self.steps_per_epoch
-        )
-        self.sparsifier = RunningSparsifier(settings, plan, self.members, self.population, self.optimizer, self.sums)
+    def advance(self, step: int, count: int) -> Tensor:
+        """Updates of all members, one after the other; the losses stay on the device."""
+        losses = []
+        for done in range(step, step + count):
+            losses.append(self._update(done))
+            self._sparsify(done + 1)
+        return torch.stack(losses).double()
 
-    def run(self, checkpoints: set[int], end: int, snapshot_seconds: float) -> None:
-        """Trains up to step `end`."""
-        self._tell_progress()  # where it starts, which after a resume is not the beginning
-        if self.step == self.first_step:
-            self._sparsify()
-            self._evaluate()
-        next_look, next_snapshot = time.monotonic() + LOOK_SECONDS, time.monotonic() + snapshot_seconds
-        while self.step < end and any(history.diverged_at is None for history in self.histories):
-            self._update()
-            self._sparsify()
-            if self.step in checkpoints:
-                for index, member in enumerate(self.members):
-                    self.journal.save_checkpoint(member.key, self.step, self.population.state_of(index))
-            if self.step % self.recipe.evaluate_every == 0 or self.step == end:
-                self._evaluate()
-            now = time.monotonic()
-            if now >= next_look or now >= next_snapshot:
-                self._tell_progress()
-                stop = self.journal.should_stop()
-                if now >= next_snapshot or stop:
-                    for member, snapshot in zip(self.members, take_snapshots(self), strict=True):
-                        self.journal.save_snapshot(member.key, snapshot)
-                    next_snapshot = time.monotonic() + snapshot_seconds
-                if stop:
-                    raise Interrupted
-                next_look = time.monotonic() + LOOK_SECONDS
-        self._tell_progress()
+    def take_mask_changes(self) -> list[MaskChanges]:
+        """Changes by the sparsifier since the last call."""
+        changes, self._changes = self._changes, []
+        return changes
 
-    def results(self, read_test: bool, num_steps: int) -> list[Outcome]:
-        """What every member leaves; reads the test set if asked to."""
-        blank = {"test_loss": None, "test_accuracy": None, "early_stop_test_accuracy": None}
-        tests: list[dict[str, float | None]] = [dict(blank) for _ in self.members]
-        if read_test:
-            loss, accuracy = (values.tolist() for values in self.population.evaluate(self.x_test, self.y_test))
-            states = [self.population.state_of(index) for index in range(len(self.members))]
-            self.population.load(self.best)
-            _, early = (values.tolist() for values in self.population.evaluate(self.x_test, self.y_test))
-            for index, history in enumerate(self.histories):
-                if history.diverged_at is None:
-                    tests[index] = dict(zip(blank, (loss[index], accuracy[index], early[index]), strict=True))
-        else:
-            states = [self.population.state_of(index) for index in range(len(self.members))]
-        return [
-            Outcome(state, history.metrics(test), num_steps, self._masks_of(index), self._traces_of(index))
-            for index, (state, history, test) in enumerate(zip(states, self.histories, tests, strict=True))
-        ]
+    def evaluate(self, part: Part) -> tuple[list[float], list[float]]:
+        """Mean loss and accuracy of each member, in evaluation mode."""
+        losses, accuracies = self.population.evaluate(*self.parts[part])
+        return losses.tolist(), accuracies.tolist()
 
-    def _masks_of(self, index: int) -> Masks | None:
+    def keep_best(self, improved: Sequence[bool]) -> None:
+        """Keeps the present state of these members as their best."""
+        for name, value in self.population.tensors().items():
+            if all(improved):
+                self.best[name].copy_(value)
+            else:
+                chosen = torch.tensor(improved, device=value.device).view(-1, *[1] * (value.ndim - 1))
+                self.best[name].copy_(torch.where(chosen, value, self.best[name]))
+
+    def load_best(self) -> None:
+        """Puts the best states in place of the present ones."""
+        self.population.load(self.best)
+
+    def state_of(self, index: int) -> Weights:
+        """A copy on the CPU of one member's whole state dict."""
+        return self.population.state_of(index)
+
+    def masks_of(self, index: int) -> Masks | None:
+        """A copy on the CPU of the sparsifier's masks in force; None without a sparsifier."""
         if self.sparsifier is None:
             return None
         return {name: mask.cpu().clone() for name, mask in self.sparsifier.masks_in_force(index).items()}
 
-    def _traces_of(self, index: int) -> dict[str, Weights]:
+    def traces_of(self, index: int) -> dict[str, Weights]:
+        """Copies on the CPU of the traces that were asked for."""
         traces = {
             kind: {name: self.population.own(value, index).cpu().clone() for name, value in sums.items()}
             for kind, sums in self.sums.items()
@@ -218,16 +134,74 @@ class _Loop:
             traces |= {f"{MOMENTS}/{entry}": values for entry, values in moments.items()}
         return traces
 
-    def _sparsify(self, *, has_gradients: bool = False) -> None:
-        """Changes the masks if that is due after the steps done so far."""
-        if self.sparsifier is None:
+    def tensors(self, index: int) -> dict[str, Tensor]:
+        """All that one member needs to go on, by `role/name`, in fresh tensors."""
+        population = self.population
+        names = {id(parameter): name for name, parameter in population.parameters.items()}
+
+        def own(value: Tensor) -> Tensor:
+            return population.own(value, index).detach().clone()
+
+        tensors = {f"state/{name}": own(value) for name, value in population.tensors().items()}
+        tensors |= {f"best/{name}": own(value) for name, value in self.best.items()}
+        for parameter, entries in self.optimizer.state.items():
+            for entry, value in entries.items():
+                if value is not None:
+                    kept = own(value) if value.shape == parameter.shape else value.clone()
+                    tensors[f"optimizer/{names[id(parameter)]}/{entry}"] = kept
+        for kind, sums in self.sums.items():
+            tensors |= {f"trace/{kind}/{name}": own(value) for name, value in sums.items()}
+        if self.sparsifier is not None:
+            tensors |= self.sparsifier.tensors(index)
+        tensors["generator/cpu"] = torch.get_rng_state()
+        if population.device.type == "cuda":
+            tensors["generator/cuda"] = torch.cuda.get_rng_state(population.device)
+        return tensors
+
+    @torch.no_grad()
+    def restore(self, snapshots: Sequence[Snapshot]) -> None:
+        """Puts every member where its snapshot was taken."""
+        population, device = self.population, self.population.device
+
+        def gathered(role: str) -> Weights:
+            parts = [snapshot.part(role) for snapshot in snapshots]
+            return {name: population.gather([part[name] for part in parts]) for name in parts[0]}
+
+        population.load(gathered("state"))
+        self.best = gathered("best")
+        self.sums |= {kind: gathered(f"trace/{kind}") for kind in self.sums}
+        counters = counter_device(self.optimizer, device)
+        for name, parameter in population.parameters.items():
+            entries = [snapshot.part(f"optimizer/{name}") for snapshot in snapshots]
+            own_shape = parameter.shape[1:] if population.is_stacked else parameter.shape
+            for entry, value in entries[0].items():
+                is_own = value.shape == own_shape and entry != "step"
+                restored = population.gather([each[entry] for each in entries]) if is_own else value.to(counters)
+                self.optimizer.state[parameter][entry] = restored
+        if self.sparsifier is not None:
+            self.sparsifier.restore(snapshots)
+        if self.whole is not None:
+            self.whole.forget()
+        size, stacking = stack_of(snapshots[0].engine)
+        if stacking is not None:
+            population.stacking = stacking  # as it was chosen when the training began
+            self._sign()
+        if size != population.size:  # parts of a larger stack must not all draw what it would have drawn
+            seeds = (member.seeds.augmentation for member in self.members)
+            torch.manual_seed(derive_seed(*seeds, snapshots[0].step))
             return
-        changes = self.sparsifier.apply(self.step, has_gradients=has_gradients)
-        for history, change in zip(self.histories, changes, strict=False):  # none if nothing was due
-            if change is not None:
-                history.add_mask_change(self.step, change.density, change.revived, change.revival_rate)
-                if self.sparsifier.is_last(self.step):
-                    history.forget_early_stop()
+        torch.set_rng_state(snapshots[0].tensors["generator/cpu"])
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(snapshots[0].tensors["generator/cuda"], device)
+
+    def _sparsify(self, step: int, *, has_gradients: bool = False) -> None:
+        """Changes the masks if that is due after `step` updates."""
+        if self.sparsifier is not None:
+            changes = self.sparsifier.apply(step, has_gradients=has_gradients)
+            if changes:
+                self._changes.append(MaskChanges(step, changes, self.sparsifier.is_last(step)))
+                if self.whole is not None:
+                    self.whole.forget()
 
     @property
     def _must_restore_frozen(self) -> bool:
@@ -236,69 +210,53 @@ class _Loop:
             return True
         return self.recipe.weight_decay > 0 and self.population.has_nonzero_frozen
 
-    def _update(self) -> None:
-        """One optimizer step for every member."""
-        inputs, labels = self._batch()
-        losses = self.population.losses(inputs, labels)
+    def _update(self, step: int) -> Tensor:
+        """One optimizer step for every member, after `step` of them: the losses before it, (member,)."""
+        indices, lr = self._indices(step), self.recipe.lr_at(step)
+        is_due = self.sparsifier is not None and any(each.step == step for each in self.sparsifier.plan)
+        self._grow_at = step if is_due else None
+        if self.whole is not None:
+            if is_due:
+                self.whole.forget()  # changes of masks read values back, which no graph can hold
+            return self.whole(self._step_on, indices, lr)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return self._step_on(indices)
+
+    def _step_on(self, indices: Tensor) -> Tensor:
+        """One optimizer step with these examples, (member, batch), all of it on the device: the losses, (member,)."""
+        losses = self.population.losses(*self._examples(indices))
         self.optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()  # type: ignore[no-untyped-call]
-        self._sparsify(has_gradients=True)
+        if self._grow_at is not None:
+            self._sparsify(self._grow_at, has_gradients=True)
         self.population.mask_gradients()
         for kind, sums in self.sums.items():
             SUMS[kind](sums, self.population)
         if self.recipe.clip is not None:
             self.population.clip_gradients(self.recipe.clip)
-        lr = self.recipe.lr_at(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
         self.optimizer.step()
         if self._must_restore_frozen:
             self.population.restore_frozen()
-        self.recent[self.step % len(self.recent)] = losses.detach()
-        self.step += 1
+        return losses.detach()
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        """The examples of this step: a function of the order seeds and the step alone."""
-        epoch, position = divmod(self.step, self.steps_per_epoch)
+    def _indices(self, step: int) -> Tensor:
+        """The examples of this step, (member, batch): a function of the order seeds and the step alone."""
+        epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             orders = [epoch_order(len(self.y_train), member.seeds.order, epoch) for member in self.members]
             self._epoch, self._orders = epoch, torch.stack(orders).to(self.y_train.device)
         start = position * self.recipe.batch_size
-        indices = self._orders[:, start : start + self.recipe.batch_size]
+        return self._orders[:, start : start + self.recipe.batch_size]
+
+    def _examples(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs and labels, (member, batch, ...); of one member alone (batch, ...)."""
         if not self.population.is_stacked:
             return self.x_train.index_select(0, indices[0]), self.y_train.index_select(0, indices[0])
-        return self.x_train[indices], self.y_train[indices]  # (member, batch, ...)
+        return self.x_train[indices], self.y_train[indices]
 
-    def _evaluate(self) -> None:
-        """Measures validation for every member that is still finite, and keeps the weights of the lowest loss."""
-        losses, accuracies = (
-            values.tolist() for values in self.population.evaluate(self.x_validation, self.y_validation)
-        )
-        since = self.step - self.evaluated_at
-        self.evaluated_at = self.step
-        rows = [(self.step - since + offset) % len(self.recent) for offset in range(since)]
-        recent = self.recent[rows].T.tolist()  # (member, step)
-        improved = []
-        for history, loss, accuracy, train_losses in zip(self.histories, losses, accuracies, recent, strict=True):
-            improved.append(False)
-            if history.diverged_at is not None:
-                continue
-            bad = [offset for offset, value in enumerate(train_losses) if not abs(value) < float("inf")]
-            if bad:
-                history.diverged_at = self.step - since + bad[0] + 1
-                continue
-            improved[-1] = history.add(self.step, loss, accuracy, sum(train_losses) / since if since else None)
-        if any(improved):
-            self._keep_best(improved)
-
-    def _keep_best(self, improved: list[bool]) -> None:
-        for name, value in self.population.tensors().items():
-            if all(improved):
-                self.best[name].copy_(value)
-            else:
-                chosen = torch.tensor(improved, device=value.device).view(-1, *[1] * (value.ndim - 1))
-                self.best[name].copy_(torch.where(chosen, value, self.best[name]))
-
-    def _tell_progress(self) -> None:
-        for member, history in zip(self.members, self.histories, strict=True):
-            self.journal.progress(member.key, self.step, history)
+    def _sign(self) -> None:
+        """Writes down how the members are stacked and layers computed: another way would go on with other numbers."""
+        population = self.population
+        way = f"-{population.stacking}" if population.is_stacked else ""
+        self.signature = "/".join(["torch", population.device.type, f"{population.size}{way}", *self.paths])

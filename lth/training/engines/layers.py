@@ -1,0 +1,78 @@
+"""Layers of one network that compute faster on a CPU: the same numbers but for rounding."""
+
+import torch
+from torch import Tensor, nn
+
+from lth.training.engines.linear import OneDnnLinear, linear_path
+from lth.training.population import Population
+
+
+class ChannelsLastConv2d(nn.Conv2d):
+    """A convolution whose output has the channel innermost: what follows, pooling above all, is then vectorised."""
+
+    def forward(self, input: Tensor) -> Tensor:  # (batch, channel, height, width), (channel, height, width)
+        """As `nn.Conv2d`."""
+        if input.ndim == 4 and input.shape[1] == 1:
+            # With one channel both layouts look alike, and torch would take the plain one.
+            input = input.contiguous()
+            batch, _, row, column = input.stride()
+            input = input.as_strided(input.shape, (batch, 1, row, column))
+        elif input.ndim == 4:
+            input = input.contiguous(memory_format=torch.channels_last)
+        return super().forward(input)
+
+
+def quicken(population: Population, inputs: Tensor, labels: Tensor) -> list[str]:
+    """Puts faster layers in place of a network's own, where it is alone, on a CPU and in float32: names of what was
+    done, a function of the machine and the network alone.
+
+    Layers are exchanged by type: those of a subclass may do something else, and stay. A module that cannot take images
+    with the channel innermost (it may `view` them) keeps its convolutions.
+
+    Args:
+        population: the network, in training mode.
+        inputs: a batch of it, for a trial.
+        labels: its labels.
+    """
+    if population.is_stacked or population.device.type != "cpu" or population.precision == "float64":
+        return []
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return []
+    done = []
+    convolutions = _of_types(population.module, nn.Conv2d, ChannelsLastConv2d)
+    if convolutions:
+        _turn_into(convolutions, ChannelsLastConv2d)
+        if _runs(population, inputs, labels):
+            done.append("channels-last")
+        else:
+            _turn_into(convolutions, nn.Conv2d)
+    linears = _of_types(population.module, nn.Linear, OneDnnLinear)
+    # Under autocast to bfloat16 torch goes through oneDNN by itself.
+    through_onednn = population.precision == "float32" and linear_path() == "onednn"
+    _turn_into(linears, OneDnnLinear if through_onednn else nn.Linear)
+    return [*done, "onednn"] if linears and through_onednn else done
+
+
+def _of_types(module: nn.Module, *layers: type[nn.Module]) -> list[nn.Module]:
+    return [each for each in module.modules() if type(each) in layers]
+
+
+def _turn_into(layers: list[nn.Module], layer: type[nn.Module]) -> None:
+    for each in layers:
+        each.__class__ = layer  # parameters, hooks and names stay
+
+
+def _runs(population: Population, inputs: Tensor, labels: Tensor) -> bool:
+    """Whether a step's forward and backward pass go through; it leaves no trace."""
+    buffers = {name: value.clone() for name, value in population.buffers.items()}
+    state = torch.get_rng_state()
+    try:
+        population.losses(inputs, labels).sum().backward()  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return False
+    finally:
+        torch.set_rng_state(state)
+        population.module.zero_grad(set_to_none=True)
+        for name, value in population.buffers.items():
+            value.copy_(buffers[name])
+    return True

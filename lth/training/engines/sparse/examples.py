@@ -1,0 +1,60 @@
+"""Examples by their nonzero inputs: most pixels of most images are zero, and zeros cost nothing."""
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lth.data.splits import Split
+from lth.training.engines.sparse.structure import TILE
+
+Array = NDArray[Any]
+
+
+class Examples(NamedTuple):
+    """Some examples, row by row.
+
+    Attributes:
+        starts: (example + 1,) first nonzero input of each example.
+        tiles: (example, tile + 1) first nonzero input of each example in each tile of TILE inputs.
+        columns: (nonzero,) which input; unsigned.
+        values: (nonzero,) its value.
+        labels: (example,) int64.
+        inputs: number of inputs of one example.
+    """
+
+    starts: Array
+    tiles: Array
+    columns: Array
+    values: Array
+    labels: Array
+    inputs: int
+
+    @property
+    def share(self) -> float:
+        """Share of inputs that are not zero."""
+        return len(self.values) / max(1, (len(self.starts) - 1) * self.inputs)
+
+
+@lru_cache(maxsize=1)
+def examples_of(split: Split, dtype: Any) -> dict[str, Examples]:
+    """The parts of a split by name; those of the last split are kept for the next training."""
+    return {
+        "train": _examples(split.x_train.numpy(), split.y_train.numpy(), dtype),
+        "validation": _examples(split.x_validation.numpy(), split.y_validation.numpy(), dtype),
+        "test": _examples(split.x_test.numpy(), split.y_test.numpy(), dtype),
+    }
+
+
+def _examples(inputs: Array, labels: Array, dtype: Any) -> Examples:
+    rows = inputs.reshape(len(inputs), -1)
+    width = rows.shape[1]
+    present = rows != 0  # NaN is not zero
+    edges = [*range(0, width, TILE), width]
+    counts = np.stack([present[:, a:b].sum(1) for a, b in pairwise(edges)], 1)
+    starts = np.concatenate([[0], np.cumsum(counts.sum(1))])
+    tiles = starts[:-1, None] + np.concatenate([np.zeros((len(rows), 1), np.int64), np.cumsum(counts, 1)], 1)
+    columns = np.nonzero(present)[1].astype(np.uint16 if width <= 1 << 16 else np.uint32)
+    return Examples(starts, tiles, columns, rows[present].astype(dtype), labels.astype(np.int64), width)

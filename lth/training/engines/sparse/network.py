@@ -1,0 +1,145 @@
+"""One network as flat arrays: its values, moments and buffers, and their way from and to tensors by name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lth.sparsity.types import Masks, Weights
+from lth.training.engines.sparse.buffers import Buffers, Values
+from lth.training.engines.sparse.examples import Examples
+from lth.training.engines.sparse.mlp import Layer
+from lth.training.engines.sparse.rule import ADAM, ADAMW, Rule
+from lth.training.engines.sparse.structure import UNITS, Kind, structure_of
+
+Array = NDArray[Any]
+
+ALIGNMENT = 64
+"""Bytes of a cache line: rows that begin on one are read fastest."""
+
+MOST_LANES = 64
+"""Examples side by side: eight AVX2 registers hold the sums of a row, four of AVX-512."""
+
+
+class Network:
+    """A network in training.
+
+    Args:
+        layers: first to last.
+        start: its parameters.
+        masks: True where a parameter is trained.
+        rule: the optimizer; decides which moments there are.
+        batch: examples of a step.
+        examples: what it trains on.
+        evaluated: further examples it must have room for.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        start: Weights,
+        masks: Masks,
+        rule: Rule,
+        batch: int,
+        examples: Examples,
+        evaluated: Sequence[Examples],
+    ) -> None:
+        dtype = examples.values.dtype
+        self._start = start
+        self.structure = structure_of(layers, start, masks, examples.share)
+        self.plans, self.indices = self.structure.plans, self.structure.indices
+        self.plans_without_dropout = self.plans.copy()
+        self.plans_without_dropout["dropout"] = 0
+        lanes = _lanes(batch)
+        self.blocks = (0,) * (lanes // 16)
+        size = self.structure.size
+        is_adam = rule.kind in (ADAM, ADAMW)
+        self.moments = ("exp_avg", "exp_avg_sq") if is_adam else ("momentum_buffer",) if rule.momentum else ()
+        self.values = Values(
+            weights=self.gather(start, dtype),
+            gradients=_aligned((size,), dtype),
+            first=_aligned((size if self.moments else 0,), dtype),
+            second=_aligned((size if is_adam else 0,), dtype),
+            trained=self.gather(masks, dtype, 1.0) if self.plans["is_masked"].any() else _aligned((0,), dtype),
+        )
+        live = self.structure.live_inputs
+        rows = np.where(live, np.cumsum(live) - 1, live.sum()).astype(np.uint32)
+        if self.plans[0]["kind"] == Kind.SPARSE:  # its columns become rows of the buffer
+            own = self.indices.columns[: self._columns_of_first()]
+            own[:] = rows[own]
+            num_rows = int(live.sum()) + 1
+        else:
+            rows, num_rows = np.arange(len(live), dtype=np.uint32), len(live) + 1
+        takes_inputs = self.plans[0]["kind"] == Kind.INPUTS
+        most = max(int(np.diff(each.starts).max(initial=0)) for each in (examples, *evaluated)) * lanes
+        self.buffers = Buffers(
+            inputs=_aligned((1 if takes_inputs else num_rows, lanes), dtype),
+            units=_aligned((self.structure.units, lanes), dtype),
+            gradients=_aligned((self.structure.units, lanes), dtype),
+            input_row=rows,
+            wide=_aligned((lanes, UNITS), dtype),
+            batch_starts=np.zeros(len(live) + 1, np.int64),
+            batch_rows=np.zeros(most if takes_inputs else 0, np.uint32),
+            batch_values=np.zeros(most if takes_inputs else 0, dtype),
+        )
+
+    def _columns_of_first(self) -> int:
+        return int(self.plans[1]["columns"]) if len(self.plans) > 1 else len(self.indices.columns)
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the network itself: values, moments, gradients and indices; without the buffers of a batch."""
+        return sum(array.nbytes for array in (*self.values, *self.indices))
+
+    def gather(self, tensors: Mapping[str, Tensor], dtype: Any, missing: float = 0.0) -> Array:
+        """(value,) The values of tensors by parameter name, in the network's order."""
+        flat = _aligned((self.structure.size,), dtype)
+        for name, (first, order) in self.structure.places.items():
+            part = flat[first : first + len(order)]
+            if name not in tensors:
+                part[:] = missing
+            else:
+                part[order >= 0] = tensors[name].detach().reshape(-1).numpy()[order[order >= 0]]
+        return flat
+
+    def scatter(self, flat: Array, base: Weights) -> Weights:
+        """Copies of the tensors by parameter name, with the network's values put where they belong."""
+        tensors = {}
+        for name, (first, order) in self.structure.places.items():
+            dtype = torch.float64 if flat.dtype == np.float64 else torch.float32
+            tensors[name] = base[name].detach().to(dtype, copy=True).contiguous()
+            tensors[name].view(-1).numpy()[order[order >= 0]] = flat[first : first + len(order)][order >= 0]
+        return tensors
+
+    def weights(self, flat: Array | None = None) -> Weights:
+        """The parameters, pruned entries at their start values."""
+        return self.scatter(self.values.weights if flat is None else flat, self._start)
+
+    def moments_by_name(self) -> dict[str, Weights]:
+        """The optimizer's moments by entry, zero where a weight is pruned."""
+        zeros = {name: torch.zeros_like(self._start[name]) for name in self.structure.places}
+        arrays = dict(zip(self.moments, (self.values.first, self.values.second), strict=False))
+        return {entry: self.scatter(array, zeros) for entry, array in arrays.items()}
+
+    def set_moments(self, moments: Mapping[str, Weights]) -> None:
+        """Puts moments by entry in place of the present ones."""
+        for entry, array in zip(self.moments, (self.values.first, self.values.second), strict=False):
+            array[:] = self.gather(moments[entry], array.dtype)
+
+
+def _lanes(batch: int) -> int:
+    """Examples side by side: the fewest lanes, in the fewest parts of a batch."""
+    parts = -(-batch // MOST_LANES)
+    return -(-batch // (16 * parts)) * 16
+
+
+def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Zeros that begin on a cache line."""
+    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(count + ALIGNMENT, np.uint8)
+    offset = -raw.ctypes.data % ALIGNMENT
+    aligned: Array = raw[offset : offset + count].view(dtype).reshape(shape)
+    return aligned

@@ -1,0 +1,31 @@
+"""A study by mean squared error: masks that are chosen by gradients are chosen by those of that loss."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from builds import built, runs, study, tiny
+
+from lth.lineage import Deriver, Pruned
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+def test_taylor_masks_keep_the_largest_by_the_recipes_loss(loss: str, tmp_path: Path) -> None:
+    fields = {"criterion": "taylor", "scope": "global", "rates": {}, "samples": 10_000, "precision": "float64"}
+    made = study(levels=1, controls=(), loss=loss, **fields)
+    deriver = Deriver(built(tmp_path, made), made.sources)
+    node = runs(made, "ticket")[0].masks
+    assert isinstance(node, Pruned)
+    masks, module = deriver.masks(node), tiny().double()
+    module.load_state_dict(deriver.weights(node.trained))
+    split = made.sources.split(made.data)
+    logits, labels = module(split.x_train.double()), split.y_train
+    one_hot = F.one_hot(labels, 10).double()
+    error = F.cross_entropy(logits, labels) if loss == "cross_entropy" else F.mse_loss(logits, one_hot)
+    error.backward()
+    weights = [module.get_parameter(name) for name in masks]
+    scores = torch.cat([(weight * weight.grad).abs().flatten() for weight in weights]).detach()
+    kept = torch.cat([mask.flatten() for mask in masks.values()])
+    assert int(kept.sum()) == len(kept) // 2
+    assert scores[kept].min() >= scores[~kept].max()

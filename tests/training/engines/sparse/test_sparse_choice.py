@@ -1,0 +1,86 @@
+"""Which engine is chosen, and what is said about it."""
+
+from typing import Any
+
+import pytest
+import torch
+from sparse_trainings import train_one
+from torch import nn
+from trainings import ConvNet, digits_split, dropout_net, lenet, member, recipe, small_net
+
+from lth.config.sparsifier import Sparsifier
+from lth.training import train
+from lth.training.engines import choose_engine
+
+OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
+    "module": ({"module": ConvNet()}, "it holds unsqueeze"),
+    "device": ({"device": "cuda"}, "the device is cuda"),
+    "population": ({"population": 3}, "3 networks are trained in one program"),
+    "sparsifier": ({"sparsifier": Sparsifier(method="set")}, "sparsifier 'set' changes masks during training"),
+    "trace": ({"traces": ["moments", "movement_pruning"]}, "movement_pruning is summed up over the steps"),
+    "precision": ({"recipe": recipe(precision="bfloat16")}, "the precision is bfloat16"),
+    "optimizer": ({"recipe": recipe(optimizer="rprop")}, "optimizer 'rprop' is none of sgd, adam, adamw"),
+    "option": ({"recipe": recipe(optimizer_options={"amsgrad": True})}, "optimizer option amsgrad=True is not one of"),
+}
+
+
+def choose(engine: str, **changes: Any) -> Any:
+    given = {"module": small_net(), "recipe": recipe(), **changes}
+    return choose_engine(engine, given.pop("module"), given.pop("recipe"), **given)
+
+
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_what_the_sparse_engine_cannot_do(name: str) -> None:
+    changes, reason = OBSTACLES[name]
+    choice = choose("auto", **changes)
+    assert choice.name == "torch"
+    assert choice.reason.startswith("the sparse engine cannot train this: ")
+    assert reason in choice.reason
+    assert choose("torch", **changes).name == "torch"
+    with pytest.raises(ValueError, match=f"the sparse engine cannot train this: .*{reason}.*Choose engine") as caught:
+        choose("sparse", **changes)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "make", [small_net, dropout_net, lenet, lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10))]
+)
+def test_perceptrons_are_for_the_sparse_engine(make: Any) -> None:
+    assert choose("auto", module=make()).name == "sparse"
+    assert choose("sparse", module=make()).reason == choose("torch", module=make()).reason == "as asked for"
+    options = {"optimizer": "sgd", "optimizer_options": {"momentum": 0.9, "nesterov": True, "foreach": False}}
+    for fields in ({"precision": "float64"}, {"optimizer": "adamw"}, options, {"loss": "mean_squared_error"}):
+        assert choose("auto", module=make(), recipe=recipe(**fields), traces=["moments"]).name == "sparse"
+
+
+def test_an_unknown_engine_is_named() -> None:
+    with pytest.raises(ValueError, match=r"unknown engine 'spares'.*sparse"):
+        choose("spares")
+
+
+def test_outcomes_say_which_engine_it_was() -> None:
+    schedule = recipe(batch_size=13, precision="float64", duration="2it")
+    engines = {
+        asked: train_one(member(small_net, 1), small_net(), digits_split(), schedule, engine=asked).engine
+        for asked in ("torch", "sparse", "auto")
+    }
+    assert engines == {"torch": "torch", "sparse": "sparse", "auto": "sparse"}
+    both = train([member(small_net, 1), member(small_net, 2)], small_net(), digits_split(), schedule, engine="auto")
+    assert [outcome.engine for outcome in both] == ["torch", "torch"]
+
+
+def test_a_convolution_cannot_be_forced() -> None:
+    with pytest.raises(ValueError, match=r"cannot train this: it holds unsqueeze\. Choose engine torch or auto"):
+        train_one(member(ConvNet, 1), ConvNet(), digits_split(), recipe())
+
+
+def test_a_module_in_evaluation_mode_is_chosen_as_it_will_be_trained() -> None:
+    class DropsInputs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.output = nn.Linear(64, 10)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return self.output(nn.functional.dropout(inputs.flatten(1), 0.2, training=self.training))
+
+    assert choose("auto", module=DropsInputs().eval()).name == "torch"
