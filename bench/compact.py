@@ -1,9 +1,11 @@
 """What removing units gains: time of a compact network against the masked one, by the fraction of hidden units gone."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
-from bench.ratio import Row
+from bench.ratio import Effort, Row
 from lth.models import LeNet300100
 from lth.models.convnet import ConvNet
 from lth.sparsity import Masks
@@ -28,9 +30,11 @@ NETWORKS = {
 """Factory and shape of one example."""
 
 
-def compact_rows() -> list[Row]:
+def compact_rows(effort: Effort) -> Iterator[Row]:
     """Batches a second, one thread, each network at each sparsity."""
-    return [_row(name, sparsity) for name in NETWORKS for sparsity in SPARSITIES]
+    for name in ("LeNet-300-100",) if effort.is_tiny else NETWORKS:
+        for sparsity in SPARSITIES:
+            yield _row(name, sparsity, 2 if effort.is_tiny else TURNS)
 
 
 def unit_masks(module: nn.Module, sparsity: float) -> Masks:
@@ -47,19 +51,12 @@ def unit_masks(module: nn.Module, sparsity: float) -> Masks:
     return masks
 
 
-def _row(name: str, sparsity: float) -> Row:
+def _row(name: str, sparsity: float, turns: int) -> Row:
     torch.manual_seed(0)
     factory, shape = NETWORKS[name]
     module = factory().eval()
     masks = unit_masks(module, sparsity)
     networks = {"ours": compact(module, masks, shape).module, "theirs": masked_copy(module, masks)}
-    costs = real_costs(networks, (torch.randn(BATCH, *shape),), turns=TURNS)
-    ours, theirs = costs["ours"], costs["theirs"]
-    ratios = tuple(theirs / ours for ours, theirs in zip(ours.turns, theirs.turns, strict=True))
-    what = f"compact / masked {name}, {100 * sparsity:.0f} % units gone"
-    return Row(what, 1000 / ours.milliseconds, 1000 / theirs.milliseconds, "batch/s", ratios)
-
-
-if __name__ == "__main__":
-    for row in compact_rows():
-        print(row.line(), flush=True)
+    costs = real_costs(networks, (torch.randn(BATCH, *shape),), turns=turns)
+    ours, theirs = (tuple(1000 / each for each in costs[side].turns) for side in ("ours", "theirs"))
+    return Row(f"compact / masked {name}, {100 * sparsity:.0f} % units gone", "batch/s", ours, theirs)

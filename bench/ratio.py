@@ -1,49 +1,140 @@
-"""Ratios of two ways to do the same, measured in turns so that a noisy machine troubles both alike."""
+"""Ways to do the same, measured in turns so that a noisy machine troubles all alike."""
 
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Way = Callable[[int], float]
+"""Does a number of steps, going on where it stood, and returns the seconds they took."""
+
+Clock = Callable[[], float]
+
+Turns = tuple[float, ...]
+"""One value per turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured.
+
+    Attributes:
+        seconds: of one way in one turn.
+        turns: how often each way is measured.
+        mask_steps: iterations a level of the study that LeNet's masks are taken from; 0 draws them at random.
+        is_tiny: small networks and data, to see whether the bench works; the numbers then say nothing.
+    """
+
+    seconds: float = 0.2
+    turns: int = 9
+    mask_steps: int = 2000
+    is_tiny: bool = False
+
+
+QUICK = Effort(seconds=0.005, turns=2, mask_steps=20, is_tiny=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison: medians of both ways in `unit`, and the ratio of ours to theirs with its range over turns."""
+    """One comparison, or one measurement by itself.
+
+    Attributes:
+        what: what is measured, and against what.
+        unit: of `ours` and `theirs`.
+        ours: our value in each turn.
+        theirs: the other's in the same turns; None where there is no other.
+        is_cost: whether less is better (seconds, megabytes).
+        goal: what was to be reached on a machine with AVX-512; empty where nothing was set.
+        labels: what figures and readers of the file tell rows apart by.
+    """
 
     what: str
-    ours: float
-    theirs: float
     unit: str
-    ratios: tuple[float, ...]
+    ours: Turns
+    theirs: Turns | None = None
+    is_cost: bool = False
+    goal: str = ""
+    labels: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def ratio(self) -> float:
-        """Median over turns; above 1 we are better."""
-        return statistics.median(self.ratios)
+    def ratios(self) -> Turns:
+        """How many times better we are, turn by turn; empty where there is no other."""
+        pairs = zip(self.ours, self.theirs or (), strict=self.theirs is not None)
+        return tuple(other / mine if self.is_cost else mine / other for mine, other in pairs)
 
     def line(self) -> str:
         """For the table."""
-        spread = f"{min(self.ratios):.2f} to {max(self.ratios):.2f}, {len(self.ratios)} turns"
-        return f"{self.what:58} {self.ours:9,.4g} {self.theirs:9,.4g} {self.unit:8} {self.ratio:6.2f}x  ({spread})"
+        ours = f"{statistics.median(self.ours):10,.4g}"
+        if self.theirs is None:
+            values, spread, ratio = self.ours, f"{min(self.ours):,.3g} to {max(self.ours):,.3g}", " " * 8
+            theirs = " " * 10
+        else:
+            values, theirs = self.ratios, f"{statistics.median(self.theirs):10,.4g}"
+            spread, ratio = f"{min(values):.2f} to {max(values):.2f}", f"{statistics.median(values):7.2f}x"
+        return f"{self.what:66} {ours} {theirs} {self.unit:10} {ratio}  {self.goal:11} {spread}, {len(values)} turns"
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values: medians, ratio, and every turn."""
+        ratios = self.ratios
+        return {
+            "what": self.what,
+            "unit": self.unit,
+            "ours": statistics.median(self.ours),
+            "theirs": statistics.median(self.theirs) if self.theirs is not None else None,
+            "ratio": statistics.median(ratios) if ratios else None,
+            "range": [min(ratios or self.ours), max(ratios or self.ours)],
+            "goal": self.goal,
+            "labels": self.labels,
+            "turns": {"ours": self.ours, "theirs": self.theirs, "ratios": ratios},
+        }
 
 
-def seconds(action: Callable[[], float | None]) -> float:
-    """Wall time of one call, or what it measured itself."""
-    began = time.perf_counter()
-    measured = action()
-    return time.perf_counter() - began if measured is None else measured
+def heading() -> str:
+    """The table's first line."""
+    return f"{'':66} {'ours':>10} {'theirs':>10} {'unit':10} {'ratio':>8}  {'goal':11} range"
 
 
-def compare_rates(
-    what: str,
-    ours: Callable[[], float | None],
-    theirs: Callable[[], float | None],
-    count: int,
-    unit: str,
-    turns: int,
-) -> Row:
-    """Rates of two ways that each do `count` units of work a call; the first call of each only warms up."""
-    ours(), theirs()
-    pairs = [(count / seconds(ours), count / seconds(theirs)) for _ in range(turns)]
-    medians = [statistics.median(side) for side in zip(*pairs, strict=True)]
-    return Row(what, medians[0], medians[1], unit, tuple(a / b for a, b in pairs))
+def take_turns(ways: Mapping[str, Way], effort: Effort, ready: Callable[[], object] = lambda: None) -> dict[str, Turns]:
+    """Seconds a step of each way, turn by turn; every other turn goes through them backwards.
+
+    Args:
+        ways: by name.
+        effort: how long and how often.
+        ready: called before each measurement; processes that measure side by side wait for one another here.
+    """
+    counts = warmed_up(ways, effort)
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(effort.turns):
+        for name in list(ways)[:: -1 if turn % 2 else 1]:
+            ready()
+            found[name].append(ways[name](counts[name]) / counts[name])
+    return {name: tuple(times) for name, times in found.items()}
+
+
+def warmed_up(ways: Mapping[str, Way], effort: Effort) -> dict[str, int]:
+    """Steps of each way that take about a turn's seconds; all of them have run for a while."""
+    counts = {}
+    for name, way in ways.items():
+        way(3)
+        counts[name] = max(1, round(effort.seconds * 10 / way(10)))
+        way(counts[name])
+    return counts
+
+
+def rates(times: Sequence[float]) -> Turns:
+    """Steps a second from seconds a step."""
+    return tuple(1 / each for each in times)
+
+
+def timed(run: Callable[[], object], clock: Clock = time.process_time) -> float:
+    """Seconds of one call.
+
+    Args:
+        run: the call.
+        clock: by default the processor's time of this process. For one thread that is the wall time of a free core;
+            while other programs run it is still close to it, and the wall time is not.
+    """
+    began = clock()
+    run()
+    return clock() - began

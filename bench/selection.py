@@ -6,16 +6,17 @@ filled.
 """
 
 import resource
-import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from bench.ratio import Row
+from bench.ratio import Effort, Row
 from lth.sparsity import kth_smallest, select
 
 TENSORS, ROWS, COLUMNS = 31, 2000, 2000  # 124,000,000 weights
@@ -31,40 +32,42 @@ WAYS = {
 }
 
 
-def measure(way: str) -> tuple[float, float]:
+def measure(way: str, tensors: int) -> tuple[float, float]:
     """Seconds and peak megabytes beyond the weights, of one way in a fresh process."""
-    command = [sys.executable, "-m", "bench.selection", *way.split()]
-    elapsed, megabytes = map(float, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+    command = [sys.executable, "-m", "bench.selection", *way.split(), str(tensors)]
+    folder = Path(__file__).parent.parent
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder)
+    elapsed, megabytes = map(float, done.stdout.split())
     return elapsed, megabytes
 
 
-def selection_rows() -> list[Row]:
+def selection_rows(effort: Effort) -> Iterator[Row]:
     """Time and memory of exact selection, and of the threshold alone, against torch's."""
-    measure(WAYS["masks, all threads"])
-    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in WAYS}
-    for _ in range(TURNS):
+    tensors, turns = (1, 1) if effort.is_tiny else (TENSORS, TURNS)
+    measure(WAYS["masks, all threads"], tensors)
+    names = list(WAYS)[:2] if effort.is_tiny else list(WAYS)
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    for _ in range(turns):
         for name, found in measured.items():
-            found.append(measure(WAYS[name]))
+            found.append(measure(WAYS[name], tensors))
     theirs = measured.pop("torch")
-    rows = []
     for column, unit in ((0, "s"), (1, "MB")):
         for name, found in measured.items():
-            pairs = [(ours[column], other[column]) for ours, other in zip(found, theirs, strict=True)]
-            ours, others = (statistics.median(side) for side in zip(*pairs, strict=True))
-            # Memory is known to the page only: a threshold may need none that can be seen.
-            ratios = tuple(other / max(mine, 0.1) for mine, other in pairs)
-            rows.append(Row(f"124M weights: {name} / global_unstructured", ours, others, unit, ratios))
-    return rows
+            # A tenth of a megabyte at least: memory is known to the page only, and may be too little to be seen.
+            ours = tuple(max(each[column], 0.1 * column) for each in found)
+            others = tuple(each[column] for each in theirs)
+            millions = tensors * ROWS * COLUMNS // 10**6
+            yield Row(f"{millions}M weights: {name} / global_unstructured", unit, ours, others, is_cost=True)
 
 
-def _run(way: str, threads: str, state: str) -> None:
+def _run(way: str, threads: str, state: str, tensors: str) -> None:
     """One measurement, printed as seconds and megabytes."""
     if threads != "all":
         torch.set_num_threads(int(threads))
     if state == "loaded":
         select({"small": torch.zeros(1 << 24)}, {}, sparsity=SPARSITY, key=torch.abs)
     generator = torch.Generator().manual_seed(0)
-    layers = nn.ModuleList(nn.Linear(1, 1, bias=False) for _ in range(TENSORS))
+    layers = [nn.Linear(1, 1, bias=False) for _ in range(int(tensors))]
     for layer in layers:
         layer.weight = nn.Parameter(torch.empty(ROWS, COLUMNS).normal_(generator=generator))
     weights = {f"{index:02}": layer.weight.detach() for index, layer in enumerate(layers)}
@@ -73,7 +76,9 @@ def _run(way: str, threads: str, state: str) -> None:
     if way == "select":
         select(weights, {}, sparsity=SPARSITY, key=torch.abs)
     elif way == "threshold":
-        kth_smallest([(value, None) for value in weights.values()], int(SPARSITY * 124e6), torch.abs)
+        kth_smallest(
+            [(value, None) for value in weights.values()], int(SPARSITY * int(tensors) * ROWS * COLUMNS), torch.abs
+        )
     else:
         prune.global_unstructured([(layer, "weight") for layer in layers], prune.L1Unstructured, amount=SPARSITY)
     elapsed = time.perf_counter() - began

@@ -70,7 +70,7 @@ class Population:
         self.module = module.to(device=device, dtype=self._dtype)
         self.stacking = usual_stacking(module)
         self.is_channels_last = self._autocast and device.type == "cuda" and has_convolutions(module)
-        self._check_start(members)
+        check_start(module, members)
         first_name = {id(value): name for name, value in reversed(_all_parameters(module))}
         self._aliases = {name: first_name[id(value)] for name, value in _all_parameters(module)}
         state = self._stack([member.start for member in members])
@@ -85,23 +85,6 @@ class Population:
             self.parameters = {name: value for name, value in module.named_parameters() if value.requires_grad}
         self.buffers = {name: value for name, value in state.items() if name not in self.parameters}
         self.set_masks([member.masks for member in members])
-
-    def _check_start(self, members: Sequence[Member]) -> None:
-        expected = {name: tuple(value.shape) for name, value in self.module.state_dict().items()}
-        for member in members:
-            found = {name: tuple(value.shape) for name, value in member.start.items()}
-            if found != expected:
-                wrong = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
-                raise ValueError(
-                    f"the starting weights do not fit the model: {', '.join(wrong)} differ in name or shape"
-                )
-            own = {name for name, _ in self.module.named_parameters()}
-            unfit = [name for name, mask in member.masks.items() if name not in own or mask.shape != expected[name]]
-            if unfit:
-                raise ValueError(
-                    f"the masks do not fit the model: {', '.join(unfit)} differ in name or shape from its parameters "
-                    f"({', '.join(sorted(own))})"
-                )
 
     def _stack(self, states: Sequence[Weights]) -> Weights:
         """Copies of the states (never aliases), stacked if there are several."""
@@ -232,6 +215,27 @@ class Population:
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self._autocast else nullcontext()
+
+
+def check_start(module: nn.Module, members: Sequence[Member]) -> None:
+    """Members start from weights and masks of this module.
+
+    Raises:
+        ValueError: if a name or a shape is another.
+    """
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    for member in members:
+        found = {name: tuple(value.shape) for name, value in member.start.items()}
+        if found != expected:
+            wrong = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+            raise ValueError(f"the starting weights do not fit the model: {', '.join(wrong)} differ in name or shape")
+        own = {name for name, _ in module.named_parameters()}
+        unfit = [name for name, mask in member.masks.items() if name not in own or mask.shape != expected[name]]
+        if unfit:
+            raise ValueError(
+                f"the masks do not fit the model: {', '.join(unfit)} differ in name or shape from its parameters "
+                f"({', '.join(sorted(own))})"
+            )
 
 
 def _all_parameters(module: nn.Module) -> list[tuple[str, nn.Parameter]]:

@@ -24,7 +24,7 @@ from lth.training.engines.sparse.network import Network
 from lth.training.engines.sparse.rule import ADAM, ADAMW, rule_of
 from lth.training.moments import load_moments, moments_of
 from lth.training.optimizers import make_optimizer
-from lth.training.population import Member, Population
+from lth.training.population import Member, Population, check_start
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.traces import MOMENTS
@@ -54,25 +54,23 @@ class SparseEngine:
         self.recipe, self.traces, self.order_seed = recipe, traces, member.seeds.order
         self.dropout_seed = derive_seed(member.seeds.augmentation) >> 1
         self.loss, self.rule = LOSSES[recipe.loss], rule_of(recipe)
-        population = Population(module.train(), members, torch.device("cpu"), recipe.precision)  # checks the start
-        self.parts = examples_of(split, np.float64 if recipe.precision == "float64" else np.float32)
+        check_start(module, members)
+        is_double = recipe.precision == "float64"
+        self.parts = examples_of(split, np.float64 if is_double else np.float32)
         evaluated = [self.parts["validation"], self.parts["test"]]
-        layers, start = read_mlp(module), population.state_of(0)
+        module.to(torch.float64 if is_double else torch.float32).train()
+        layers = read_mlp(module)
+        start = {name: member.start[name].detach().to(value.dtype) for name, value in module.state_dict().items()}
         self.network = Network(
             layers, start, member.masks, self.rule, recipe.batch_size, self.parts["train"], evaluated
         )
         self._check_examples()
         self.updates = 0
-        optimizer = make_optimizer(  # checks the options, and the moments
-            recipe.optimizer,
-            population.parameters.values(),
-            recipe.lr,
-            recipe.weight_decay,
-            recipe.optimizer_options,
+        make_optimizer(  # checks the options
+            recipe.optimizer, module.parameters(), recipe.lr, recipe.weight_decay, recipe.optimizer_options
         )
         if member.moments is not None:
-            load_moments(optimizer, population, members)
-            self._set_moments(moments_of(optimizer, population, 0))
+            self._set_moments(_checked_moments(members, module, recipe))
         self.best = self.network.values.weights.copy()
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
@@ -203,6 +201,16 @@ class SparseEngine:
             pieces.append(self._order[position * batch : (position + taken) * batch])
             step, count = step + taken, count - taken
         return np.concatenate(pieces)
+
+
+def _checked_moments(members: Sequence[Member], module: nn.Module, recipe: Recipe) -> dict[str, Weights]:
+    """The moments of the only member, as PyTorch's optimizer would take them."""
+    population = Population(module, members, torch.device("cpu"), recipe.precision)
+    optimizer = make_optimizer(
+        recipe.optimizer, population.parameters.values(), recipe.lr, recipe.weight_decay, recipe.optimizer_options
+    )
+    load_moments(optimizer, population, members)
+    return moments_of(optimizer, population, 0)
 
 
 @cache

@@ -1,0 +1,77 @@
+"""Memory of a training, by density, each measured in a process of its own."""
+
+import ctypes
+import gc
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bench.cases import Case, lenet, mnist_shaped
+from bench.loops import ours
+from bench.ratio import QUICK, Effort, Row, Turns
+from lth.config import Recipe
+from lth.data import split
+from lth.sparsity import select
+
+DENSITIES = (1.0, 0.17, 0.012)
+STEPS = 3
+
+
+def memory_rows(effort: Effort) -> Iterator[Row]:
+    """Peak megabytes that a training takes beyond the process, its data and the weights it starts from."""
+    width, turns = (64, 1) if effort.is_tiny else (2048, 3)
+    for density in DENSITIES[-1:] if effort.is_tiny else DENSITIES:
+        found = {engine: measure(engine, density, width, turns) for engine in ("sparse", "torch")}
+        what = f"memory, 784-{width}-{width}-10, {100 * density:g} %: sparse / torch engine"
+        yield Row(what, "MB", found["sparse"], found["torch"], is_cost=True)
+
+
+def measure(engine: str, density: float, width: int, turns: int) -> Turns:
+    """Megabytes in so many fresh processes."""
+    command = [sys.executable, "-m", "bench.memory", engine, str(density), str(width)]
+    folder = Path(__file__).parent.parent
+    runs = [subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder) for _ in range(turns)]
+    return tuple(float(run.stdout) for run in runs)
+
+
+def wide(density: float, width: int) -> Case:
+    """A perceptron with two wide layers on a few images, masked at random."""
+    torch.manual_seed(0)
+
+    def make() -> nn.Module:
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(784, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
+        )
+
+    start = make().state_dict()
+    weights = {name: value for name, value in start.items() if value.ndim > 1}
+    masks = select(weights, {}, sparsity=1 - density, key=torch.abs) if density < 1 else {}
+    start = {name: value * masks[name] if name in masks else value for name, value in start.items()}
+    data = split(mnist_shaped(600), validation=60, seed=0)
+    return Case("wide", make, start, masks, data, Recipe(duration="100it").in_steps(len(data.y_train)))
+
+
+def _run(engine: str, density: float, width: int) -> None:
+    """One measurement, printed as megabytes."""
+    ours(lenet(0, QUICK, {}), engine)(STEPS)  # loads what is compiled
+    case = wide(density, width)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back, so that the training cannot hide in it
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts over
+    before = _megabytes("VmRSS")
+    ours(case, engine)(STEPS)
+    print(_megabytes("VmHWM") - before)
+
+
+def _megabytes(entry: str) -> float:
+    """Memory of this process as Linux counts it: VmRSS is now, VmHWM the most so far."""
+    status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[entry].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    _run(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))
