@@ -77,7 +77,7 @@ def check_sparse() -> Judgement:
     try:
         numba = importlib.import_module("numba")
         importlib.import_module("lth.training.engines.sparse.engine")
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, RuntimeError) as error:
         advice = "install numba into this environment, or train with --engine torch"
         return "warn", f"cannot be loaded: {error}", advice
     return "ok", f"numba {numba.__version__} compiles it at first use", ""

@@ -14,6 +14,7 @@ from lth.lineage.nodes import Dense, Trained
 from lth.lineage.plan import Work
 from lth.lineage.store import Store
 from lth.training.engines.choose import EngineChoice, choose_engine
+from lth.training.engines.resume import stack_of
 
 
 def engine_choices(
@@ -91,7 +92,11 @@ def engine_to_use(
         return engine
     try:
         engine_choices([works[0].trained], sources, engine=earlier, device=device, population=len(works))
-    except ValueError:  # it was begun in another version, say, or on another machine
+    except ValueError as error:  # it was begun in another version, say, or on another machine
+        what = "takes a checkpoint that is missing" if finished_by else "starts over"
+        warnings.warn(
+            f"a training by the {earlier} engine goes to the {engine} engine, which {what}: here {error}", stacklevel=2
+        )
         return engine
     return earlier
 
@@ -106,7 +111,9 @@ def _engine_of(begun_by: Sequence[Sequence[str]], device: str) -> str | None:
     """The engine of the newest snapshots that a population of this size on this device can go on from."""
     common = set(begun_by[0]).intersection(*begun_by[1:])
     for signature in begun_by[0]:
-        name, _, place = signature.partition("/")  # as torch/cpu/1, or torch/cuda/16-vmap
-        if signature in common and place.partition("-")[0] == f"{torch.device(device).type}/{len(begun_by)}":
+        if signature not in common or not signature:  # a damaged snapshot has none
+            continue
+        name, kind = signature.split("/")[:2]  # as torch/cpu/1, or torch/cuda/16-vmap
+        if kind == torch.device(device).type and stack_of(signature)[0] == len(begun_by):
             return name
     return None

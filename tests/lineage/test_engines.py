@@ -60,6 +60,7 @@ def test_the_rule(tmp_path: Path) -> None:
     assert chosen(made, store, [], engine="sparse") == "sparse"
     assert chosen(made, store, ["torch/cpu/1"], engine="sparse") == "torch"
     assert chosen(made, store, ["torch/cpu/1", "sparse/cpu/1"], engine="sparse") == "torch"
+    assert chosen(made, store, ["torch/cpu/1/onednn"], engine="sparse") == "torch"
     for elsewhere in ("torch/cuda/1", "torch/cpu/4-vmap", ""):  # on a GPU, in a stack, or damaged: it cannot go on here
         assert chosen(made, store, [elsewhere], engine="sparse") == "sparse"
     with warnings.catch_warnings():
@@ -78,7 +79,8 @@ def test_members_of_a_stack_must_share_a_snapshot(tmp_path: Path) -> None:
 
 def test_an_engine_that_cannot_go_on_is_left(tmp_path: Path) -> None:
     made, store = study(small_convnet), Store(tmp_path)
-    assert chosen(made, store, ["sparse/cpu/1"], engine="torch") == "torch"
+    with pytest.warns(UserWarning, match="by the sparse engine goes to the torch engine, which starts over: here"):
+        assert chosen(made, store, ["sparse/cpu/1"], engine="torch") == "torch"
 
 
 def test_a_late_checkpoint_is_taken_by_the_engine_that_finished(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Which engine trains: as asked for, or the one that measured faster."""
 
+import importlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 
 from torch import nn
 
@@ -16,7 +18,8 @@ CHOICES = ("torch", "sparse", "auto")
 
 WIDE = 500_000
 """Weights from which the matrix products of a step outweigh all else. Dense networks of that size PyTorch trains up to
-1.4 times as fast, measured in one thread of an AVX2 processor; at 70 % density the engines meet (docs/engines.md)."""
+1.4 times as fast, measured in one thread of an AVX2 processor; at 70 % density they meet (docs/engines.md). Levels
+between count as sparse: a training's density is not known before its masks are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def choose_engine(
 
     Args:
         engine: `torch`, `sparse` or `auto`.
-        module: a network of the members' kind; it is put into training mode.
+        module: a network of the members' kind; it is not changed.
         recipe: how they are trained.
         device: `cpu` or a CUDA device.
         population: members trained side by side in one program.
@@ -82,7 +85,7 @@ def _obstacle(
     if device != "cpu":
         return f"the device is {device}"
     if population > 1:
-        return f"{population} networks are trained in one program"
+        return f"{population} networks are trained in one program (population 1 would train them one by one)"
     if sparsifier is not None:
         return f"sparsifier {sparsifier.method!r} changes masks during training"
     if sums := [trace for trace in traces if trace in SUMS]:
@@ -91,7 +94,17 @@ def _obstacle(
         return "the precision is bfloat16"
     try:
         rule_of(recipe)
-        read_mlp(module.train())
+        read_mlp(module)
     except ValueError as error:
         return str(error)
+    return _missing()
+
+
+@cache
+def _missing() -> str | None:
+    """What stands in the way of compiled code on this machine."""
+    try:
+        importlib.import_module("lth.training.engines.sparse.engine")
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"numba cannot be loaded ({error})"
     return None

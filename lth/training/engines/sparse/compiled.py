@@ -1,7 +1,8 @@
 """How the engine's functions are compiled, and how stale code is told from fresh."""
 
-import os
+import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -14,18 +15,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Compiles a function at its first call for each kind of arguments, and keeps the code on disk."""
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy", fastmath=set(RELAXED))(function))
+    """Compiles a function at its first call for each kind of arguments, and keeps the code on disk if it can."""
+    dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=set(RELAXED))(function)
+    try:
+        dispatcher.enable_caching()
+        # Numba would keep code until the function's own file changes; here functions call those of other files.
+        dispatcher._cache._cache_file._source_stamp = _digest_of_folder()
+    except (RuntimeError, AttributeError):  # no folder that can be written to, or a numba that keeps code otherwise
+        dispatcher = njit(nogil=True, error_model="numpy", fastmath=set(RELAXED))(function)
+    return cast(F, dispatcher)
 
 
-def forget_stale_code() -> None:
-    """Lets compiled code that is older than any file of this folder be compiled again.
-
-    Numba keeps the code of a function until that function's own file changes; here functions call those of other files.
-    So all files get the time of the newest.
-    """
-    files = list(Path(__file__).parent.glob("*.py"))
-    newest = max(file.stat().st_mtime_ns for file in files)
-    for file in files:
-        if file.stat().st_mtime_ns != newest and os.access(file, os.W_OK):
-            os.utime(file, ns=(newest, newest))
+@cache
+def _digest_of_folder() -> str:
+    """SHA-256 of all that compiled code may come from."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,5 +1,6 @@
 """The sparse engine: a multilayer perceptron's surviving weights alone, many steps in compiled code, on one core."""
 
+import importlib
 from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
@@ -16,7 +17,6 @@ from lth.data.splits import Split
 from lth.sparsity.types import Masks, Weights
 from lth.training.engines.engine import MaskChanges, Part
 from lth.training.engines.sparse import steps
-from lth.training.engines.sparse.compiled import forget_stale_code
 from lth.training.engines.sparse.examples import examples_of
 from lth.training.engines.sparse.losses import LOSSES
 from lth.training.engines.sparse.mlp import read_mlp
@@ -48,7 +48,6 @@ class SparseEngine:
         sparsifier: Sparsifier | None,
         traces: Collection[str],
     ) -> None:
-        forget_stale_code()
         del first_step, device, sparsifier  # `choose_engine` lets none but a CPU and no sparsifier come here
         (member,) = members
         self.recipe, self.traces, self.order_seed = recipe, traces, member.seeds.order
@@ -57,14 +56,11 @@ class SparseEngine:
         check_start(module, members)
         is_double = recipe.precision == "float64"
         self.parts = examples_of(split, np.float64 if is_double else np.float32)
-        evaluated = [self.parts["validation"], self.parts["test"]]
         module.to(torch.float64 if is_double else torch.float32).train()
         layers = read_mlp(module)
         start = {name: member.start[name].detach().to(value.dtype) for name, value in module.state_dict().items()}
-        self.network = Network(
-            layers, start, member.masks, self.rule, recipe.batch_size, self.parts["train"], evaluated
-        )
-        self._check_examples()
+        self._check_examples(start[layers[0].weight].shape[1], len(start[layers[-1].weight]))
+        self.network = Network(layers, start, member.masks, self.rule, recipe.batch_size, self.parts["train"])
         self.updates = 0
         make_optimizer(  # checks the options
             recipe.optimizer, module.parameters(), recipe.lr, recipe.weight_decay, recipe.optimizer_options
@@ -74,20 +70,19 @@ class SparseEngine:
         self.best = self.network.values.weights.copy()
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
-    def _check_examples(self) -> None:
+    def _check_examples(self, inputs: int, outputs: int) -> None:
         """Compiled code reads what it is told to: the examples must fit the network."""
-        plans = self.network.plans
         for part, examples in self.parts.items():
-            if examples.inputs != plans[0]["inputs"]:
+            if examples.inputs != inputs:
                 raise ValueError(
-                    f"the examples have {examples.inputs} inputs, the network takes {plans[0]['inputs']}: choose a "
-                    "model for this input shape"
+                    f"the examples have {examples.inputs} inputs, the network takes {inputs}: choose a model for this "
+                    "input shape, one that flattens its input"
                 )
             lowest, highest = examples.labels.min(initial=0), examples.labels.max(initial=0)
-            if lowest < 0 or highest >= plans[-1]["outputs"]:
+            if lowest < 0 or highest >= outputs:
                 raise ValueError(
-                    f"the {part} labels go from {lowest} to {highest}, the network has {plans[-1]['outputs']} outputs, "
-                    "which stand for 0 and up: choose a model for this number of classes"
+                    f"the {part} labels go from {lowest} to {highest}, the network has {outputs} outputs, which stand "
+                    "for 0 and up: choose a model for this number of classes"
                 )
 
     def advance(self, step: int, count: int) -> Tensor:
@@ -216,4 +211,5 @@ def _checked_moments(members: Sequence[Member], module: nn.Module, recipe: Recip
 @cache
 def _blas() -> ThreadpoolController:
     """The BLAS library behind dense layers, which must use one thread: other sums would give other numbers."""
+    importlib.import_module("scipy.linalg.cython_blas")  # which numba calls; a controller knows what is loaded
     return ThreadpoolController()

@@ -13,6 +13,10 @@ from lth.training.engines.sparse.structure import TILE
 Array = NDArray[Any]
 
 
+SLICE = 2048
+"""Examples that are looked through at a time."""
+
+
 class Examples(NamedTuple):
     """Some examples, row by row.
 
@@ -51,10 +55,19 @@ def examples_of(split: Split, dtype: Any) -> dict[str, Examples]:
 def _examples(inputs: Array, labels: Array, dtype: Any) -> Examples:
     rows = inputs.reshape(len(inputs), -1)
     width = rows.shape[1]
-    present = rows != 0  # NaN is not zero
     edges = [*range(0, width, TILE), width]
-    counts = np.stack([present[:, a:b].sum(1) for a, b in pairwise(edges)], 1)
+    counts = np.zeros((len(rows), len(edges) - 1), np.int64)
+    for first in range(0, len(rows), SLICE):  # a slice at a time: a whole data set would need much memory on the way
+        present = rows[first : first + SLICE] != 0  # NaN is not zero
+        for tile, (begin, end) in enumerate(pairwise(edges)):
+            counts[first : first + SLICE, tile] = present[:, begin:end].sum(1)
     starts = np.concatenate([[0], np.cumsum(counts.sum(1))])
     tiles = starts[:-1, None] + np.concatenate([np.zeros((len(rows), 1), np.int64), np.cumsum(counts, 1)], 1)
-    columns = np.nonzero(present)[1].astype(np.uint16 if width <= 1 << 16 else np.uint32)
-    return Examples(starts, tiles, columns, rows[present].astype(dtype), labels.astype(np.int64), width)
+    columns = np.empty(starts[-1], np.uint16 if width <= 1 << 16 else np.uint32)
+    values = np.empty(starts[-1], dtype)
+    for first in range(0, len(rows), SLICE):
+        part = rows[first : first + SLICE]
+        present = part != 0
+        own = slice(starts[first], starts[min(first + SLICE, len(rows))])
+        columns[own], values[own] = np.nonzero(present)[1], part[present]
+    return Examples(starts, tiles, columns, values, labels.astype(np.int64), width)

@@ -15,7 +15,7 @@ from lth.training.engines.sparse.structure import UNITS
 
 Array = NDArray[Any]
 
-WIDE = (0,) * (UNITS // 16)
+BLOCKS_OF_UNITS = (0,) * (UNITS // 16)
 
 
 @compiled
@@ -35,7 +35,9 @@ def multiply_inputs(plan: Any, buffers: Buffers, weights: Array, examples: Examp
             for lane in range(len(chosen)):
                 begin, end = examples.tiles[chosen[lane], tile], examples.tiles[chosen[lane], tile + 1]
                 if end > begin:
-                    combine_rows(None, wide, lane, examples.values, None, matrix, examples.columns, begin, end, WIDE)
+                    combine_rows(
+                        None, wide, lane, examples.values, None, matrix, examples.columns, begin, end, BLOCKS_OF_UNITS
+                    )
         part = out[block * UNITS : block * UNITS + units]
         for unit in range(units):
             for lane in range(wide.shape[0]):
@@ -72,7 +74,7 @@ def inputs_gradient(
         for column in range(plan.inputs):
             end = starts[column]
             if is_first:
-                combine_rows(0.0, matrix, column, inputs, None, wide, rows, begin, end, WIDE)
+                combine_rows(0.0, matrix, column, inputs, None, wide, rows, begin, end, BLOCKS_OF_UNITS)
             elif end > begin:
-                combine_rows(None, matrix, column, inputs, None, wide, rows, begin, end, WIDE)
+                combine_rows(None, matrix, column, inputs, None, wide, rows, begin, end, BLOCKS_OF_UNITS)
             begin = end

@@ -42,7 +42,7 @@ NOTHING = (nn.Identity, "contiguous", "float")
 
 
 def read_mlp(module: nn.Module) -> list[Layer]:
-    """The layers of a multilayer perceptron, first to last.
+    """The layers of a multilayer perceptron, first to last, as it is trained.
 
     Understood are Linear, ReLU, Tanh and Dropout, as modules or functions, one after the other, after flattening the
     input from its second axis on. Parameters must be of one kind each: all of them weights and biases of these layers,
@@ -53,6 +53,19 @@ def read_mlp(module: nn.Module) -> list[Layer]:
     Raises:
         NotAnMlp: if it does anything else.
     """
+    was_training = module.training
+    try:
+        layers, evaluated = (_chain(module.train(mode)) for mode in (True, False))
+    finally:
+        module.train(was_training)
+    if [replace(layer, dropout=0.0) for layer in layers] != evaluated:
+        raise NotAnMlp("in evaluation it differs by more than its dropout")
+    _check_parameters(module, layers)
+    return layers
+
+
+def _chain(module: nn.Module) -> list[Layer]:
+    """The layers in the module's present mode."""
     try:
         graph = fx.symbolic_trace(module).graph
     except Exception as error:  # whatever a forward may raise when it meets a symbol in place of a tensor
@@ -69,7 +82,6 @@ def read_mlp(module: nn.Module) -> list[Layer]:
             case _:
                 raise NotAnMlp(f"{node.op.replace('_', ' ')} {node.target} is no step of a chain of layers")
         position = node
-    _check_parameters(module, layers)
     return layers
 
 
@@ -96,15 +108,16 @@ def _read(node: fx.Node, modules: dict[str, nn.Module], layers: list[Layer]) -> 
         if layers or axes != (1, -1):
             raise NotAnMlp(f"{node.name} flattens other than the input from its second axis on")
     elif kind not in NOTHING:
-        raise NotAnMlp(f"it holds {child.__class__.__name__ if child is not None else getattr(kind, '__name__', kind)}")
+        name = child.__class__.__name__ if child is not None else getattr(kind, "__name__", kind)
+        raise NotAnMlp(f"it holds {name}, which is none of Linear, ReLU, Tanh, Dropout, Flatten")
 
 
 def _dropout_rate(node: fx.Node, child: nn.Module | None) -> float:
     if isinstance(child, nn.Dropout):
-        return child.p
+        return child.p if child.training else 0.0
     names: tuple[str, ...] = ("p", "training") if node.target is F.dropout else ("p", "train")
     given = dict(zip(names, node.args[1:], strict=False)) | node.kwargs
-    if given.get("training", given.get("train", True)) is not True:  # traced in training mode; a constant False is none
+    if given.get("training", given.get("train", True)) is not True:
         return 0.0
     return float(given.get("p", 0.5))  # type: ignore[arg-type]
 

@@ -34,7 +34,6 @@ class Network:
         rule: the optimizer; decides which moments there are.
         batch: examples of a step.
         examples: what it trains on.
-        evaluated: further examples it must have room for.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class Network:
         rule: Rule,
         batch: int,
         examples: Examples,
-        evaluated: Sequence[Examples],
     ) -> None:
         dtype = examples.values.dtype
         self._start = start
@@ -74,7 +72,7 @@ class Network:
         else:
             rows, num_rows = np.arange(len(live), dtype=np.uint32), len(live) + 1
         takes_inputs = self.plans[0]["kind"] == Kind.INPUTS
-        most = max(int(np.diff(each.starts).max(initial=0)) for each in (examples, *evaluated)) * lanes
+        most = int(np.diff(examples.starts).max(initial=0)) * lanes
         self.buffers = Buffers(
             inputs=_aligned((1 if takes_inputs else num_rows, lanes), dtype),
             units=_aligned((self.structure.units, lanes), dtype),

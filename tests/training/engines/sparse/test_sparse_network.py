@@ -44,9 +44,7 @@ def network_of(masks: Masks, **fields: Any) -> Network:
     split, start = digits_split(), start_of(lenet, 0)
     start = {name: torch.where(masks[name], value, 0.0) if name in masks else value for name, value in start.items()}
     parts, schedule = examples_of(split, np.float32), recipe(**fields)
-    return Network(
-        read_mlp(lenet()), start, masks, rule_of(schedule), schedule.batch_size, parts["train"], [parts["test"]]
-    )
+    return Network(read_mlp(lenet()), start, masks, rule_of(schedule), schedule.batch_size, parts["train"])
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def test_functions() -> None:
         Layer("step8.weight", "step8.bias"),
     ]
     assert read_mlp(module) == wanted
-    assert [layer.dropout for layer in read_mlp(module.eval())] == [0, 0, 0]  # a forward that asks drops nothing then
+    assert read_mlp(module.eval()) == wanted  # as it is trained
+    assert not module.training
 
 
 def two_ways(_: nn.Module, x: Tensor) -> Tensor:
@@ -125,6 +126,14 @@ def hooked() -> nn.Module:
     return net
 
 
+class OnlyInTraining(Residual):
+    """A ReLU that evaluation does without."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.one(inputs)
+        return self.two(F.relu(hidden) if self.training else hidden)
+
+
 LINEAR: Callable[[], nn.Module] = lambda: nn.Linear(4, 4)  # noqa: E731
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "convolution": (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), LINEAR()), "it holds Conv2d"),
@@ -154,6 +163,8 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "flatten a part": (lambda: nn.Sequential(nn.Flatten(1, 2), LINEAR()), "flattens other than the input"),
     "flatten later": (lambda: nn.Sequential(LINEAR(), nn.Flatten(), LINEAR()), "flattens other than the input"),
     "control flow": (lambda: Chain(two_ways, LINEAR()), "its forward cannot be traced"),
+    "another network in evaluation": (OnlyInTraining, "in evaluation it differs"),
+    "dropout that evaluation keeps": (lambda: Chain(LINEAR(), lambda _, x: F.dropout(x)), "in evaluation it differs"),
     "hooked": (hooked, "Linear has hooks"),
     "nothing": (nn.Identity, "is no step of a chain"),
 }

@@ -1,0 +1,69 @@
+"""Compiled code is kept on disk until any file that it comes from changes; BLAS stays in one thread."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from threadpoolctl import threadpool_info
+from trainings import digits_split, lenet, member, recipe
+
+import lth
+from lth.training.engines.sparse import engine as sparse_engine
+from lth.training.engines.sparse import steps
+
+from lth.training import train  # isort: skip
+
+PROGRAM = """
+import numpy as np
+from lth.training.engines.sparse.activations import activate
+from lth.training.engines.sparse.compiled import compiled
+from lth.training.engines.sparse.structure import PLAN
+out = np.full((2, 16), -1.0)
+plan = np.zeros(1, PLAN)
+plan["activation"] = 1
+activate(plan[0], out, np.uint64(0))
+print(out[0, 0])
+"""
+
+
+def run(tree: Path) -> float:
+    found = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+    return float(found.stdout)
+
+
+@pytest.mark.slow
+def test_code_is_forgotten_when_another_file_changes(tmp_path: Path) -> None:
+    shutil.copytree(Path(lth.__file__).parent, tmp_path / "lth", ignore=shutil.ignore_patterns("__pycache__"))
+    folder = tmp_path / "lth/training/engines/sparse"
+    assert run(tmp_path) == 0.0
+    assert list((folder / "__pycache__").glob("activations.activate*.nbc"))
+    structure = folder / "structure.py"
+    content = structure.read_text()
+    assert "ACTIVATION_NAMES = (" in content
+    structure.write_text(content + '\n\nACTIVATION_NAMES = ("relu", "identity", "tanh")\n')
+    assert run(tmp_path) == -1.0  # what 1 stands for has changed, in a file that is not the function's own
+
+
+def test_blas_has_one_thread_while_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[int] = []
+    train_steps = steps.train_steps
+
+    def looked_at(*args: Any) -> Any:
+        found.extend(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
+        return train_steps(*args)
+
+    monkeypatch.setattr(sparse_engine.steps, "train_steps", looked_at)
+    train([member(lenet, 0, density=None)], lenet(), digits_split(), recipe(), engine="sparse")
+    assert found
+    assert set(found) == {1}
