@@ -1,5 +1,6 @@
 """What masks cost where the arithmetic stays dense: the torch engine, gradient hooks, `torch.nn.utils.prune`."""
 
+import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -7,8 +8,8 @@ from bench.cases import Case, lenet, networks
 from bench.loops import best, best_with_hooks, best_with_prune, ours
 from bench.ratio import Effort, Row, Way, take_turns
 
-PATIENCE = 3
-"""Times as many turns as elsewhere: a few percent drown in the noise of a few turns."""
+SHORT = 15
+"""A few percent drown in the noise of long turns: each is cut into so many short ones, of which the median counts."""
 
 MASKED: dict[str, Callable[[Case], Way]] = {
     "torch engine": lambda case: ours(case, "torch"),
@@ -23,9 +24,10 @@ def mask_rows(effort: Effort) -> Iterator[Row]:
         whole = replace(case, masks={})
         ways = {name: make(case) for name, make in MASKED.items()}
         ways |= {"without, engine": ours(whole, "torch"), "without": best(whole, whole.module())}
-        times = take_turns(ways, replace(effort, turns=PATIENCE * effort.turns, seconds=effort.seconds / 2))
+        times = take_turns(ways, replace(effort, turns=SHORT * effort.turns, seconds=2 * effort.seconds / SHORT))
         for name in MASKED:
             base = times["without, engine" if name == "torch engine" else "without"]
-            added = tuple(100 * (masked / plain - 1) for masked, plain in zip(times[name], base, strict=True))
+            added = [100 * (masked / plain - 1) for masked, plain in zip(times[name], base, strict=True)]
+            medians = tuple(statistics.median(added[turn * SHORT :][:SHORT]) for turn in range(effort.turns))
             goal = "at most 2" if name == "torch engine" else ""
-            yield Row(f"cost of masks, {case.title}: {name}", "% of step", added, is_cost=True, goal=goal)
+            yield Row(f"cost of masks, {case.title}: {name}", "% of step", medians, is_cost=True, goal=goal)

@@ -1,7 +1,5 @@
 """Memory of a training, by density, each measured in a process of its own."""
 
-import ctypes
-import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from torch import nn
 from bench.cases import Case, lenet, mnist_shaped
 from bench.loops import ours
 from bench.ratio import QUICK, Effort, Row, Turns
+from bench.rss import growth
 from lth.config import Recipe
 from lth.data import split
 from lth.sparsity import select
@@ -59,18 +58,7 @@ def _run(engine: str, density: float, width: int) -> None:
     """One measurement, printed as megabytes."""
     ours(lenet(0, QUICK, {}), engine)(STEPS)  # loads what is compiled
     case = wide(density, width)
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back, so that the training cannot hide in it
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts over
-    before = _megabytes("VmRSS")
-    ours(case, engine)(STEPS)
-    print(_megabytes("VmHWM") - before)
-
-
-def _megabytes(entry: str) -> float:
-    """Memory of this process as Linux counts it: VmRSS is now, VmHWM the most so far."""
-    status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status[entry].split()[0]) / 1024
+    print(growth(lambda: ours(case, engine)(STEPS)))
 
 
 if __name__ == "__main__":

@@ -1,31 +1,25 @@
-"""Memory of a process, as the system counts it: pages that it holds."""
+"""Memory of a process, as Linux counts it: pages that it holds."""
 
-import resource
+import ctypes
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
 
 def growth(run: Callable[[], object]) -> float:
-    """Most megabytes that this process held during a call, beyond those before it.
+    """Most megabytes that this process holds during a call, beyond those before it.
 
-    Where the system has no /proc, growth below an earlier peak stays unseen.
+    Not from `getrusage`: its peak begins at that of the process that started this one.
     """
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # forgets earlier peaks
-        before = _status("VmRSS")
-    except OSError:
-        before = _largest()
-        run()
-        return _largest() - before
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back, so that the call cannot hide in it
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts over
+    before = _megabytes("VmRSS")
     run()
-    return _status("VmHWM") - before
+    return _megabytes("VmHWM") - before
 
 
-def _status(entry: str) -> float:
-    """Megabytes by an entry of Linux's own account. `getrusage` would begin at the peak of the parent process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{entry}:")) / 1024
-
-
-def _largest() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _megabytes(entry: str) -> float:
+    """VmRSS is now, VmHWM the most so far."""
+    status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[entry].split()[0]) / 1024

@@ -5,18 +5,18 @@ that the compiled loops are in memory; *fresh* ones pay for loading them, from t
 filled.
 """
 
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from bench.ratio import Effort, Row
+from bench.ratio import Effort, Row, timed
+from bench.rss import growth
 from lth.sparsity import kth_smallest, select
 
 TENSORS, ROWS, COLUMNS = 31, 2000, 2000  # 124,000,000 weights
@@ -71,18 +71,17 @@ def _run(way: str, threads: str, state: str, tensors: str) -> None:
     for layer in layers:
         layer.weight = nn.Parameter(torch.empty(ROWS, COLUMNS).normal_(generator=generator))
     weights = {f"{index:02}": layer.weight.detach() for index, layer in enumerate(layers)}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
-    if way == "select":
-        select(weights, {}, sparsity=SPARSITY, key=torch.abs)
-    elif way == "threshold":
-        kth_smallest(
-            [(value, None) for value in weights.values()], int(SPARSITY * int(tensors) * ROWS * COLUMNS), torch.abs
-        )
-    else:
-        prune.global_unstructured([(layer, "weight") for layer in layers], prune.L1Unstructured, amount=SPARSITY)
-    elapsed = time.perf_counter() - began
-    print(elapsed, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    num_removed = int(SPARSITY * int(tensors) * ROWS * COLUMNS)
+    ways: dict[str, Callable[[], object]] = {
+        "select": lambda: select(weights, {}, sparsity=SPARSITY, key=torch.abs),
+        "threshold": lambda: kth_smallest([(value, None) for value in weights.values()], num_removed, torch.abs),
+        "torch": lambda: prune.global_unstructured(
+            [(layer, "weight") for layer in layers], prune.L1Unstructured, amount=SPARSITY
+        ),
+    }
+    elapsed: list[float] = []
+    megabytes = growth(lambda: elapsed.append(timed(ways[way], time.perf_counter)))
+    print(*elapsed, megabytes)
 
 
 if __name__ == "__main__":
