@@ -16,14 +16,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """Compiles a function at its first call for each kind of arguments, and keeps the code on disk if it can."""
-    dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=set(RELAXED))(function)
+    compile_lazily = njit(nogil=True, error_model="numpy", fastmath=set(RELAXED))
+    kept: Any = compile_lazily(function)
     try:
-        dispatcher.enable_caching()
+        kept.enable_caching()
         # Numba would keep code until the function's own file changes; here functions call those of other files.
-        dispatcher._cache._cache_file._source_stamp = _digest_of_folder()
+        kept._cache._cache_file._source_stamp = _digest_of_folder()
     except (RuntimeError, AttributeError):  # no folder that can be written to, or a numba that keeps code otherwise
-        dispatcher = njit(nogil=True, error_model="numpy", fastmath=set(RELAXED))(function)
-    return cast(F, dispatcher)
+        return cast(F, compile_lazily(function))
+    return cast(F, kept)
 
 
 @cache
