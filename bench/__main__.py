@@ -51,7 +51,10 @@ def main() -> None:
     effort = QUICK if options.quick else Effort()
     if options.random_masks:
         effort = replace(effort, mask_steps=0)
-    document = run(options.groups or list(GROUPS), effort)
+    try:
+        document = run(options.groups or list(GROUPS), effort)
+    except ChildProcessError as error:
+        parser.exit(1, f"{error}\n")
     write(document, options.out)
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -79,11 +79,16 @@ def lenet(level: int, effort: Effort, masks: Masks | None = None) -> Case:
 
 
 def networks(effort: Effort, density: float = 0.2) -> list[Case]:
-    """The convolution net and the transformer, pruned by magnitude at the start, globally."""
+    """The convolution net and two transformers, pruned by magnitude at the start, globally.
+
+    In the narrow transformer the small products of attention take most of a step, in the wide one Linear layers do.
+    """
     makers: dict[str, Callable[[], nn.Module]] = {
         "small conv net with batch norm": ConvNet,
-        "two-block transformer": Transformer,
+        "two-block transformer, 32 wide": Transformer,
     }
+    if not effort.is_tiny:
+        makers["two-block transformer, 128 wide"] = partial(Transformer, width=128)
     return [_case(name, make, density, effort) for name, make in makers.items()]
 
 

@@ -59,4 +59,4 @@ def _row(name: str, sparsity: float, turns: int) -> Row:
     networks = {"ours": compact(module, masks, shape).module, "theirs": masked_copy(module, masks)}
     costs = real_costs(networks, (torch.randn(BATCH, *shape),), turns=turns)
     ours, theirs = (tuple(1000 / each for each in costs[side].turns) for side in ("ours", "theirs"))
-    return Row(f"compact / masked {name}, {100 * sparsity:.0f} % units gone", "batch/s", ours, theirs)
+    return Row(f"compact / masked {name}, {100 * sparsity:.0f} % units gone (wall time)", "batch/s", ours, theirs)

@@ -92,7 +92,7 @@ OPPONENTS: dict[str, Callable[[Case, nn.Module], Way]] = {"usual": usual, "prune
 
 def ours(case: Case, engine: str, members: int = 1, device: str = "cpu") -> Way:
     """One of our engines, by its name or `auto`; on a GPU with as many networks side by side as asked for."""
-    running = _engine(case, engine, members, device)
+    running = started(case, engine, members, device)
     done = 0
 
     def way(steps: int) -> float:
@@ -109,7 +109,7 @@ def ours(case: Case, engine: str, members: int = 1, device: str = "cpu") -> Way:
 
 def our_validation(case: Case, engine: str) -> Way:
     """Evaluations of the validation examples by one of our engines."""
-    running = _engine(case, engine)
+    running = started(case, engine)
 
     def way(times: int) -> float:
         with one_thread():
@@ -133,8 +133,11 @@ def usual_validation(case: Case, module: nn.Module) -> Way:
     return _in_plain_threads(evaluate)
 
 
-def _engine(case: Case, engine: str, members: int = 1, device: str = "cpu") -> Engine:
-    chosen = choose_engine(engine, case.make(), case.recipe, device=device, population=members).name
+def started(case: Case, engine: str, members: int = 1, device: str = "cpu") -> Engine:
+    """One of our engines at the start of a training; `auto` chooses as it does in `train`."""
+    chosen = choose_engine(
+        engine, case.make(), case.recipe, device=device, population=members, density=case.density
+    ).name
     where = torch.device(device)
     with torch.random.fork_rng(devices=[] if device == "cpu" else [where]):
         return ENGINES[chosen](

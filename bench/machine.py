@@ -3,7 +3,6 @@
 import contextlib
 import platform
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,16 @@ from threadpoolctl import threadpool_limits
 
 from bench.ratio import Way, timed
 from lth.lineage import environment
+from lth.training.engines.processor import cpu_info
 
 SIZE = 1024
 
 
 def machine() -> dict[str, Any]:
     """Versions, the processor's name, its widest vector instructions, cores."""
-    name, flags = _processor()
+    entries = cpu_info()
+    name = entries.get("model name") or platform.processor() or platform.machine()
+    flags = entries.get("flags", "").split()
     vectors = next((words for flag, words in VECTORS.items() if flag in flags), "no AVX")
     return environment() | {"cpu": name, "vectors": vectors, "cores": cpu_count(only_physical_cores=True)}
 
@@ -56,13 +58,3 @@ def peak() -> Way:
 def gflops_of_peak(seconds: float) -> float:
     """10^9 operations a second, from the seconds of one product."""
     return 2 * SIZE**3 / seconds / 1e9
-
-
-def _processor() -> tuple[str, list[str]]:
-    """Its name and flags, where the system tells them."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine(), []
-    entries = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return entries.get("model name", platform.machine()), entries.get("flags", "").split()

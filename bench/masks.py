@@ -20,14 +20,15 @@ MASKED: dict[str, Callable[[Case], Way]] = {
 
 def mask_rows(effort: Effort) -> Iterator[Row]:
     """Percent that masks add to a step, each against the same loop without masks."""
+    short = 1 if effort.is_tiny else SHORT
     for case in [lenet(8, effort), *networks(effort)]:
         whole = replace(case, masks={})
         ways = {name: make(case) for name, make in MASKED.items()}
         ways |= {"without, engine": ours(whole, "torch"), "without": best(whole, whole.module())}
-        times = take_turns(ways, replace(effort, turns=SHORT * effort.turns, seconds=2 * effort.seconds / SHORT))
+        times = take_turns(ways, replace(effort, turns=short * effort.turns, seconds=2 * effort.seconds / short))
         for name in MASKED:
             base = times["without, engine" if name == "torch engine" else "without"]
             added = [100 * (masked / plain - 1) for masked, plain in zip(times[name], base, strict=True)]
-            medians = tuple(statistics.median(added[turn * SHORT :][:SHORT]) for turn in range(effort.turns))
+            medians = tuple(statistics.median(added[turn * short :][:short]) for turn in range(effort.turns))
             goal = "at most 2" if name == "torch engine" else ""
             yield Row(f"cost of masks, {case.title}: {name}", "% of step", medians, is_cost=True, goal=goal)

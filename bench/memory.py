@@ -33,7 +33,7 @@ def measure(engine: str, density: float, width: int, turns: int) -> Turns:
     """Megabytes in so many fresh processes."""
     command = [sys.executable, "-m", "bench.memory", engine, str(density), str(width)]
     folder = Path(__file__).parent.parent
-    runs = [subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder) for _ in range(turns)]
+    runs = [subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=folder) for _ in range(turns)]
     return tuple(float(run.stdout) for run in runs)
 
 

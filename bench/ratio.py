@@ -32,6 +32,9 @@ class Effort:
     is_tiny: bool = False
 
 
+WIDTH = 80
+"""Characters of the table's first column."""
+
 QUICK = Effort(seconds=0.005, turns=2, mask_steps=20, is_tiny=True)
 
 
@@ -65,14 +68,16 @@ class Row:
 
     def line(self) -> str:
         """For the table."""
-        ours = f"{statistics.median(self.ours):10,.4g}"
+        ours = f"{_short(statistics.median(self.ours)):>10}"
         if self.theirs is None:
-            values, spread, ratio = self.ours, f"{min(self.ours):,.3g} to {max(self.ours):,.3g}", " " * 8
+            values, spread, ratio = self.ours, f"{_short(min(self.ours))} to {_short(max(self.ours))}", " " * 8
             theirs = " " * 10
         else:
-            values, theirs = self.ratios, f"{statistics.median(self.theirs):10,.4g}"
+            values, theirs = self.ratios, f"{_short(statistics.median(self.theirs)):>10}"
             spread, ratio = f"{min(values):.2f} to {max(values):.2f}", f"{statistics.median(values):7.2f}x"
-        return f"{self.what:66} {ours} {theirs} {self.unit:10} {ratio}  {self.goal:11} {spread}, {len(values)} turns"
+        return (
+            f"{self.what:{WIDTH}} {ours} {theirs} {self.unit:10} {ratio}  {self.goal:11} {spread}, {len(values)} turns"
+        )
 
     def document(self) -> dict[str, Any]:
         """As JSON values: medians, ratio, and every turn."""
@@ -90,9 +95,14 @@ class Row:
         }
 
 
+def _short(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def heading() -> str:
     """The table's first line."""
-    return f"{'':66} {'ours':>10} {'theirs':>10} {'unit':10} {'ratio':>8}  {'goal':11} range"
+    return f"{'':{WIDTH}} {'ours':>10} {'theirs':>10} {'unit':10} {'ratio':>8}  {'goal':11} range"
 
 
 def take_turns(ways: Mapping[str, Way], effort: Effort, ready: Callable[[], object] = lambda: None) -> dict[str, Turns]:

@@ -1,11 +1,10 @@
 """Processes that measure at the same time, as workers train at the same time."""
 
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+import multiprocessing
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
 
-import torch.multiprocessing
-
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -17,24 +16,46 @@ def side_by_side(number: int, run: Callable[..., T], *args: Any) -> list[T]:
         run: a function of a module; the lane is 0 to number - 1, `wait()` returns when all have called it.
         args: what else it needs.
     Raises:
-        RuntimeError: if one of them fails.
+        ChildProcessError: if one of them ends without a result, whatever ended it; the others are killed.
     """
-    context = torch.multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(number), context.Queue()
-    processes = [context.Process(target=_lane, args=(run, lane, barrier, results, args)) for lane in range(number)]
-    for process in processes:
-        process.start()
-    found = dict(results.get() for _ in processes)
-    for process in processes:
-        process.join()
-    if failed := [result for result in found.values() if isinstance(result, Exception)]:
-        raise RuntimeError(f"a process of the bench failed: {failed[0]!r}")
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(number)
+    processes, readers = [], []
+    try:
+        for lane in range(number):
+            reader, writer = context.Pipe(duplex=False)
+            process = context.Process(target=_lane, args=(run, lane, barrier, writer, args))
+            process.start()
+            processes.append(process)
+            readers.append(reader)
+            writer.close()  # the process alone holds it now: its death ends the pipe
+        found = dict(_received(processes, readers))
+    except BaseException:
+        for process in processes:
+            process.kill()
+        raise
+    finally:
+        for process in processes:
+            process.join()
     return [found[lane] for lane in range(number)]
 
 
-def _lane(run: Callable[..., Any], lane: int, barrier: Any, results: Any, args: tuple[Any, ...]) -> None:
-    try:
-        results.put((lane, run(lane, barrier.wait, *args)))
-    except Exception as error:
-        barrier.abort()  # or the others would wait for ever
-        results.put((lane, RuntimeError(repr(error))))
+def _received(processes: list[Any], readers: list[Any]) -> Iterator[tuple[int, Any]]:
+    """Each lane with its result, as they come."""
+    lanes = {reader: lane for lane, reader in enumerate(readers)}
+    while lanes:
+        ready: list[Any] = wait(lanes)
+        for reader in ready:
+            lane = lanes.pop(reader)
+            try:
+                yield lane, reader.recv()
+            except (EOFError, OSError):
+                processes[lane].join()
+                raise ChildProcessError(
+                    f"lane {lane} of the bench ended with exit code {processes[lane].exitcode} and no result; "
+                    "the others were stopped"
+                ) from None
+
+
+def _lane(run: Callable[..., Any], lane: int, barrier: Any, writer: Any, args: tuple[Any, ...]) -> None:
+    writer.send(run(lane, barrier.wait, *args))  # an exception ends the process: it prints it, with exit code 1

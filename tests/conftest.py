@@ -4,8 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import lth
+
+# The same draws everywhere, and a slow machine is no error.
+settings.register_profile("lth", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lth")
 
 REPOSITORY = Path(__file__).parent.parent
 

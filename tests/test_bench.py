@@ -13,7 +13,8 @@ from bench.__main__ import GROUPS, run, write
 from bench.cases import Case, lenet, mnist_shaped, networks
 from bench.gpu import gpu_rows
 from bench.limit import operations
-from bench.loops import best, best_with_hooks, best_with_prune, ours, usual, with_prune
+from bench.loops import best, best_with_hooks, best_with_prune, ours, started, usual, with_prune
+from bench.memory import wide
 from bench.ratio import QUICK, Row, take_turns
 
 LOOPS = (usual, with_prune, best, best_with_hooks, best_with_prune)
@@ -56,6 +57,11 @@ def test_our_engines_go_on_where_they_stood(engine: str, ticket: Case) -> None:
     assert way(2) > 0
 
 
+@pytest.mark.parametrize(("density", "engine"), [(0.9, "torch"), (0.17, "sparse")])
+def test_auto_is_told_the_density(density: float, engine: str) -> None:
+    assert started(wide(density, 512), "auto").name == engine
+
+
 def test_masks_follow_the_paper(ticket: Case) -> None:
     kept = {name: mask.sum().item() for name, mask in ticket.masks.items()}
     assert kept == {
@@ -89,6 +95,11 @@ def test_a_row_is_better_above_one() -> None:
     assert Row("speed", "steps/s", (4.0, 6.0), (2.0, 2.0)).ratios == (2.0, 3.0)
     assert Row("memory", "MB", (2.0,), (5.0,), is_cost=True).ratios == (2.5,)
     assert Row("alone", "%", (2.0,)).ratios == ()
+
+
+def test_a_line_has_no_powers_of_ten() -> None:
+    line = Row("speed", "steps/s", (13970.4, 13970.4), (238.44, 238.44)).line()
+    assert line.split() == ["speed", "13,970", "238", "steps/s", "58.59x", "58.59", "to", "58.59,", "2", "turns"]
 
 
 def test_turns_go_forth_and_back() -> None:

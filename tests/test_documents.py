@@ -15,7 +15,7 @@ README = (REPOSITORY / "README.md").read_text()
 
 
 def run_python(code_or_file: list[str], folder: Path) -> str:
-    done = subprocess.run([sys.executable, *code_or_file], cwd=folder, capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, *code_or_file], cwd=folder, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

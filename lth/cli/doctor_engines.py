@@ -13,12 +13,15 @@ CLEARLY = 1.25  # less may be the noise of a busy machine
 
 def check_linear() -> Judgement:
     """Which way Linear layers compute here, and what the other way would do."""
+    from lth.training.engines.compiling import compile_wanted
     from lth.training.engines.linear import linear_path, onednn_works
 
     try:
-        path = linear_path()
+        path, is_compiled = linear_path(), compile_wanted()
     except ValueError as error:
-        return "fail", "LTH_LINEAR is not possible", str(error)
+        return "fail", "LTH_LINEAR or LTH_COMPILE is not possible", str(error)
+    if is_compiled:
+        return "ok", "through torch.compile, as LTH_COMPILE asks; networks that it cannot compile are named", ""
     if not onednn_works():
         return "ok", "by torch's matrix products; this torch ships no oneDNN product", ""
     return judge_linear(path, measure_linear())

@@ -66,7 +66,8 @@ class Tally(Quiet):
         # The first word tells where a training starts, which after a resume is not the beginning.
         self._recent.append((time.monotonic(), 0 if before is None else now - before))
         self.steps[key] = now
-        self.note = ""
+        if before is not None:
+            self.note = ""
         if accuracy is not None:
             self.accuracy[key] = accuracy
 
@@ -177,6 +178,10 @@ class Plain(Tally):
         if not self.note:
             super().waiting(keys)
             self._say(self.note)
+
+    def noted(self, text: str) -> None:
+        """Says it."""
+        self._say(text)
 
     def skipped(self, key: str, reason: str) -> None:
         """Says what is left out."""

@@ -91,6 +91,8 @@ def build(
     observer.planned(todo)
     if todo.works:
         store.check_writable()
+        if _must_compile(choices):
+            observer.noted("the sparse engine is compiled for this processor first, once: ten seconds to a minute")
     with Leases() as leases, _interruptible() as is_interrupted:
         agenda = Agenda(todo, store, leases, observer)
         if execution.in_workers:
@@ -98,6 +100,15 @@ def build(
         else:
             _build_here(agenda, sources, execution, choices, is_interrupted)
     return agenda.skipped
+
+
+def _must_compile(choices: dict[str, EngineChoice]) -> bool:
+    """Whether a first training waits for the compiler."""
+    if all(choice.name != "sparse" for choice in choices.values()):
+        return False
+    from lth.training.engines.sparse.steps import is_compiled  # loads numba
+
+    return not is_compiled()
 
 
 def _build_in_workers(
@@ -218,9 +229,9 @@ def _train_in_stacks(
         release_memory()
         was_halved, limit = True, stacks.halve(stack[0], len(stack))
         wave = [agenda.renew(work.key) for work in wave]
-        message = f"{len(stack)} networks at once did not fit into memory: going on with {limit} at once"
-        warnings.warn(message, stacklevel=2)
-        agenda.observer.noted(message)
+        warnings.warn(
+            f"{len(stack)} networks at once did not fit into memory: going on with {limit} at once", stacklevel=2
+        )
 
 
 def _first_wave(agenda: Agenda, stacks: Stacks) -> list[Work]:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from lth.lineage.derive import Sources
-from lth.lineage.nodes import Dense, Trained
+from lth.lineage.nodes import MasksNode, Pruned, Shuffled, Sparsified, Trained
 from lth.lineage.plan import Work
 from lth.lineage.store import Store
-from lth.training.engines.choose import EngineChoice, choose_engine
-from lth.training.engines.resume import stack_of
+from lth.sparsity import target
+from lth.training.engines.choose import CROSSOVER, EngineChoice, choose_engine
+from lth.training.engines.signature import Signature
 
 
 def engine_choices(
@@ -34,13 +35,13 @@ def engine_choices(
     by_kind: dict[tuple[object, ...], EngineChoice] = {}
     choices = {}
     for trained in trainings:
-        is_dense = isinstance(trained.masks, Dense)
+        density = _planned_density(trained.masks)
         kind = (
             trained.model.model_dump_json(),
             trained.recipe.model_dump_json(),
             trained.sparsifier,
             trained.traces,
-            is_dense,
+            density > CROSSOVER,
         )
         if kind not in by_kind:
             by_kind[kind] = choose_engine(
@@ -51,10 +52,21 @@ def engine_choices(
                 population=population,
                 sparsifier=trained.sparsifier,
                 traces=trained.traces,
-                is_dense=is_dense,
+                density=density,
             )
         choices[trained.key] = by_kind[kind]
     return choices
+
+
+def _planned_density(masks: MasksNode) -> float:
+    """Fraction of the prunable weights that masks will keep, as far as that is known before they are made."""
+    if isinstance(masks, Shuffled):
+        return _planned_density(masks.masks)
+    if isinstance(masks, Pruned):
+        return target(masks.pruning, masks.level)
+    if isinstance(masks, Sparsified) and masks.trained.sparsifier is not None:
+        return masks.trained.sparsifier.density
+    return 1.0
 
 
 def engine_to_use(
@@ -71,7 +83,7 @@ def engine_to_use(
 
     Args:
         works: all of one kind.
-        begun_by: engines of each work's snapshots (`Snapshot.engine`), newest first.
+        begun_by: signatures of each work's snapshots (`Snapshot.engine`), newest first.
         store: tells which engine finished a training that lacks a checkpoint.
         sources: make the module.
         engine: `torch` or `sparse`: what trains them where none has begun.
@@ -110,10 +122,8 @@ def _finished_by(works: Sequence[Work], store: Store) -> str | None:
 def _engine_of(begun_by: Sequence[Sequence[str]], device: str) -> str | None:
     """The engine of the newest snapshots that a population of this size on this device can go on from."""
     common = set(begun_by[0]).intersection(*begun_by[1:])
-    for signature in begun_by[0]:
-        if signature not in common or not signature:  # a damaged snapshot has none
-            continue
-        name, kind = signature.split("/")[:2]  # as torch/cpu/1, or torch/cuda/16-vmap
-        if kind == torch.device(device).type and stack_of(signature)[0] == len(begun_by):
-            return name
+    for text in begun_by[0]:
+        signature = Signature.parse(text) if text in common else None
+        if signature and (signature.device, signature.size) == (torch.device(device).type, len(begun_by)):
+            return signature.engine
     return None

@@ -130,8 +130,7 @@ def execute(
         from_larger_stack=from_larger_stack,
     )
     seconds, steps = time.monotonic() - began, outcomes[0].num_steps
-    provenance = run_provenance(outcomes[0].engine, device, len(works), seconds, steps)
-    provenance |= {"signature": outcomes[0].signature}
+    provenance = run_provenance(outcomes[0].engine, device, len(works), seconds, steps, signature=outcomes[0].signature)
     for work, outcome in zip(works, outcomes, strict=True):
         if work.finish:
             files = {

@@ -20,7 +20,9 @@ def environment() -> dict[str, Any]:
     }
 
 
-def run_provenance(engine: str, device: str, population: int, seconds: float, steps: int) -> dict[str, Any]:
+def run_provenance(
+    engine: str, device: str, population: int, seconds: float, steps: int, signature: str | None = None
+) -> dict[str, Any]:
     """The environment and how one training was run: what bit-equality depends on, and how long it took.
 
     Args:
@@ -29,6 +31,7 @@ def run_provenance(engine: str, device: str, population: int, seconds: float, st
         population: members trained in one stack.
         seconds: wall time of this process (after a resume, of the last part).
         steps: optimizer steps of each member in that time.
+        signature: of the engine; None where it is not known, as while a training runs.
     """
     run = {
         "engine": engine,
@@ -38,4 +41,4 @@ def run_provenance(engine: str, device: str, population: int, seconds: float, st
         "seconds": round(seconds, 3),
         "steps": steps,
     }
-    return environment() | run
+    return environment() | run | ({} if signature is None else {"signature": signature})

@@ -6,16 +6,17 @@ floats, one integer for both zeros, and nothing that a processor's mode for deno
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import torch
-from numba import int64, njit, uint64
+from numba import int64, uint64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lth.sparsity.compiled import compiled
 from lth.sparsity.floats import Format, Values, pieces
 
 SLICE = 1 << 20
@@ -25,7 +26,6 @@ COPIED = 1 << 15
 """The same where values must be copied first, because of their strides or type: less than what makes PyTorch start
 threads of its own, and few enough to stay in cache."""
 
-F = TypeVar("F", bound=Callable[..., Any])
 Array = NDArray[Any]
 
 
@@ -111,21 +111,13 @@ def _arrays(piece: Values, form: Format) -> tuple[Array, Array | None]:
     return bits.numpy(), None if mask is None else mask.contiguous().view(-1).numpy()
 
 
-def _compiled(function: F) -> F:
-    """The function compiled when it is first called, and kept on disk where there is a folder to write to."""
-    try:
-        return cast(F, njit(cache=True, nogil=True)(function))
-    except RuntimeError:  # neither this folder nor the user's own can be written
-        return cast(F, njit(nogil=True)(function))
-
-
-@_compiled
+@compiled
 def _ordered(bits: int, is_magnitude: bool, without_sign: int) -> int:
     magnitude = bits & without_sign
     return magnitude if is_magnitude or bits >= 0 else -magnitude
 
 
-@_compiled
+@compiled
 def _count_first(
     bits: Array, mask: Array | None, is_magnitude: bool, without_sign: int, infinity: int, shift: int, counts: Array
 ) -> int:
@@ -145,7 +137,7 @@ def _count_first(
     return nans
 
 
-@_compiled
+@compiled
 def _count_next(
     bits: Array, mask: Array | None, is_magnitude: bool, without_sign: int, shift: int, prefix: int, counts: Array
 ) -> None:
@@ -155,7 +147,7 @@ def _count_next(
             counts[uint64((integer >> shift) & 0xFFFF)] += 1
 
 
-@_compiled
+@compiled
 def _keep_from(
     bits: Array, mask: Array | None, is_magnitude: bool, without_sign: int, lowest: int, output: Array
 ) -> int:
@@ -171,7 +163,7 @@ def _keep_from(
     return equal
 
 
-@_compiled
+@compiled
 def _drop_first(bits: Array, is_magnitude: bool, without_sign: int, lowest: int, ties: int, output: Array) -> None:
     for i in range(bits.size):
         if output[i] and _ordered(int64(bits[i]), is_magnitude, without_sign) == lowest:

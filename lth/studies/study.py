@@ -27,7 +27,7 @@ from lth.sparsity import (
 )
 from lth.studies.find_ticket import ARMS, Restarting, Run, find_ticket_runs
 from lth.studies.identity import study_id
-from lth.training import OPTIMIZERS, make_optimizer, seeds_of
+from lth.training import OPTIMIZERS, check_optimizer, seeds_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +92,7 @@ def find_ticket_study(config: FindTicket, factory: Factory, data: Data) -> Study
     model = describe(config.model, factory, data.input_shape, data.num_classes, config.model_version)
     sources = Sources(models={config.model: factory}, data={data.digest: data})
     module = sources.module(model)
-    make_optimizer(config.optimizer, module.parameters(), config.lr, config.weight_decay, config.optimizer_options)
+    check_optimizer(config.optimizer, config.lr, config.weight_decay, config.optimizer_options)
     names = prunable(module, config.prune_only, config.never_prune)
     pruning = config.pruning(_usual_rates(config, names))
     densities = _densities(module, names, pruning, config.levels)

@@ -12,7 +12,7 @@ from lth.data import Data, default_validation
 from lth.lineage import DataSpec, Dense, Initial, Sources, Trained
 from lth.models import Factory, ModelSpec, describe
 from lth.studies.identity import study_id
-from lth.training import OPTIMIZERS, make_optimizer, seeds_of
+from lth.training import OPTIMIZERS, check_optimizer, seeds_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +55,8 @@ def supermask_study(config: LearnSupermask, factory: Factory, data: Data) -> Sup
     plain = describe(config.model, factory, data.input_shape, data.num_classes, config.model_version)
     model = plain.model_copy(update={"supermask": config.supermask})
     sources = Sources(models={config.model: factory}, data={data.digest: data})
-    parameters = sources.module(model).parameters()
-    make_optimizer(config.optimizer, parameters, config.lr, config.weight_decay, config.optimizer_options)
+    sources.module(model)  # an error where nothing can be masked
+    check_optimizer(config.optimizer, config.lr, config.weight_decay, config.optimizer_options)
     validation = default_validation(data) if config.validation is None else config.validation
     if not validation < len(data.y_train):
         raise ValueError(f"validation: {validation} examples cannot be held out of {len(data.y_train)}")

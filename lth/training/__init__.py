@@ -3,7 +3,7 @@
 from lth.training.engines import Outcome, members_that_fit, release_memory, train
 from lth.training.history import History
 from lth.training.journal import Interrupted, Journal, NoJournal
-from lth.training.optimizers import OPTIMIZERS, make_optimizer
+from lth.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
 from lth.training.population import Member
 from lth.training.seeds import Seeds, derive_seed, seeds_of
 from lth.training.snapshot import Snapshot, snapshot_from_bytes
@@ -25,6 +25,7 @@ __all__ = [
     "Seeds",
     "Snapshot",
     "applications",
+    "check_optimizer",
     "derive_seed",
     "make_optimizer",
     "members_that_fit",

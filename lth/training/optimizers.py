@@ -1,7 +1,7 @@
 """Optimizers by name, from `torch.optim`."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -39,19 +39,41 @@ def make_optimizer(
     Raises:
         ValueError: if the optimizer or one of its options is unknown, or it has no weight decay and some is asked for.
     """
+    optimizer_class, arguments = _class_and_arguments(name, lr, weight_decay, options)
+    try:
+        return optimizer_class(parameters, **arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise _not_taken(name, options, error) from error
+
+
+def check_optimizer(name: str, lr: float, weight_decay: float, options: dict[str, Any]) -> None:
+    """Raises what `make_optimizer` would, but makes none: that loads PyTorch's compiler, which takes two seconds."""
+    optimizer_class, arguments = _class_and_arguments(name, lr, weight_decay, options)
+    try:
+        optimizer_class([], **arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        if "empty parameter list" not in str(error):  # which PyTorch looks at last
+            raise _not_taken(name, options, error) from error
+
+
+def _class_and_arguments(
+    name: str, lr: float, weight_decay: float, options: dict[str, Any]
+) -> tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]:
     optimizer_class = OPTIMIZERS[check_choice("optimizer", name, OPTIMIZERS)]
     allowed = inspect.signature(optimizer_class).parameters
     for option in options:
         if option not in allowed or option in ("params", "lr", "weight_decay"):
             names = [key for key in allowed if key not in ("params", "lr", "weight_decay")]
             raise ValueError(f"optimizer {name!r} has no option {option!r}. Choices: {', '.join(names)}")
-    fused: dict[str, Any] = {"fused": True} if "fused" in allowed and "fused" not in options else {}
+    is_free = "fused" in allowed and not options.keys() & {"fused", "foreach", "differentiable"}  # one or the other
+    fused: dict[str, Any] = {"fused": True} if is_free else {}
     decay: dict[str, Any] = {"weight_decay": weight_decay} if "weight_decay" in allowed else {}
     if weight_decay and not decay:
         raise ValueError(
             f"optimizer {name!r} has no weight decay: found weight_decay {weight_decay}, only 0 is allowed"
         )
-    try:
-        return optimizer_class(parameters, lr=lr, **decay, **fused, **options)  # type: ignore[call-arg]
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"optimizer {name!r} does not take the options {options}: {error}") from error
+    return optimizer_class, {"lr": lr, **decay, **fused, **options}
+
+
+def _not_taken(name: str, options: dict[str, Any], error: Exception) -> ValueError:
+    return ValueError(f"optimizer {name!r} does not take the options {options}: {error}")

@@ -197,13 +197,18 @@ class Population:
 
     @contextmanager
     def trying(self, stacking: Stacking) -> Iterator[None]:
-        """Forward passes are done this way for a while, and leave no trace in the buffers."""
-        kept = self.stacking, self.buffers
-        self.stacking, self.buffers = stacking, {name: value.clone() for name, value in self.buffers.items()}
+        """Passes are done this way for a while, and leave no trace in buffers, gradients and generators."""
+        kept, buffers = self.stacking, {name: value.clone() for name, value in self.buffers.items()}
+        self.stacking = stacking
         try:
-            yield
+            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                yield
         finally:
-            self.stacking, self.buffers = kept
+            self.stacking = kept
+            for name, value in self.buffers.items():
+                value.copy_(buffers[name])
+            for parameter in self.parameters.values():
+                parameter.grad = None
 
     def _stacked(self, *, own_inputs: bool) -> Forward:
         return stacked_forward(self.module, self._aliases, self.stacking, own_inputs=own_inputs, lay_out=self._laid_out)

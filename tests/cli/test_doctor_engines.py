@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lth.cli.doctor_engines import check_linear, check_sparse, judge_linear, measure_linear
-from lth.training.engines.linear import VARIABLE, onednn_works
+from lth.training.engines.linear import onednn_works
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,19 @@ def test_the_measurement_is_a_ratio_and_leaves_the_threads() -> None:
     assert torch.get_num_threads() == threads
 
 
-def test_an_unknown_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "mkl")
+@pytest.mark.parametrize("variable", ["LTH_LINEAR", "LTH_COMPILE"])
+def test_an_unknown_way_is_named(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "mkl")
     status, _, advice = check_linear()
     assert status == "fail"
-    assert "unknown LTH_LINEAR 'mkl'" in advice
+    assert f"unknown {variable} 'mkl'" in advice
+
+
+def test_compiled_passes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTH_COMPILE", "1")
+    status, found, advice = check_linear()
+    assert (status, advice) == ("ok", "")
+    assert found.startswith("through torch.compile, as LTH_COMPILE asks")
 
 
 def test_the_sparse_engine_can_run_here() -> None:

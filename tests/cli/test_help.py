@@ -56,7 +56,7 @@ def test_help_imports_no_torch(arguments: list[str]) -> None:
         "import sys\nfrom lth.cli.main import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
         "assert 'torch' not in sys.modules and 'altair' not in sys.modules and 'scipy' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, timeout=200)
 
 
 def test_module_and_script_are_the_same() -> None:

@@ -23,7 +23,7 @@ print(found.results["levels"][0]["density"], len(found.tickets))
 
 def test_own_criterion_in_worker_processes(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
-    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     density, tickets = done.stdout.split()
     assert 0.79 < float(density) < 0.81

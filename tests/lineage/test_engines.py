@@ -14,6 +14,7 @@ from torch import nn
 from lth.lineage import BuildError, Checkpoint, Execution, Store, build, plan
 from lth.lineage.engines import engine_to_use
 from lth.training import Interrupted
+from lth.training.engines.sparse import steps
 
 AUTO = Execution(workers=0, snapshot_seconds=0.0)
 TORCH = Execution(workers=0, snapshot_seconds=0.0, engine="torch")
@@ -119,3 +120,14 @@ def test_workers_use_the_engine_they_are_told(tmp_path: Path) -> None:
     for node in made.targets:
         one, other = store.read_weights(node), here.read_weights(node)
         assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_waiting_for_the_compiler_is_said(is_compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "is_compiled", lambda: is_compiled)
+    made, notes = study(replicates=1, levels=1, controls=(), duration="4it"), Notes()
+    build(made.targets, Store(tmp_path), made.sources, Execution(workers=0, engine="auto"), notes)
+    said = "the sparse engine is compiled for this processor first, once: ten seconds to a minute"
+    assert notes.texts == ([] if is_compiled else [said])
+    build(made.targets, Store(tmp_path), made.sources, Execution(workers=0, engine="auto"), again := Notes())
+    assert again.texts == []  # nothing is to be trained

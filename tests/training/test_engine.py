@@ -23,6 +23,16 @@ def test_golden_loss_curve() -> None:
     assert metrics["early_stop_iteration"] == 40
 
 
+@pytest.mark.parametrize("engine", ["torch", "sparse"])
+def test_too_few_examples_are_one_line(engine: str) -> None:
+    split = digits_split()
+    with pytest.raises(ValueError, match=r"batch size 99999 is larger than the \d+ training examples: take less$"):
+        train([member(lenet, 0)], lenet(), split, recipe(batch_size=99_999, duration="1it"), engine=engine)
+    empty = dataclasses.replace(split, x_validation=split.x_validation[:0], y_validation=split.y_validation[:0])
+    with pytest.raises(ValueError, match="found 0 examples to validate with and 360 to test with"):
+        train([member(lenet, 0)], lenet(), empty, recipe(), engine=engine)
+
+
 def test_training_loss_is_the_mean_since_the_last_evaluation(tmp_path: Path) -> None:
     every_step = train([member(small_net, 1)], small_net(), digits_split(), recipe(evaluate_every=1))[0].metrics
     metrics = train([member(small_net, 1)], small_net(), digits_split(), recipe(evaluate_every=5))[0].metrics

@@ -29,7 +29,8 @@ class Viewing(ConvNet):
 
 
 def close(found: Tensor, wanted: Tensor) -> None:
-    torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=1e-5)
+    """Within what rounding makes of sums of up to 729 terms that may cancel; products in bfloat16 would be far off."""
+    torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=1e-3)
 
 
 @needs_onednn

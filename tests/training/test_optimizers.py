@@ -1,10 +1,13 @@
 """Optimizers by name."""
 
+import re
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
-from lth.training import OPTIMIZERS, derive_seed, make_optimizer, seeds_of
+from lth.training import OPTIMIZERS, check_optimizer, derive_seed, make_optimizer, seeds_of
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -42,6 +45,23 @@ def test_unknown_names_are_errors_that_say_what_is_allowed() -> None:
     for option in ("momentm", "lr", "weight_decay", "params"):
         with pytest.raises(ValueError, match=f"optimizer 'sgd' has no option '{option}'. Choices: momentum, "):
             make_optimizer("sgd", [nn.Parameter(torch.ones(1))], 0.1, 0.0, {option: 1})
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_checking_takes_what_making_takes(name: str) -> None:
+    cases: list[tuple[float, float, dict[str, Any]]] = [
+        (0.1, 0.0, {}), (0.1, 0.01, {}), (-0.1, 0.0, {}), (0.1, -1.0, {}), (0.1, 0.0, {"foreach": True}),
+        (0.1, 0.0, {"betas": (0.9, 1.5)}), (0.1, 0.0, {"betas": 3}), (0.1, 0.0, {"momentum": -1.0}),
+        (0.1, 0.0, {"nesterov": True}), (0.1, 0.0, {"lr": 1}), (0.1, 0.0, {"eps": "small"}),
+    ]  # fmt: skip
+    for lr, decay, options in cases:
+        try:
+            make_optimizer(name, [nn.Parameter(torch.ones(1))], lr, decay, options)
+        except ValueError as error:
+            with pytest.raises(ValueError, match=re.escape(str(error))):
+                check_optimizer(name, lr, decay, options)
+        else:
+            check_optimizer(name, lr, decay, options)
 
 
 def test_seeds_are_the_same_everywhere_and_differ_by_role() -> None:

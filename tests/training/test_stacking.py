@@ -76,7 +76,7 @@ def test_a_stack_goes_on_in_the_way_that_it_began(tmp_path: Path, monkeypatch: p
     for before, after, otherwise in zip(whole, resumed, other, strict=True):
         assert (after.num_steps, before.num_steps) == (5, 12)
         assert_same_bits(after.weights, before.weights)
-        assert not torch.equal(otherwise.weights["4.weight"], before.weights["4.weight"])
+        assert (after.signature, otherwise.signature) == ("torch/cpu/2-loop", "torch/cpu/2-vmap")
 
 
 def test_part_of_a_stack_goes_on_from_its_snapshots_only_if_told(tmp_path: Path) -> None:

@@ -17,9 +17,12 @@ from lth.training.traces import SUMS
 CHOICES = ("torch", "sparse", "auto")
 
 WIDE = 500_000
-"""Weights from which the matrix products of a step outweigh all else. Dense networks of that size PyTorch trains up to
-1.4 times as fast, measured in one thread of an AVX2 processor; at 70 % density they meet (docs/engines.md). Levels
-between count as sparse: a training's density is not known before its masks are."""
+"""Weights from which the matrix products of a step outweigh all else; smaller networks the sparse engine trains faster
+at any density."""
+
+CROSSOVER = 0.75
+"""Density above which PyTorch trains such wide networks faster (up to 1.4 times, where they are dense), measured in one
+thread of an AVX2 processor: see docs/engines.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,11 @@ def choose_engine(
     population: int = 1,
     sparsifier: Sparsifier | None = None,
     traces: Collection[str] = (),
-    is_dense: bool = False,
+    density: float = 1.0,
 ) -> EngineChoice:
     """The engine that trains such members.
 
-    `auto` takes the sparse engine where it can train them, unless the network is wide and dense (WIDE).
+    `auto` takes the sparse engine where it can train them, unless the network is wide (WIDE) and denser than CROSSOVER.
 
     Args:
         engine: `torch`, `sparse` or `auto`.
@@ -53,7 +56,7 @@ def choose_engine(
         population: members trained side by side in one program.
         sparsifier: what prunes during training.
         traces: what else is kept of the training.
-        is_dense: whether nothing is pruned.
+        density: fraction of the prunable weights that is kept.
     Raises:
         ValueError: if the engine is unknown, or `sparse` was asked for and cannot train them.
     """
@@ -68,8 +71,8 @@ def choose_engine(
     if obstacle is not None:
         return EngineChoice("torch", f"the sparse engine cannot train this: {obstacle}")
     num_weights = sum(value.numel() for value in module.parameters())
-    if is_dense and num_weights >= WIDE:
-        return EngineChoice("torch", f"dense with {num_weights:,} weights; once pruned, the sparse engine is faster")
+    if num_weights >= WIDE and density > CROSSOVER:
+        return EngineChoice("torch", f"{num_weights:,} weights, more than {CROSSOVER:.0%} kept")
     return EngineChoice("sparse", "a multilayer perceptron on a CPU")
 
 

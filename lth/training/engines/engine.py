@@ -26,7 +26,7 @@ class Outcome:
             without a sparsifier.
         traces: what was asked for by name: `movement_pruning`, by parameter; `moments` as one entry `moments/ENTRY` for
             each of the optimizer's.
-        signature: of the engine: all that the numbers depend on besides the arguments.
+        signature: of the engine, as text (`Signature`): all that the numbers depend on besides the arguments.
     """
 
     weights: Weights
@@ -55,8 +55,8 @@ class Engine(Protocol):
 
     Attributes:
         name: for people and provenance, as `torch`.
-        signature: names all that the numbers depend on besides the arguments (as `torch/cpu/1`): a snapshot of another
-            signature would go on with other numbers.
+        signature: text of the `Signature`: a training that went on from the snapshot of another one would go on with
+            other numbers.
     """
 
     name: str

@@ -117,7 +117,8 @@ def faster_stacking(population: Population, inputs: Tensor, labels: Tensor) -> S
     """How the forward and backward pass of this stack is faster on its CUDA device: in the loop, or under `vmap`.
 
     Timed as graphs, as they will run: launched one by one, the loop would look slow whatever its kernels take. `vmap`
-    if the loop is not a fifth faster, so that the choice rarely changes from one time to the next.
+    if the loop is not a fifth faster, so that the choice rarely changes from one time to the next. Passes that will be
+    compiled are timed as they are before.
 
     Not run on a GPU yet.
     """

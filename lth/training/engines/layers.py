@@ -64,15 +64,9 @@ def _turn_into(layers: list[nn.Module], layer: type[nn.Module]) -> None:
 
 def _runs(population: Population, inputs: Tensor, labels: Tensor) -> bool:
     """Whether a step's forward and backward pass go through; it leaves no trace."""
-    buffers = {name: value.clone() for name, value in population.buffers.items()}
-    state = torch.get_rng_state()
     try:
-        population.losses(inputs, labels).sum().backward()  # type: ignore[no-untyped-call]
+        with population.trying(population.stacking):
+            population.losses(inputs, labels).sum().backward()  # type: ignore[no-untyped-call]
     except RuntimeError:
         return False
-    finally:
-        torch.set_rng_state(state)
-        population.module.zero_grad(set_to_none=True)
-        for name, value in population.buffers.items():
-            value.copy_(buffers[name])
     return True

@@ -16,7 +16,7 @@ from lth.training.snapshot import Snapshot
 LOOK_SECONDS = 0.5
 """How often the loop looks up: tells its progress, sees whether it should stop, saves a snapshot that is due."""
 
-LOSSES = "losses"
+RECENT_LOSSES = "losses"
 """The tensor of a snapshot that is the loop's: training losses since the last evaluation, (step,) float64."""
 
 
@@ -39,7 +39,7 @@ class Loop:
         self.changes_at_start = []  # the histories have them
         self.step = snapshots[0].step
         self.histories = [snapshot.history for snapshot in snapshots]
-        self.recent = [torch.stack([snapshot.tensors[LOSSES] for snapshot in snapshots], dim=1)]
+        self.recent = [torch.stack([snapshot.tensors[RECENT_LOSSES] for snapshot in snapshots], dim=1)]
 
     def run(self, checkpoints: Collection[int], end: int, snapshot_seconds: float) -> None:
         """Trains up to step `end`."""
@@ -144,7 +144,7 @@ class Loop:
         losses = self._recent()
         self.recent = [losses]
         for index, (member, history) in enumerate(zip(self.members, self.histories, strict=True)):
-            tensors = self.engine.tensors(index) | {LOSSES: losses[:, index].clone()}
+            tensors = self.engine.tensors(index) | {RECENT_LOSSES: losses[:, index].clone()}
             self.journal.save_snapshot(member.key, Snapshot(self.step, history, tensors, self.engine.signature))
 
     def _tell_progress(self) -> None:

@@ -5,10 +5,14 @@ from pathlib import Path
 
 def vendor_and_avx512() -> tuple[str, bool]:
     """The vendor as in /proc/cpuinfo, such as "AuthenticAMD", and whether it has AVX-512; "" and False elsewhere."""
+    entries = cpu_info()
+    return entries.get("vendor_id", ""), "avx512f" in entries.get("flags", "").split()
+
+
+def cpu_info() -> dict[str, str]:
+    """The entries of /proc/cpuinfo, of its last processor; empty where there is none."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return "", False
-    pairs = (line.partition(":") for line in lines)
-    entries = {key.strip(): value.strip() for key, _, value in pairs}
-    return entries.get("vendor_id", ""), "avx512f" in entries.get("flags", "").split()
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}

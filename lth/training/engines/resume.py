@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+from lth.training.engines.signature import Signature
 from lth.training.snapshot import Snapshot
-from lth.training.stacking import STACKINGS, Stacking
 
 
 def choose_snapshots(
@@ -20,36 +20,27 @@ def choose_snapshots(
 
     Args:
         kept: the snapshots of each member.
-        signature: of the engine that will go on: with another one the numbers would differ.
+        signature: of the engine that will go on: with another one the numbers would differ. Snapshots whose own is of
+            an unknown form do not count.
         first_step: where the training starts.
         checkpoints: steps that are wanted.
         from_larger_stack: whether snapshots of a larger stack count too.
     """
+    own = Signature.parse(signature)
+    assert own is not None
+
+    def counts(snapshot: Snapshot) -> bool:
+        begun = Signature.parse(snapshot.engine)
+        return begun is not None and own.goes_on_from(begun, from_larger_stack=from_larger_stack)
+
     limit = min((step for step in checkpoints if step > first_step), default=None)
     usable = [
         {
             (snapshot.step, snapshot.engine): snapshot
             for snapshot in of_member
-            if _goes_on(snapshot.engine, signature, from_larger_stack) and (limit is None or snapshot.step < limit)
+            if counts(snapshot) and (limit is None or snapshot.step < limit)
         }
         for of_member in kept
     ]
     common = set.intersection(*(set(of_member) for of_member in usable))
     return [of_member[max(common)] for of_member in usable] if common else []
-
-
-def stack_of(signature: str) -> tuple[int, Stacking | None]:
-    """Size and way of the stack in the torch engine's signature: 16 and `vmap` of `torch/cuda/16-vmap`; 1 and None."""
-    size, _, way = signature.split("/")[2].partition("-")
-    return int(size), next((known for known in STACKINGS if known == way), None)
-
-
-def _goes_on(found: str, own: str, from_larger_stack: bool) -> bool:
-    """Whether a training may go on from a snapshot of this signature. A stack goes on in the way that it began."""
-    if found == own:
-        return True
-    one, other = found.split("/"), own.split("/")
-    if one[0] != "torch" or [*one[:2], *one[3:]] != [*other[:2], *other[3:]]:
-        return False
-    (size, way), (own_size, _) = stack_of(found), stack_of(own)
-    return way is not None and (size == own_size or (from_larger_stack and size > own_size))

@@ -10,10 +10,11 @@ from lth.config.sparsifier import Sparsifier
 from lth.data.order import epoch_order
 from lth.data.splits import Split
 from lth.sparsity.types import Masks, Weights
+from lth.training.engines.compiling import compile_losses, compile_wanted
 from lth.training.engines.engine import MaskChanges, Part
 from lth.training.engines.graphs import WholeStep, can_be_graphed, faster_stacking
 from lth.training.engines.layers import quicken
-from lth.training.engines.resume import stack_of
+from lth.training.engines.signature import Signature
 from lth.training.moments import counter_device, load_moments, moments_of
 from lth.training.optimizers import make_optimizer
 from lth.training.population import Member, Population
@@ -70,9 +71,12 @@ class TorchEngine:
                 sparsifier, recipe.steps, first_step=first_step, steps_per_epoch=self.steps_per_epoch
             )
             self.sparsifier = RunningSparsifier(sparsifier, plan, members, self.population, self.optimizer, self.sums)
+        examples = self._examples(self._indices(first_step))
         if self.population.is_stacked and device.type == "cuda" and has_convolutions(module):
-            self.population.stacking = faster_stacking(self.population, *self._examples(self._indices(first_step)))
-        self.paths = quicken(self.population, *self._examples(self._indices(first_step)))
+            self.population.stacking = faster_stacking(self.population, *examples)
+        compiled = compile_losses(self.population, *examples) if compile_wanted() else None
+        self.losses = compiled or self.population.losses
+        self.paths = ["compiled"] if compiled else quicken(self.population, *examples)
         self._sign()
         self._grow_at: int | None = None
         self.whole: WholeStep | None = None
@@ -182,11 +186,12 @@ class TorchEngine:
             self.sparsifier.restore(snapshots)
         if self.whole is not None:
             self.whole.forget()
-        size, stacking = stack_of(snapshots[0].engine)
-        if stacking is not None:
-            population.stacking = stacking  # as it was chosen when the training began
+        begun = Signature.parse(snapshots[0].engine)
+        assert begun is not None
+        if begun.stacking is not None:
+            population.stacking = begun.stacking  # as it was chosen when the training began
             self._sign()
-        if size != population.size:  # parts of a larger stack must not all draw what it would have drawn
+        if begun.size != population.size:  # parts of a larger stack must not all draw what it would have drawn
             seeds = (member.seeds.augmentation for member in self.members)
             torch.manual_seed(derive_seed(*seeds, snapshots[0].step))
             return
@@ -225,7 +230,7 @@ class TorchEngine:
 
     def _step_on(self, indices: Tensor) -> Tensor:
         """One optimizer step with these examples, (member, batch), all of it on the device: the losses, (member,)."""
-        losses = self.population.losses(*self._examples(indices))
+        losses = self.losses(*self._examples(indices))
         self.optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         if self._grow_at is not None:
@@ -258,5 +263,5 @@ class TorchEngine:
     def _sign(self) -> None:
         """Writes down how the members are stacked and layers computed: another way would go on with other numbers."""
         population = self.population
-        way = f"-{population.stacking}" if population.is_stacked else ""
-        self.signature = "/".join(["torch", population.device.type, f"{population.size}{way}", *self.paths])
+        stacking = population.stacking if population.is_stacked else None
+        self.signature = str(Signature(self.name, population.device.type, population.size, stacking, tuple(self.paths)))

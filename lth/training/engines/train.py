@@ -10,6 +10,7 @@ from torch import nn
 from lth.config.recipe import Recipe
 from lth.config.sparsifier import Sparsifier
 from lth.data.splits import Split
+from lth.sparsity.metrics import density
 from lth.training.engines.choose import choose_engine
 from lth.training.engines.engine import Engine, Outcome
 from lth.training.engines.loop import Loop
@@ -40,6 +41,16 @@ def _repeatable_convolutions() -> Iterator[None]:
         torch.backends.cudnn.deterministic = before
 
 
+def _check_examples(split: Split, batch_size: int) -> None:
+    num_train, num_validation, num_test = len(split.y_train), len(split.y_validation), len(split.y_test)
+    if batch_size > num_train:
+        raise ValueError(f"batch size {batch_size} is larger than the {num_train} training examples: take less")
+    if not num_validation or not num_test:
+        raise ValueError(
+            f"found {num_validation} examples to validate with and {num_test} to test with: one of each is the least"
+        )
+
+
 def train(
     members: Sequence[Member],
     module: nn.Module,
@@ -59,10 +70,11 @@ def train(
 ) -> list[Outcome]:
     """Each member's end state and metrics, after training all of them side by side.
 
-    After every step a pruned entry is bit-equal to its start value, or to the value that a sparsifier gave it when it
-    pruned it. Validation is measured every `recipe.evaluate_every` steps, the test set once, at the end: for the final
-    weights and for those of the early-stopping iteration. A member whose loss is not finite is stopped and its step
-    named in the metrics; the others go on. The optimizer starts fresh, unless members bring moments.
+    After every step a pruned entry is bit-equal to its start value (a zero may lose its sign), or to the value that a
+    sparsifier gave it when it pruned it. Validation is measured every `recipe.evaluate_every` steps, the test set once,
+    at the end: for the final weights and for those of the early-stopping iteration. A member whose loss is not finite
+    is stopped and its step named in the metrics; the others go on. The optimizer starts fresh, unless members bring
+    moments.
 
     Args:
         members: the networks; they share module kind, data and recipe.
@@ -87,6 +99,7 @@ def train(
         ValueError: if starting weights, masks or moments do not fit the module and the optimizer, or the engine, the
             sparsifier or a trace is not possible.
     """
+    _check_examples(split, recipe.batch_size)
     choice = choose_engine(
         engine,
         module,
@@ -95,7 +108,7 @@ def train(
         population=len(members),
         sparsifier=sparsifier,
         traces=traces,
-        is_dense=not any(member.masks for member in members),
+        density=density(members[0].masks) if members[0].masks else 1.0,
     )
     make = ENGINES[choice.name]
     journal = journal or NoJournal()

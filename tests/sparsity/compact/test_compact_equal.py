@@ -43,12 +43,12 @@ def sizes(module: nn.Module) -> dict[str, tuple[int, ...]]:
 def test_equal_to_the_masked_network(
     name: str, densities: list[float], is_structured: bool, drops: bool, seed: int
 ) -> None:
-    module, shape = network(name, seed), NETWORKS[name][1]
+    module, shape = network(name, seed).double(), NETWORKS[name][1]
     before = {key: value.clone() for key, value in module.state_dict().items()}
     masks = drawn_masks(module, densities, is_structured, seed)
     found = compact(module, masks, shape, drop_inputs=drops)
-    inputs = 2 * torch.randn(3, *shape, generator=torch.Generator().manual_seed(seed + 1))
-    torch.testing.assert_close(outputs(found, inputs), by_hand(module, masks, inputs), rtol=1e-5, atol=1e-5)
+    inputs = 2 * torch.randn(3, *shape, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64)
+    torch.testing.assert_close(outputs(found, inputs), by_hand(module, masks, inputs), rtol=1e-10, atol=1e-10)
     # The original is as it was, and the compact network shares nothing with it.
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     pointers = {value.data_ptr() for value in module.state_dict().values()}
@@ -75,12 +75,12 @@ def test_nothing_pruned_is_nothing_changed(name: str) -> None:
 @pytest.mark.parametrize("is_structured", [False, True])
 def test_every_model_of_the_table(name: str, is_structured: bool) -> None:
     torch.manual_seed(0)
-    module = MODELS[name].make(input_shape=(8, 8), num_classes=10).eval()
+    module = MODELS[name].make(input_shape=(8, 8), num_classes=10).eval().double()
     drawn = drawn_masks(module, [0.02, 0.1], is_structured, 0)
     masks = {key: mask for key, mask in drawn.items() if key not in ("position", MODELS[name].output)}
-    inputs = torch.randn(3, 8, 8)
+    inputs = torch.randn(3, 8, 8, dtype=torch.float64)
     found = compact(module, masks, (8, 8))
-    torch.testing.assert_close(outputs(found, inputs), by_hand(module, masks, inputs), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(outputs(found, inputs), by_hand(module, masks, inputs), rtol=1e-10, atol=1e-10)
     assert sum(map(Tensor.numel, found.module.parameters())) < sum(map(Tensor.numel, module.parameters()))
 
 
@@ -95,13 +95,13 @@ def test_the_same_twice(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_tensor_emptied_in_turn(name: str) -> None:
-    module, shape = network(name, 3), NETWORKS[name][1]
-    inputs = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    module, shape = network(name, 3).double(), NETWORKS[name][1]
+    inputs = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for key, value in module.named_parameters():
         if value.ndim > 1 and "position" not in key:
             masks = {key: torch.zeros_like(value, dtype=torch.bool)}
             found = compact(module, masks, shape)
-            torch.testing.assert_close(outputs(found, inputs), by_hand(module, masks, inputs), rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(outputs(found, inputs), by_hand(module, masks, inputs), rtol=1e-10, atol=1e-10)
             assert sum(map(Tensor.numel, found.module.parameters())) <= sum(
                 map(Tensor.numel, module.parameters())
             ) + sum(map(len, found.plan.biases))

@@ -4,12 +4,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.compiled import compiled
 from lth.training.engines.sparse.structure import ACTIVATION_NAMES
-
-Array = NDArray[Any]
 
 RELU, TANH = ACTIVATION_NAMES.index("relu"), ACTIVATION_NAMES.index("tanh")
 

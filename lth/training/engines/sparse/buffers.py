@@ -1,10 +1,8 @@
 """What compiled code works on: a network's values and the memory that a batch needs."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
+from lth.training.engines.sparse.arrays import Array
 
 
 class Values(NamedTuple):

@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from numba import njit
+from lth.sparsity.compiled import compiled as kept_on_disk
 
 RELAXED = ("contract", "reassoc", "nsz")
 """Fused multiply-adds and any order of a sum are welcome; NaN and infinity keep their meaning."""
@@ -15,16 +15,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Compiles a function at its first call for each kind of arguments, and keeps the code on disk if it can."""
-    compile_lazily = njit(nogil=True, error_model="numpy", fastmath=set(RELAXED))
-    kept: Any = compile_lazily(function)
-    try:
-        kept.enable_caching()
-        # Numba would keep code until the function's own file changes; here functions call those of other files.
-        kept._cache._cache_file._source_stamp = _digest_of_folder()
-    except (RuntimeError, AttributeError):  # no folder that can be written to, or a numba that keeps code otherwise
-        return cast(F, compile_lazily(function))
-    return cast(F, kept)
+    """A function that calls those of other files: its code is fresh while all files of this folder are."""
+    return kept_on_disk(function, stamp=_digest_of_folder(), error_model="numpy", fastmath=set(RELAXED))
 
 
 @cache

@@ -16,6 +16,7 @@ from lth.data.order import epoch_order
 from lth.data.splits import Split
 from lth.sparsity.types import Masks, Weights
 from lth.training.engines.engine import MaskChanges, Part
+from lth.training.engines.signature import Signature
 from lth.training.engines.sparse import steps
 from lth.training.engines.sparse.examples import examples_of
 from lth.training.engines.sparse.losses import LOSSES
@@ -23,7 +24,7 @@ from lth.training.engines.sparse.mlp import read_mlp
 from lth.training.engines.sparse.network import Network
 from lth.training.engines.sparse.rule import ADAM, ADAMW, rule_of
 from lth.training.moments import load_moments, moments_of
-from lth.training.optimizers import make_optimizer
+from lth.training.optimizers import check_optimizer, make_optimizer
 from lth.training.population import Member, Population, check_start
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
@@ -34,7 +35,7 @@ class SparseEngine:
     """One multilayer perceptron whose pruned weights cost nothing; time and memory fall with its density."""
 
     name = "sparse"
-    signature = "sparse/cpu/1"
+    signature = str(Signature(name, "cpu"))
 
     def __init__(
         self,
@@ -62,9 +63,7 @@ class SparseEngine:
         self._check_examples(start[layers[0].weight].shape[1], len(start[layers[-1].weight]))
         self.network = Network(layers, start, member.masks, self.rule, recipe.batch_size, self.parts["train"])
         self.updates = 0
-        make_optimizer(  # checks the options
-            recipe.optimizer, module.parameters(), recipe.lr, recipe.weight_decay, recipe.optimizer_options
-        )
+        check_optimizer(recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.optimizer_options)
         if member.moments is not None:
             self._set_moments(_checked_moments(members, module, recipe))
         self.best = self.network.values.weights.copy()

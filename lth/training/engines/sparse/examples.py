@@ -5,13 +5,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lth.data.splits import Split
+from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.structure import TILE
-
-Array = NDArray[Any]
-
 
 SLICE = 2048
 """Examples that are looked through at a time."""

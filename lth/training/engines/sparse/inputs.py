@@ -5,15 +5,12 @@ The weights lie in blocks of UNITS outputs, input by input, so that a nonzero in
 
 from typing import Any
 
-from numpy.typing import NDArray
-
+from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.buffers import Buffers
 from lth.training.engines.sparse.compiled import compiled
 from lth.training.engines.sparse.examples import Examples
 from lth.training.engines.sparse.rows import combine_rows
 from lth.training.engines.sparse.structure import UNITS
-
-Array = NDArray[Any]
 
 BLOCKS_OF_UNITS = (0,) * (UNITS // 16)
 

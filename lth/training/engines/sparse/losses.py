@@ -1,14 +1,10 @@
 """Losses of a batch and their gradients by the logits."""
 
 import math
-from typing import Any
 
-from numpy.typing import NDArray
-
+from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.buffers import Buffers
 from lth.training.engines.sparse.compiled import compiled
-
-Array = NDArray[Any]
 
 CROSS_ENTROPY, MEAN_SQUARED_ERROR = 0, 1
 

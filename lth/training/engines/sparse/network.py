@@ -5,20 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lth.sparsity.types import Masks, Weights
+from lth.training.engines.sparse.arrays import Array, aligned_zeros
 from lth.training.engines.sparse.buffers import Buffers, Values
 from lth.training.engines.sparse.examples import Examples
 from lth.training.engines.sparse.mlp import Layer
 from lth.training.engines.sparse.rule import ADAM, ADAMW, Rule
 from lth.training.engines.sparse.structure import UNITS, Kind, structure_of
-
-Array = NDArray[Any]
-
-ALIGNMENT = 64
-"""Bytes of a cache line: rows that begin on one are read fastest."""
 
 MOST_LANES = 64
 """Examples side by side: eight AVX2 registers hold the sums of a row, four of AVX-512."""
@@ -58,10 +53,10 @@ class Network:
         self.moments = ("exp_avg", "exp_avg_sq") if is_adam else ("momentum_buffer",) if rule.momentum else ()
         self.values = Values(
             weights=self.gather(start, dtype),
-            gradients=_aligned((size,), dtype),
-            first=_aligned((size if self.moments else 0,), dtype),
-            second=_aligned((size if is_adam else 0,), dtype),
-            trained=self.gather(masks, dtype, 1.0) if self.plans["is_masked"].any() else _aligned((0,), dtype),
+            gradients=aligned_zeros((size,), dtype),
+            first=aligned_zeros((size if self.moments else 0,), dtype),
+            second=aligned_zeros((size if is_adam else 0,), dtype),
+            trained=self.gather(masks, dtype, 1.0) if self.plans["is_masked"].any() else aligned_zeros((0,), dtype),
         )
         live = self.structure.live_inputs
         rows = np.where(live, np.cumsum(live) - 1, live.sum()).astype(np.uint32)
@@ -74,11 +69,11 @@ class Network:
         takes_inputs = self.plans[0]["kind"] == Kind.INPUTS
         most = int(np.diff(examples.starts).max(initial=0)) * lanes
         self.buffers = Buffers(
-            inputs=_aligned((1 if takes_inputs else num_rows, lanes), dtype),
-            units=_aligned((self.structure.units, lanes), dtype),
-            gradients=_aligned((self.structure.units, lanes), dtype),
+            inputs=aligned_zeros((1 if takes_inputs else num_rows, lanes), dtype),
+            units=aligned_zeros((self.structure.units, lanes), dtype),
+            gradients=aligned_zeros((self.structure.units, lanes), dtype),
             input_row=rows,
-            wide=_aligned((lanes, UNITS), dtype),
+            wide=aligned_zeros((lanes, UNITS), dtype),
             batch_starts=np.zeros(len(live) + 1, np.int64),
             batch_rows=np.zeros(most if takes_inputs else 0, np.uint32),
             batch_values=np.zeros(most if takes_inputs else 0, dtype),
@@ -94,7 +89,7 @@ class Network:
 
     def gather(self, tensors: Mapping[str, Tensor], dtype: Any, missing: float = 0.0) -> Array:
         """(value,) The values of tensors by parameter name, in the network's order."""
-        flat = _aligned((self.structure.size,), dtype)
+        flat = aligned_zeros((self.structure.size,), dtype)
         for name, (first, order) in self.structure.places.items():
             part = flat[first : first + len(order)]
             if name not in tensors:
@@ -132,12 +127,3 @@ def _lanes(batch: int) -> int:
     """Examples side by side: the fewest lanes, in the fewest parts of a batch."""
     parts = -(-batch // MOST_LANES)
     return -(-batch // (16 * parts)) * 16
-
-
-def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Zeros that begin on a cache line."""
-    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(count + ALIGNMENT, np.uint8)
-    offset = -raw.ctypes.data % ALIGNMENT
-    aligned: Array = raw[offset : offset + count].view(dtype).reshape(shape)
-    return aligned

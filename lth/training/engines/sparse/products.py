@@ -3,13 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.compiled import compiled
 from lth.training.engines.sparse.rows import combine_rows, dot_rows
 from lth.training.engines.sparse.structure import Indices
-
-Array = NDArray[Any]
 
 
 @compiled

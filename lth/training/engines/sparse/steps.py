@@ -7,9 +7,10 @@ vector operations on rows. Lanes beyond the batch hold zeros in the gradients.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lth.sparsity.compiled import is_on_disk
 from lth.training.engines.sparse.activations import activate, mix, unactivate
+from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.buffers import Buffers, Values
 from lth.training.engines.sparse.compiled import compiled
 from lth.training.engines.sparse.examples import Examples
@@ -27,8 +28,6 @@ from lth.training.engines.sparse.products import (
 from lth.training.engines.sparse.rule import Rule
 from lth.training.engines.sparse.structure import Indices, Kind
 from lth.training.engines.sparse.updates import update
-
-Array = NDArray[Any]
 
 DENSE, INPUTS = int(Kind.DENSE), int(Kind.INPUTS)
 
@@ -72,6 +71,11 @@ def train_steps(
             backward(plans, indices, buffers, values, examples, chosen, begin == 0, key, blocks)
         update(plans, values, rates[step], updates + step + 1, rule)
     return losses / batch
+
+
+def is_compiled() -> bool:
+    """Whether training needs not wait for the compiler, because the code of some earlier one is kept on disk."""
+    return is_on_disk(train_steps)
 
 
 @compiled

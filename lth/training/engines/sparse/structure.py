@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lth.sparsity.types import Masks, Weights
+from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.mlp import ACTIVATIONS, Layer
-
-Array = NDArray[Any]
 
 TILE = 96
 """Input rows that a product stays with before it goes on: 96 rows of 64 floats are 24 KiB, which a first-level cache
@@ -122,18 +120,12 @@ def structure_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_sh
         masks: True where a parameter is trained; parameters without a mask are whole.
         input_share: share of nonzero inputs, over all training examples.
     """
-    alive = np.ones(start[layers[-1].weight].shape[0], bool)
-    found: list[tuple[Array, Array]] = []
-    for layer in reversed(layers):
-        entries = _mask_of(layer.weight, start, masks) | (start[layer.weight].numpy() != 0)
-        live = entries & alive[:, None]
-        found.append((entries, live))
-        alive = live.any(0)
+    found, live_inputs = _live_entries(layers, start, masks)
     plans = np.zeros(len(layers), PLAN)
     parts: list[Indices] = []
     places: dict[str, tuple[int, Array]] = {}
     size = units = 0
-    for index, (layer, (entries, live)) in enumerate(zip(layers, reversed(found), strict=True)):
+    for index, (layer, (entries, live)) in enumerate(zip(layers, found, strict=True)):
         plan = plans[index]
         plan["outputs"], plan["inputs"] = live.shape
         plan["kind"] = _kind(live.mean(), input_share, is_first=index == 0)
@@ -151,7 +143,19 @@ def structure_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_sh
             plan["bias"], plan["is_masked"] = size, plan["is_masked"] or not _mask_of(layer.bias, start, masks).all()
             places[layer.bias], size = (size, np.arange(len(live))), size + len(live)
     indices = Indices(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-    return Structure(plans, indices, places, size, units, alive)
+    return Structure(plans, indices, places, size, units, live_inputs)
+
+
+def _live_entries(layers: Sequence[Layer], start: Weights, masks: Masks) -> tuple[list[tuple[Array, Array]], Array]:
+    """Of each layer the entries, and those of them that are live; and which inputs of the network are."""
+    alive = np.ones(start[layers[-1].weight].shape[0], bool)
+    found: list[tuple[Array, Array]] = []
+    for layer in reversed(layers):
+        entries = _mask_of(layer.weight, start, masks) | (start[layer.weight].numpy() != 0)
+        live = entries & alive[:, None]
+        found.append((entries, live))
+        alive = live.any(0)
+    return found[::-1], alive
 
 
 def _mask_of(name: str, start: Weights, masks: Masks) -> Array:

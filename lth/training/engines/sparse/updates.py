@@ -3,13 +3,10 @@
 import math
 from typing import Any
 
-from numpy.typing import NDArray
-
+from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.buffers import Values
 from lth.training.engines.sparse.compiled import compiled
 from lth.training.engines.sparse.rule import ADAM, ADAMW, SGD, Rule
-
-Array = NDArray[Any]
 
 
 @compiled

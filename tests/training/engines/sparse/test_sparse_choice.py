@@ -53,6 +53,14 @@ def test_perceptrons_are_for_the_sparse_engine(make: Any) -> None:
         assert choose("auto", module=make(), recipe=recipe(**fields), traces=["moments"]).name == "sparse"
 
 
+def test_wide_networks_are_for_torch_while_they_are_mostly_whole() -> None:
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(64, 8000), nn.ReLU(), nn.Linear(8000, 10))
+    for density, engine in ((1.0, "torch"), (0.8, "torch"), (0.64, "sparse")):
+        assert choose("auto", module=wide, density=density).name == engine
+        assert choose("auto", density=density).name == "sparse"
+    assert choose("auto", module=wide).reason == "600,010 weights, more than 75% kept"
+
+
 def test_an_unknown_engine_is_named() -> None:
     with pytest.raises(ValueError, match=r"unknown engine 'spares'.*sparse"):
         choose("spares")

@@ -22,37 +22,43 @@ import numpy as np
 from lth.training.engines.sparse.activations import activate
 from lth.training.engines.sparse.compiled import compiled
 from lth.training.engines.sparse.structure import PLAN
+from lth.sparsity.compiled import is_on_disk
+kept = is_on_disk(activate)
 out = np.full((2, 16), -1.0)
 plan = np.zeros(1, PLAN)
 plan["activation"] = 1
 activate(plan[0], out, np.uint64(0))
-print(out[0, 0])
+print(int(kept), out[0, 0])
 """
 
 
-def run(tree: Path) -> float:
+def run(tree: Path) -> tuple[bool, float]:
+    """Whether the code was on disk before, and what it gave."""
     found = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         cwd=tree,
-        env=os.environ | {"PYTHONPATH": str(tree)},
+        env={name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+        | {"PYTHONPATH": str(tree)},
         capture_output=True,
         text=True,
     )
     assert found.returncode == 0, found.stderr
-    return float(found.stdout)
+    kept, value = found.stdout.split()
+    return kept == "1", float(value)
 
 
 @pytest.mark.slow
 def test_code_is_forgotten_when_another_file_changes(tmp_path: Path) -> None:
     shutil.copytree(Path(lth.__file__).parent, tmp_path / "lth", ignore=shutil.ignore_patterns("__pycache__"))
     folder = tmp_path / "lth/training/engines/sparse"
-    assert run(tmp_path) == 0.0
+    assert run(tmp_path) == (False, 0.0)
+    assert run(tmp_path) == (True, 0.0)
     assert list((folder / "__pycache__").glob("activations.activate*.nbc"))
     structure = folder / "structure.py"
     content = structure.read_text()
     assert "ACTIVATION_NAMES = (" in content
     structure.write_text(content + '\n\nACTIVATION_NAMES = ("relu", "identity", "tanh")\n')
-    assert run(tmp_path) == -1.0  # what 1 stands for has changed, in a file that is not the function's own
+    assert run(tmp_path) == (False, -1.0)  # what 1 stands for has changed, in a file that is not the function's own
 
 
 def test_blas_has_one_thread_while_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ OPTIMIZERS = st.one_of(
             {"momentum": 0.8, "nesterov": True},
             {"momentum": 0.9, "dampening": 0.3},
         ]
-    ).map(lambda options: {"optimizer": "sgd", "optimizer_options": options, "lr": 0.05}),
+    ).map(lambda options: {"optimizer": "sgd", "optimizer_options": options, "lr": 0.005}),
     st.tuples(st.sampled_from(["adam", "adamw"]), st.sampled_from([{}, {"betas": (0.7, 0.95), "eps": 1e-6}])).map(
         lambda drawn: {"optimizer": drawn[0], "optimizer_options": drawn[1], "lr": 0.005}
     ),

@@ -1,0 +1,40 @@
+"""Functions compiled by numba when they are first called, and kept on disk."""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from numba import njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F, *, stamp: str | None = None, **options: Any) -> F:
+    """Compiles a function at its first call for each kind of arguments, and keeps the code on disk if it can.
+
+    Args:
+        function: in numba's part of Python.
+        stamp: of the sources; code kept under another one is stale. By default numba's own, which knows the function's
+            file alone.
+        **options: of `numba.njit`.
+    """
+    compile_lazily = njit(nogil=True, **options)
+    kept: Any = compile_lazily(function)
+    try:
+        kept.enable_caching()
+        file = kept._cache._cache_file
+        # Two processes that compile for different arguments at once would otherwise give their files one name.
+        file._data_name_pattern = file._data_name_pattern.replace("{number:d}", f"{os.getpid()}.{{number:d}}")
+        if stamp is not None:
+            file._source_stamp = stamp
+    except (RuntimeError, AttributeError):  # no folder that can be written to, or a numba that keeps code otherwise
+        return cast(F, compile_lazily(function))
+    return cast(F, kept)
+
+
+def is_on_disk(function: Any) -> bool:
+    """Whether fresh code of a compiled function is kept on disk, for some kind of arguments."""
+    try:
+        return bool(function._cache._cache_file._load_index())
+    except (AttributeError, OSError):  # it is not kept
+        return False
