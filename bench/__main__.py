@@ -51,15 +51,17 @@ def main() -> None:
     effort = QUICK if options.quick else Effort()
     if options.random_masks:
         effort = replace(effort, mask_steps=0)
+    document: dict[str, Any] = {}
     try:
-        document = run(options.groups or list(GROUPS), effort)
+        measure(options.groups or list(GROUPS), effort, document)
     except ChildProcessError as error:
+        write(document, options.out)
         parser.exit(1, f"{error}\n")
     write(document, options.out)
 
 
-def run(groups: list[str], effort: Effort) -> dict[str, Any]:
-    """Measures these groups; the document of bench.json."""
+def measure(groups: list[str], effort: Effort, document: dict[str, Any]) -> None:
+    """Measures these groups, and fills the document of bench.json row by row."""
     began = time.monotonic()
     masks = f"by magnitude after {effort.mask_steps:,} iterations a level" if effort.mask_steps else "random"
     found = machine() | {"data": load(effort).name, "masks": masks}
@@ -68,12 +70,12 @@ def run(groups: list[str], effort: Effort) -> dict[str, Any]:
     print("Ratios above 1: ours is better. One thread and the processor's time, unless a row says otherwise.")
     print("Goals are for a machine with AVX-512.\n")
     print(heading())
-    rows = []
+    document |= {"environment": found, "rows": []}
     for name in groups:
         for row in GROUPS[name](effort):
             print(row.line(), flush=True)
-            rows.append({"group": name} | row.document())
-    return {"environment": found | {"load": os.getloadavg(), "seconds": round(time.monotonic() - began)}, "rows": rows}
+            document["rows"].append({"group": name} | row.document())
+            found |= {"load": os.getloadavg(), "seconds": round(time.monotonic() - began)}
 
 
 def write(document: dict[str, Any], folder: Path) -> None:

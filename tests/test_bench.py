@@ -1,6 +1,7 @@
 """The bench works: its loops train under their masks, its rows can be measured, its figure is drawn."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bench.__main__ import GROUPS, run, write
+from bench.__main__ import GROUPS, main, measure, write
 from bench.cases import Case, lenet, mnist_shaped, networks
 from bench.gpu import gpu_rows
 from bench.limit import operations
 from bench.loops import best, best_with_hooks, best_with_prune, ours, started, usual, with_prune
 from bench.memory import wide
-from bench.ratio import QUICK, Row, take_turns
+from bench.ratio import QUICK, Effort, Row, take_turns
 
 LOOPS = (usual, with_prune, best, best_with_hooks, best_with_prune)
 
@@ -124,7 +125,8 @@ def test_many_members_are_compared_with_one() -> None:
 
 
 def test_one_group_is_measured_written_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(run(["lenet"], QUICK), tmp_path)
+    measure(["lenet"], QUICK, document := {})
+    write(document, tmp_path)
     document = json.loads((tmp_path / "bench.json").read_text())
     assert {"cpu", "vectors", "data", "torch"} <= document["environment"].keys()
     assert len(document["rows"]) == 8 * 5
@@ -134,6 +136,22 @@ def test_one_group_is_measured_written_and_drawn(tmp_path: Path, capsys: pytest.
     assert "usual loop" in svg
     assert "1.2 %" in svg
     assert capsys.readouterr().out.count("LeNet-300-100") == 40
+
+
+def test_a_process_that_dies_loses_no_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(effort: Effort) -> Iterator[Row]:
+        yield Row("before", "steps/s", (1.0,))
+        raise ChildProcessError("lane 0 of the bench ended")
+
+    monkeypatch.setitem(GROUPS, "limit", dying)
+    monkeypatch.setattr("sys.argv", ["bench", "limit", "--quick", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "lane 0 of the bench ended\n"
+    assert [row["what"] for row in json.loads((tmp_path / "bench.json").read_text())["rows"]] == ["before"]
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def _memory_kind(work: Work) -> tuple[object, ...]:
     return (
         trained.model.model_dump_json(),
         trained.data,
-        (recipe.optimizer, recipe.batch_size, recipe.precision),
+        (recipe.optimizer, repr(recipe.optimizer_options), recipe.batch_size, recipe.precision),
         trained.sparsifier,
         trained.traces,
     )
