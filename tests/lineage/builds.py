@@ -1,5 +1,7 @@
 """Small studies, and builds of them here: what the tests of the lineage share."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,11 @@ def example_nodes() -> dict[str, Node]:
         "Combined": combined,
         "ticket": ticket,
     }
+
+
+def interrupt() -> None:
+    """Ctrl-C."""
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 class Notes:

@@ -1,24 +1,18 @@
 """Building in this process: interruptions, populations, and stores that a build meets half done."""
 
-import os
 import shutil
 import signal
 from pathlib import Path
 
 import pytest
 import torch
-from builds import HERE, Notes, assert_same_content, built, content, files_in, runs, study
+from builds import HERE, Notes, assert_same_content, built, content, files_in, interrupt, runs, study
 
 from lth.lineage import BuildError, Checkpoint, Execution, Store, StoreError, build, plan
 from lth.studies import Study
 from lth.training import Interrupted
 
 OFTEN = Execution(workers=0, snapshot_seconds=0.0)
-
-
-def interrupt() -> None:
-    """Ctrl-C."""
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("execution", [OFTEN, Execution(workers=2, snapshot_seconds=0.0)], ids=["here", "workers"])

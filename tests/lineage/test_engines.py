@@ -1,14 +1,12 @@
 """Which engine trains: it is no part of a key, it is recorded, and what one has begun it finishes."""
 
-import os
-import signal
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from builds import Notes, built, runs, study
+from builds import Notes, built, interrupt, runs, study
 from torch import nn
 
 from lth.lineage import BuildError, Checkpoint, Execution, Store, build, plan
@@ -18,11 +16,6 @@ from lth.training.engines.sparse import steps
 
 AUTO = Execution(workers=0, snapshot_seconds=0.0)
 TORCH = Execution(workers=0, snapshot_seconds=0.0, engine="torch")
-
-
-def interrupt() -> None:
-    """Ctrl-C."""
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 def small_convnet() -> nn.Module:
