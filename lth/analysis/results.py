@@ -81,9 +81,11 @@ def _engines(study: Study, deriver: Deriver) -> dict[str, int]:
 
 
 def _environment(study: Study, deriver: Deriver) -> dict[str, Any]:
-    """The environment of the first finished run, else the present one."""
-    for run in study.runs:
-        if deriver.store.has(run.trained):
-            provenance = dict(deriver.store.manifest(run.trained.key)["provenance"])
-            return {name: value for name, value in provenance.items() if name not in ("seconds", "steps")}
-    return environment()
+    """The environment of the first finished run, with the signatures of all; else the present one."""
+    finished = [run.trained.key for run in study.runs if deriver.store.has(run.trained)]
+    if not finished:
+        return environment()
+    found = [deriver.store.manifest(key)["provenance"] for key in finished]
+    first = {name: value for name, value in found[0].items() if name not in ("seconds", "steps")}
+    signatures = sorted({each["signature"] for each in found if each.get("signature")})
+    return first | ({"signature": ", ".join(signatures)} if signatures else {})

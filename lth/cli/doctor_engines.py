@@ -79,8 +79,14 @@ def check_sparse() -> Judgement:
     """Whether the sparse engine can run: all of it is compiled by numba."""
     try:
         numba = importlib.import_module("numba")
+        steps = importlib.import_module("lth.training.engines.sparse.steps")
         importlib.import_module("lth.training.engines.sparse.engine")
     except (ImportError, OSError, RuntimeError) as error:
         advice = "install numba into this environment, or train with --engine torch"
         return "warn", f"cannot be loaded: {error}", advice
+    from lth.sparsity.compiled import is_kept
+
+    if not is_kept(steps.train_steps):
+        advice = "set NUMBA_CACHE_DIR to a folder that can be written"
+        return "warn", "its compiled code cannot be kept: every run compiles anew, for ten seconds and more", advice
     return "ok", f"numba {numba.__version__} compiles it at first use", ""

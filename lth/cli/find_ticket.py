@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +71,17 @@ def _write_comparison(folders: list[Path], folder: Path) -> Path:
     return write_report([read_study(each) for each in folders], folder)
 
 
+def _for_terminal(sentence: str) -> str:
+    """In lines that break between words, where a terminal would break anywhere."""
+    if not sys.stdout.isatty():
+        return sentence
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(sentence, width, break_long_words=False, break_on_hyphens=False)
+
+
 def _print_outcome(found: Any, store: Path) -> None:
     for sentence in found.verdict["sentences"]:
-        print(sentence)
+        print(_for_terminal(sentence))
     if found.skipped:
         reason = next(iter(found.skipped.values()))
         print(f"{len(found.skipped)} trainings were left out: {reason}.")

@@ -91,8 +91,6 @@ def build(
     observer.planned(todo)
     if todo.works:
         store.check_writable()
-        if _must_compile(choices):
-            observer.noted("the sparse engine is compiled for this processor first, once: ten seconds to a minute")
     with Leases() as leases, _interruptible() as is_interrupted:
         agenda = Agenda(todo, store, leases, observer)
         if execution.in_workers:
@@ -102,13 +100,20 @@ def build(
     return agenda.skipped
 
 
-def _must_compile(choices: dict[str, EngineChoice]) -> bool:
-    """Whether a first training waits for the compiler."""
-    if all(choice.name != "sparse" for choice in choices.values()):
-        return False
-    from lth.training.engines.sparse.steps import is_compiled  # loads numba
+def _announcer(choices: dict[str, EngineChoice], observer: Observer) -> Callable[[Work], None]:
+    """To be told of each training that starts; says of the first one which waits for the compiler that it does."""
+    is_first = True
 
-    return not is_compiled()
+    def announce(work: Work) -> None:
+        nonlocal is_first
+        if is_first and choices[work.key].name == "sparse":
+            is_first = False
+            from lth.training.engines.sparse.steps import is_compiled  # loads numba
+
+            if not is_compiled():
+                observer.noted("the sparse engine is compiled for this processor: ten seconds to a minute, once")
+
+    return announce
 
 
 def _build_in_workers(
@@ -120,7 +125,7 @@ def _build_in_workers(
 ) -> None:
     if agenda.is_empty:
         return
-    num_workers = min(execution.workers, len(agenda.pending))
+    num_workers, announce = min(execution.workers, len(agenda.pending)), _announcer(choices, agenda.observer)
     with Pool(
         num_workers,
         agenda.store.root,
@@ -130,10 +135,12 @@ def _build_in_workers(
     ) as pool:
         while not agenda.is_empty:
             if is_interrupted():
+                agenda.observer.noted("stopping: snapshots are saved (Ctrl-C again ends at once)")
                 pool.stop()
                 raise Interrupted
             if pool.num_idle:
                 for work in agenda.claim():
+                    announce(work)
                     pool.submit(work, choices[work.key].name)
                     if not pool.num_idle:
                         break
@@ -166,12 +173,14 @@ def _build_here(
     is_interrupted: Callable[[], bool],
 ) -> None:
     deriver, splits = Deriver(agenda.store, sources), dict[DataSpec, Split]()
+    announce = _announcer(choices, agenda.observer)
 
     def progress(key: str, step: int, history: object) -> None:
         accuracies = getattr(history, "validation_accuracy", None)
         agenda.observer.progress(key, step, accuracies[-1] if accuracies else None)
 
     def train(stack: list[Work], from_larger_stack: bool) -> None:
+        announce(stack[0])
         execute(
             stack,
             deriver,

@@ -15,6 +15,8 @@ from lth.lineage.plan import Work
 from lth.lineage.store import Store
 from lth.sparsity import target
 from lth.training.engines.choose import CROSSOVER, EngineChoice, choose_engine
+from lth.training.engines.compiling import compile_wanted
+from lth.training.engines.linear import linear_path
 from lth.training.engines.signature import Signature
 
 
@@ -30,8 +32,10 @@ def engine_choices(
         device: `cpu` or a CUDA device.
         population: members stacked in one program.
     Raises:
-        ValueError: if the engine is unknown, or cannot train one of them.
+        ValueError: if the engine is unknown, or cannot train one of them, or LTH_LINEAR or LTH_COMPILE is set
+            to what they do not know.
     """
+    linear_path(), compile_wanted()  # what the environment says wrongly is said before anything starts
     by_kind: dict[tuple[object, ...], EngineChoice] = {}
     choices = {}
     for trained in trainings:

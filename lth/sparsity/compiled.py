@@ -32,6 +32,11 @@ def compiled(function: F, *, stamp: str | None = None, **options: Any) -> F:
     return cast(F, kept)
 
 
+def is_kept(function: Any) -> bool:
+    """Whether there is a folder where code of a compiled function is kept."""
+    return hasattr(getattr(function, "_cache", None), "_cache_file")
+
+
 def is_on_disk(function: Any) -> bool:
     """Whether fresh code of a compiled function is kept on disk, for some kind of arguments."""
     try:

@@ -120,7 +120,7 @@ def test_waiting_for_the_compiler_is_said(is_compiled: bool, tmp_path: Path, mon
     monkeypatch.setattr(steps, "is_compiled", lambda: is_compiled)
     made, notes = study(replicates=1, levels=1, controls=(), duration="4it"), Notes()
     build(made.targets, Store(tmp_path), made.sources, Execution(workers=0, engine="auto"), notes)
-    said = "the sparse engine is compiled for this processor first, once: ten seconds to a minute"
+    said = "the sparse engine is compiled for this processor: ten seconds to a minute, once"
     assert notes.texts == ([] if is_compiled else [said])
     build(made.targets, Store(tmp_path), made.sources, Execution(workers=0, engine="auto"), again := Notes())
     assert again.texts == []  # nothing is to be trained

@@ -71,9 +71,11 @@ def choose_engine(
     if obstacle is not None:
         return EngineChoice("torch", f"the sparse engine cannot train this: {obstacle}")
     num_weights = sum(value.numel() for value in module.parameters())
-    if num_weights >= WIDE and density > CROSSOVER:
-        return EngineChoice("torch", f"{num_weights:,} weights, more than {CROSSOVER:.0%} kept")
-    return EngineChoice("sparse", "a multilayer perceptron on a CPU")
+    if num_weights < WIDE:
+        return EngineChoice("sparse", "a multilayer perceptron on a CPU")
+    if density > CROSSOVER:
+        return EngineChoice("torch", f"{num_weights:,} weights, more than {100 * CROSSOVER:.0f} % kept: faster there")
+    return EngineChoice("sparse", f"{num_weights:,} weights, at most {100 * CROSSOVER:.0f} % kept: faster there")
 
 
 def _obstacle(

@@ -69,7 +69,7 @@ def _chain(module: nn.Module) -> list[Layer]:
     try:
         graph = fx.symbolic_trace(module).graph
     except Exception as error:  # whatever a forward may raise when it meets a symbol in place of a tensor
-        raise NotAnMlp(f"its forward cannot be traced ({type(error).__name__})") from error
+        raise NotAnMlp(f"its forward does more than chain layers (torch.fx: {type(error).__name__})") from error
     modules, layers, position = dict(module.named_modules()), list[Layer](), None
     for node in graph.nodes:
         match node.op:

@@ -58,7 +58,8 @@ def test_wide_networks_are_for_torch_while_they_are_mostly_whole() -> None:
     for density, engine in ((1.0, "torch"), (0.8, "torch"), (0.64, "sparse")):
         assert choose("auto", module=wide, density=density).name == engine
         assert choose("auto", density=density).name == "sparse"
-    assert choose("auto", module=wide).reason == "600,010 weights, more than 75% kept"
+    assert choose("auto", module=wide).reason == "600,010 weights, more than 75 % kept: faster there"
+    assert choose("auto", module=wide, density=0.1).reason == "600,010 weights, at most 75 % kept: faster there"
 
 
 def test_an_unknown_engine_is_named() -> None:

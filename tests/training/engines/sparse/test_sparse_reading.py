@@ -162,7 +162,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "flatten(0)": (lambda: nn.Sequential(nn.Flatten(0), LINEAR()), "flattens other than the input"),
     "flatten a part": (lambda: nn.Sequential(nn.Flatten(1, 2), LINEAR()), "flattens other than the input"),
     "flatten later": (lambda: nn.Sequential(LINEAR(), nn.Flatten(), LINEAR()), "flattens other than the input"),
-    "control flow": (lambda: Chain(two_ways, LINEAR()), "its forward cannot be traced"),
+    "control flow": (lambda: Chain(two_ways, LINEAR()), "its forward does more than chain layers"),
     "another network in evaluation": (OnlyInTraining, "in evaluation it differs"),
     "dropout that evaluation keeps": (lambda: Chain(LINEAR(), lambda _, x: F.dropout(x)), "in evaluation it differs"),
     "hooked": (hooked, "Linear has hooks"),
