@@ -112,7 +112,8 @@ class Progress:
             self._say(f"another process trains what is needed; waiting ({len(keys)} to do)")
 
     def noted(self, text: str) -> None:
-        """Says nothing: it is a warning too."""
+        """Says it."""
+        self._say(text)
 
     def _say(self, text: str) -> None:
         self._last = time.monotonic()
