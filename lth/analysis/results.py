@@ -39,13 +39,14 @@ def results(study: Study, deriver: Deriver) -> dict[str, Any]:
     for level in range(1, study.config.levels + 1):
         arms = {arm: _measures(runs, deriver, confidence) for arm, runs in by_level[level].items()}
         levels.append({"level": level, "density": study.densities[level], "arms": arms})
+    provenances = _provenances(study, deriver)
     document: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "id": study.id,
         "config": study.document(),
-        "environment": _environment(study, deriver),
-        "engines": _engines(study, deriver),
+        "environment": _environment(provenances),
+        "engines": dict(Counter(each["engine"] for each in provenances)),
         "confidence": confidence,
         "dense": dense,
         "levels": levels,
@@ -74,18 +75,16 @@ def _measures(runs: Iterable[Run], deriver: Deriver, confidence: float) -> dict[
     return measures | {"diverged": sum(metrics is None for metrics in found)}
 
 
-def _engines(study: Study, deriver: Deriver) -> dict[str, int]:
-    """How many of the finished runs each engine trained."""
-    finished = [run.trained.key for run in study.runs if deriver.store.has(run.trained)]
-    return dict(Counter(deriver.store.manifest(key)["provenance"]["engine"] for key in finished))
+def _provenances(study: Study, deriver: Deriver) -> list[dict[str, Any]]:
+    """How each of the finished runs was run."""
+    finished = (run.trained for run in study.runs if deriver.store.has(run.trained))
+    return [deriver.store.manifest(trained.key)["provenance"] for trained in finished]
 
 
-def _environment(study: Study, deriver: Deriver) -> dict[str, Any]:
+def _environment(provenances: list[dict[str, Any]]) -> dict[str, Any]:
     """The environment of the first finished run, with the signatures of all; else the present one."""
-    finished = [run.trained.key for run in study.runs if deriver.store.has(run.trained)]
-    if not finished:
+    if not provenances:
         return environment()
-    found = [deriver.store.manifest(key)["provenance"] for key in finished]
-    first = {name: value for name, value in found[0].items() if name not in ("seconds", "steps")}
-    signatures = sorted({each["signature"] for each in found if each.get("signature")})
+    first = {name: value for name, value in provenances[0].items() if name not in ("seconds", "steps")}
+    signatures = sorted({each["signature"] for each in provenances if each.get("signature")})
     return first | ({"signature": ", ".join(signatures)} if signatures else {})
