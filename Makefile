@@ -1,5 +1,6 @@
 # make run    set up, find a ticket on the embedded digits, write a report
 # make test   set up, lint, check types, run the tests
+# make test-slow   set up, run the checks that take long or need real data
 # make bench  set up, measure speed as ratios
 
 PYTHON ?= python3
@@ -9,13 +10,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: run test lint types bench clean
+.PHONY: run test test-slow lint types bench clean
 
 run: $(READY)
 	$(BIN)/lth find-ticket
 
 test: lint types
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/pytest -n 2 -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -63,7 +63,7 @@ def main() -> None:
 def measure(groups: list[str], effort: Effort, document: dict[str, Any]) -> None:
     """Measures these groups, and fills the document of bench.json row by row."""
     began = time.monotonic()
-    masks = f"by magnitude after {effort.mask_steps:,} iterations a level" if effort.mask_steps else "random"
+    masks = f"by magnitude after {effort.mask_steps:,} steps a level" if effort.mask_steps else "random"
     found = machine() | {"data": load(effort).name, "masks": masks}
     print(f"{found['cpu']} ({found['vectors']}), {found['cores']} cores; torch {found['torch']}; data: {found['data']}")
     print(f"LeNet's masks: {masks}. Each step has 60 examples.")

@@ -5,26 +5,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bench.ratio import Effort
-from lth.config import Pruning, Recipe
-from lth.config.presets import frankle_carbin_2019_lenet
-from lth.data import Data, Split, from_arrays, load_data, split
+from lth.config import Clock, TaskSpec, Training
+from lth.data import Data, Examples, Parts, from_arrays, load_data, split
 from lth.data.mnist import locate
-from lth.lineage.build import one_thread
+from lth.lineage.executors import one_thread
 from lth.models import LeNet300100
 from lth.models.convnet import ConvNet
 from lth.models.transformer import Transformer
 from lth.sparsity import Masks, Weights, select
-from lth.training import Member, seeds_of, train
+from lth.studies.find_ticket import frankle_carbin_lenet
+from lth.training import Member, Where, seeds_of, train
 
-PAPER = frankle_carbin_2019_lenet()
-VALIDATION = 5000
-PAPER_PRUNING = Pruning(rate=PAPER.rate, rates={"output.weight": PAPER.rate / 2})
+PAPER = frankle_carbin_lenet()
+RATE, OUTPUT_RATE = PAPER.masks.rate, PAPER.masks.rate / 2
 """By 20 % a level within each layer, 10 % in the output layer."""
+
+PAPER_STEPS = Clock(1).steps(PAPER.training.duration)
 
 LEVELS = (0, 3, 6, 8, 10, 13, 16, 20)
 """Levels of the paper's schedule that are measured: 100, 51, 26, 17, 11, 5.6, 2.9 and 1.2 % density."""
@@ -38,17 +40,17 @@ class Case:
         name: of the network.
         make: a fresh module; its values do not matter.
         start: the weights that all ways start from; pruned ones are zero.
-        masks: by parameter; empty where the network is whole.
-        data: training examples, and validation examples as many as the paper's.
-        recipe: counted in steps.
+        masks: by parameter; empty where the network is dense.
+        parts: training examples, and validation examples as many as the paper's.
+        training: how it is trained.
     """
 
     name: str
     make: Callable[[], nn.Module]
     start: Weights
     masks: Masks
-    data: Split
-    recipe: Recipe
+    parts: Parts
+    training: Training
 
     def module(self) -> nn.Module:
         """The network at its start."""
@@ -97,11 +99,33 @@ def _case(name: str, make: Callable[[], nn.Module], masks: Masks | float, effort
     start = make().state_dict()
     if isinstance(masks, float):
         weights = {key: value for key, value in start.items() if value.ndim > 1 and key != "position"}
-        masks = select(weights, {}, sparsity=1 - masks, key=torch.abs)
+        masks = select(weights, {}, density=masks, key=torch.abs)
     start = {key: value * masks[key] if key in masks else value.clone() for key, value in start.items()}
-    data = examples(effort)
-    recipe = Recipe(duration="50000it", batch_size=PAPER.batch_size, lr=PAPER.lr).in_steps(len(data.y_train))
-    return Case(name, make, start, masks, data, recipe)
+    return Case(name, make, start, masks, examples(effort), training(PAPER_STEPS))
+
+
+def training(steps: int) -> Training:
+    """The paper's, of this length."""
+    recipe = PAPER.training
+    return Training(
+        task=TaskSpec(arguments={"num_classes": 10}),
+        steps=steps,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        optimizer=recipe.optimizer,
+        evaluate_every=recipe.evaluate_every,
+    )
+
+
+def tensors(examples: Examples) -> tuple[Tensor, Tensor]:
+    """Return all inputs and labels of a part, as other programs take them: float32 and int64."""
+    return _tensors(examples)  # type: ignore[arg-type]  # known by its identity
+
+
+@cache
+def _tensors(examples: Any) -> tuple[Tensor, Tensor]:
+    batch = examples.take(torch.arange(len(examples)), torch.device("cpu"))
+    return batch["x"], batch["y"]
 
 
 def percent(density: float) -> str:
@@ -111,7 +135,7 @@ def percent(density: float) -> str:
 
 @cache
 def lenet_masks(effort: Effort) -> tuple[Masks, ...]:
-    """Masks of level 0 to the paper's last, by training, pruning and rewinding with fewer iterations a level."""
+    """Masks of level 0 to the paper's last, by training, pruning and rewinding with fewer steps a level."""
     torch.manual_seed(0)
     start = LeNet300100().state_dict()
     found: list[Masks] = [{}]
@@ -126,13 +150,13 @@ def _trained(start: Weights, masks: Masks, effort: Effort) -> Weights:
     matrices = {name: value for name, value in start.items() if value.ndim > 1}
     if effort.mask_steps == 0:
         return {name: torch.rand_like(value) for name, value in matrices.items()}
-    data, steps = examples(effort), effort.mask_steps
-    recipe = Recipe(duration=f"{steps}it", evaluate_every=steps, lr=PAPER.lr).in_steps(len(data.y_train))
+    short = training(effort.mask_steps).with_(evaluate_every=effort.mask_steps)
     from_here = {name: value * masks[name] if name in masks else value for name, value in start.items()}
     with one_thread():
         (outcome,) = train(
-            [Member("masks", from_here, masks, seeds_of(0, 0))], LeNet300100(), data, recipe, until=steps, engine="auto"
-        )
+            [Member("masks", from_here, masks, seeds_of(0, 0))], short, examples(effort), module=LeNet300100(),
+            where=Where(engine="auto"),
+        )  # fmt: skip
     return {name: outcome.weights[name] for name in matrices}
 
 
@@ -140,18 +164,17 @@ def layerwise(weights: Weights, masks: Masks, level: int) -> Masks:
     """The paper's pruning: by magnitude within each layer, the output layer at half the rate."""
     masks = dict(masks)
     for name, weight in weights.items():
-        rate = PAPER_PRUNING.rates.get(name, PAPER_PRUNING.rate)
+        rate = OUTPUT_RATE if name == "output.weight" else RATE
         own = {name: masks[name]} if name in masks else {}
-        masks |= select({name: weight}, own, sparsity=1 - (1 - rate) ** level, key=torch.abs)
+        masks |= select({name: weight}, own, density=(1 - rate) ** level, key=torch.abs)
     return masks
 
 
 @cache
-def examples(effort: Effort) -> Split:
-    """The data, split as the paper does; its tests are left out."""
+def examples(effort: Effort) -> Parts:
+    """The data, split as the paper does."""
     data = load(effort)
-    held_out = min(VALIDATION, len(data.y_train) // 10)
-    return split(data, validation=held_out, seed=0)
+    return split(data, validation=min(PAPER.validation or 0, len(data.parts["train"]) // 10), seed=0)
 
 
 @cache

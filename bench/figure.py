@@ -11,11 +11,11 @@ import vl_convert
 from lth.report.theme import LIGHT, vega_config
 
 LINES = {
-    "sparse": ("sparse engine", LIGHT.arms[0]),
-    "torch": ("torch engine", LIGHT.arms[1]),
-    "best": ("plain PyTorch at its best", LIGHT.arms[3]),
-    "usual": ("usual loop", LIGHT.arms[2]),
-    "prune": ("torch.nn.utils.prune", LIGHT.arms[4]),
+    "sparse": ("sparse engine", LIGHT.categories[0]),
+    "torch": ("torch engine", LIGHT.categories[1]),
+    "best": ("plain PyTorch at its best", LIGHT.categories[3]),
+    "usual": ("usual loop", LIGHT.categories[2]),
+    "prune": ("torch.nn.utils.prune", LIGHT.categories[4]),
 }
 """Name and colour of each line."""
 

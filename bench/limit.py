@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.cases import Case, lenet
+from bench.cases import Case, lenet, tensors
 from bench.loops import ours
 from bench.machine import gflops_of_peak, peak
 from bench.ratio import Effort, Row, take_turns
@@ -38,7 +38,7 @@ def operations(case: Case) -> tuple[float, float]:
     """
     matrices = [(name, value) for name, value in case.start.items() if value.ndim > 1]
     kept = [(case.masks[name].float() if name in case.masks else value * 0 + 1) for name, value in matrices]
-    share = (case.data.x_train.flatten(1) != 0).float().mean(0)  # (pixel,)
+    share = (tensors(case.parts["train"])[0].flatten(1) != 0).float().mean(0)  # (pixel,)
     above = 6 * sum(mask.sum().item() for mask in kept[1:])
-    batch = case.recipe.batch_size
+    batch = case.training.batch_size
     return batch * (4 * kept[0].sum().item() + above), batch * (4 * (kept[0] @ share).sum().item() + above)

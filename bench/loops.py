@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 from torch.utils.data import DataLoader, TensorDataset
 
-from bench.cases import Case, mask_factors
+from bench.cases import Case, mask_factors, tensors
 from bench.machine import plain_threads
 from bench.ratio import Clock, Way, timed
-from lth.lineage.build import one_thread
+from lth.lineage.executors import one_thread
+from lth.training import Where
 from lth.training.engines import ENGINES, Engine, choose_engine
 
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -32,7 +33,7 @@ THEIRS = {
 def usual(case: Case, module: nn.Module, threads: int = 1, clock: Clock = time.process_time) -> Way:
     """DataLoader over tensors, default Adam, masks multiplied into the weights after each step."""
     batches = _loaded(case)
-    optimizer = torch.optim.Adam(module.parameters(), lr=case.recipe.lr)
+    optimizer = torch.optim.Adam(module.parameters(), lr=case.training.lr)
     masks = mask_factors(module, case.masks)
 
     def step() -> None:
@@ -51,7 +52,7 @@ def with_prune(case: Case, module: nn.Module) -> Way:
     """The usual loop with PyTorch's own pruning, which multiplies by the masks in every forward pass."""
     _prune(case, module)
     batches = _loaded(case)
-    optimizer = torch.optim.Adam(module.parameters(), lr=case.recipe.lr)
+    optimizer = torch.optim.Adam(module.parameters(), lr=case.training.lr)
 
     def step() -> None:
         images, labels = next(batches)
@@ -120,7 +121,7 @@ def our_validation(case: Case, engine: str) -> Way:
 
 def usual_validation(case: Case, module: nn.Module) -> Way:
     """Evaluations as the usual loop does them: a DataLoader with batches of 1,000."""
-    loader = DataLoader(TensorDataset(case.data.x_validation, case.data.y_validation), batch_size=1000)
+    loader = DataLoader(TensorDataset(*tensors(case.parts["validation"])), batch_size=1000)
 
     def evaluate() -> None:
         loss, correct = 0.0, 0
@@ -135,15 +136,13 @@ def usual_validation(case: Case, module: nn.Module) -> Way:
 
 def started(case: Case, engine: str, members: int = 1, device: str = "cpu") -> Engine:
     """One of our engines at the start of a training; `auto` chooses as it does in `train`."""
+    place = torch.device(device)
     chosen = choose_engine(
-        engine, case.make(), case.recipe, device=device, population=members, density=case.density
+        engine, case.make(), case.training, device=place, population=members, density=case.density
     ).name
-    where = torch.device(device)
-    with torch.random.fork_rng(devices=[] if device == "cpu" else [where]):
-        return ENGINES[chosen](
-            [case.member() for _ in range(members)], case.make(), case.data, case.recipe,
-            first_step=0, device=where, sparsifier=None, traces=(),
-        )  # fmt: skip
+    networks = [case.member() for _ in range(members)]
+    with torch.random.fork_rng(devices=[] if device == "cpu" else [place]):
+        return ENGINES[chosen].make(networks, case.make(), case.parts, case.training, Where(device=device))
 
 
 def _repeat(action: Callable[[], object], times: int) -> None:
@@ -161,7 +160,7 @@ def _in_plain_threads(step: Callable[[], None], threads: int = 1, clock: Clock =
 
 def _in_memory(case: Case, module: nn.Module, before_step: Callable[[], None] = lambda: None) -> Way:
     batches = _gathered(case)
-    optimizer = torch.optim.Adam(module.parameters(), lr=case.recipe.lr, fused=True)
+    optimizer = torch.optim.Adam(module.parameters(), lr=case.training.lr, fused=True)
 
     def step() -> None:
         images, labels = next(batches)
@@ -178,17 +177,15 @@ def _in_memory(case: Case, module: nn.Module, before_step: Callable[[], None] = 
 
 
 def _loaded(case: Case) -> Batches:
-    loader = DataLoader(
-        TensorDataset(case.data.x_train, case.data.y_train), batch_size=case.recipe.batch_size, shuffle=True
-    )
+    loader = DataLoader(TensorDataset(*tensors(case.parts["train"])), batch_size=case.training.batch_size, shuffle=True)
     while True:
         yield from loader
 
 
 def _gathered(case: Case) -> Batches:
-    inputs, labels = case.data.x_train, case.data.y_train
+    inputs, labels = tensors(case.parts["train"])
     while True:
-        for chosen in torch.randperm(len(labels)).split(case.recipe.batch_size):  # type: ignore[no-untyped-call]
+        for chosen in torch.randperm(len(labels)).split(case.training.batch_size):  # type: ignore[no-untyped-call]
             yield inputs.index_select(0, chosen), labels.index_select(0, chosen)
 
 

@@ -22,9 +22,9 @@ def mask_rows(effort: Effort) -> Iterator[Row]:
     """Percent that masks add to a step, each against the same loop without masks."""
     short = 1 if effort.is_tiny else SHORT
     for case in [lenet(8, effort), *networks(effort)]:
-        whole = replace(case, masks={})
+        dense = replace(case, masks={})
         ways = {name: make(case) for name, make in MASKED.items()}
-        ways |= {"without, engine": ours(whole, "torch"), "without": best(whole, whole.module())}
+        ways |= {"without, engine": ours(dense, "torch"), "without": best(dense, dense.module())}
         times = take_turns(ways, replace(effort, turns=short * effort.turns, seconds=2 * effort.seconds / short))
         for name in MASKED:
             base = times["without, engine" if name == "torch engine" else "without"]

@@ -8,11 +8,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bench.cases import Case, lenet, mnist_shaped
+from bench.cases import Case, lenet, mnist_shaped, training
 from bench.loops import ours
 from bench.ratio import QUICK, Effort, Row, Turns
 from bench.rss import growth
-from lth.config import Recipe
 from lth.data import split
 from lth.sparsity import select
 
@@ -48,10 +47,9 @@ def wide(density: float, width: int) -> Case:
 
     start = make().state_dict()
     weights = {name: value for name, value in start.items() if value.ndim > 1}
-    masks = select(weights, {}, sparsity=1 - density, key=torch.abs) if density < 1 else {}
+    masks = select(weights, {}, density=density, key=torch.abs) if density < 1 else {}
     start = {name: value * masks[name] if name in masks else value for name, value in start.items()}
-    data = split(mnist_shaped(600), validation=60, seed=0)
-    return Case("wide", make, start, masks, data, Recipe(duration="100it").in_steps(len(data.y_train)))
+    return Case("wide", make, start, masks, split(mnist_shaped(600), validation=60, seed=0), training(100))
 
 
 def _run(engine: str, density: float, width: int) -> None:

@@ -22,7 +22,7 @@ class Effort:
     Attributes:
         seconds: of one way in one turn.
         turns: how often each way is measured.
-        mask_steps: iterations a level of the study that LeNet's masks are taken from; 0 draws them at random.
+        mask_steps: steps a level of the study that LeNet's masks are taken from; 0 draws them at random.
         is_tiny: small networks and data, to see whether the bench works; the numbers then say nothing.
     """
 

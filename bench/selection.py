@@ -20,7 +20,7 @@ from bench.rss import growth
 from lth.sparsity import kth_smallest, select
 
 TENSORS, ROWS, COLUMNS = 31, 2000, 2000  # 124,000,000 weights
-SPARSITY = 0.8
+DENSITY = 0.2
 TURNS = 3
 
 WAYS = {
@@ -66,18 +66,18 @@ def _run(way: str, threads: str, state: str, tensors: str) -> None:
     if threads != "all":
         torch.set_num_threads(int(threads))
     if state == "loaded":
-        select({"small": torch.zeros(1 << 24)}, {}, sparsity=SPARSITY, key=torch.abs)
+        select({"small": torch.zeros(1 << 24)}, {}, density=DENSITY, key=torch.abs)
     generator = torch.Generator().manual_seed(0)
     layers = [nn.Linear(1, 1, bias=False) for _ in range(int(tensors))]
     for layer in layers:
         layer.weight = nn.Parameter(torch.empty(ROWS, COLUMNS).normal_(generator=generator))
     weights = {f"{index:02}": layer.weight.detach() for index, layer in enumerate(layers)}
-    num_removed = int(SPARSITY * int(tensors) * ROWS * COLUMNS)
+    num_removed = round((1 - DENSITY) * int(tensors) * ROWS * COLUMNS)
     ways: dict[str, Callable[[], object]] = {
-        "select": lambda: select(weights, {}, sparsity=SPARSITY, key=torch.abs),
+        "select": lambda: select(weights, {}, density=DENSITY, key=torch.abs),
         "threshold": lambda: kth_smallest([(value, None) for value in weights.values()], num_removed, torch.abs),
         "torch": lambda: prune.global_unstructured(
-            [(layer, "weight") for layer in layers], prune.L1Unstructured, amount=SPARSITY
+            [(layer, "weight") for layer in layers], prune.L1Unstructured, amount=1 - DENSITY
         ),
     }
     elapsed: list[float] = []

@@ -3,22 +3,20 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from bench.cases import PAPER, lenet, lenet_masks
+from bench.cases import PAPER, PAPER_STEPS, lenet, lenet_masks
 from bench.loops import our_validation, ours, usual, usual_validation
 from bench.ratio import Effort, Row, Turns, take_turns
 from bench.side_by_side import side_by_side
-from lth.config.duration import to_steps
 from lth.sparsity import Masks
 
 CORES = 2
-STEPS = to_steps(PAPER.duration, 1)
 
 
 def study_rows(effort: Effort) -> Iterator[Row]:
     """Minutes of training of one arm: 22 trainings in each of 5 replicates, by two one-thread processes.
 
     Both processes go through the levels at the same time, each way in short turns; seconds a step are multiplied by
-    50,000 iterations a level, and by 5 replicates over two cores; once with a validation every 100 iterations, once
+    50,000 steps a level, and by 5 replicates over two cores; once with a validation every 100 steps, once
     without. Pruning, loading, writing and the test set are left out on both sides.
     """
     masks = lenet_masks(effort)
@@ -30,15 +28,15 @@ def study_rows(effort: Effort) -> Iterator[Row]:
         return tuple(
             minutes
             * sum(
-                STEPS * level[f"{side} steps"][turn] + validations * level[f"{side} validations"][turn]
+                PAPER_STEPS * level[f"{side} steps"][turn] + validations * level[f"{side} validations"][turn]
                 for lane in lanes
                 for level in lane
             )
             for turn in range(effort.turns)
         )
 
-    labels = {"levels": len(lanes[0]), "steps a level": STEPS, "replicates": PAPER.replicates, "cores": CORES}
-    for words, validations in (("", 0), (" and validations", STEPS // PAPER.evaluate_every)):
+    labels = {"levels": len(lanes[0]), "steps a level": PAPER_STEPS, "replicates": PAPER.replicates, "cores": CORES}
+    for words, validations in (("", 0), (" and validations", PAPER_STEPS // PAPER.training.evaluate_every)):
         goal = "15x, 12 min" if validations == 0 else "15x"
         yield Row(
             f"whole study (extrapolated), updates{words}: auto / usual loop",

@@ -2,66 +2,99 @@
 
 Rooms, each importing only from those before it:
 
-    config     what users write: settings, recipes, presets, sweeps
+    config     what users write: settings, recipes, sweeps; no torch
+    tasks      what is learned and how it is measured
     sparsity   pure functions on weights and masks: criteria, scopes, selection, schedules, actions
+    data       data sets by name, arrays, token streams, splits, batch order
     models     networks by name, and any module of yours
-    data       data sets by name, arrays, splits, batch order
-    training   populations, engines, what is measured on the way
-    lineage    the derivation graph: nodes, store, plan, build, ticket files
-    studies    the science: which trainings a question needs
-    analysis   intervals, verdict, result documents
-    report     figures and one HTML page, from result files alone
+    training   populations, engines, sparsifiers; guard: masks in a training loop of yours
+    lineage    the derivation graph: nodes (one kind per file), store, plan, build, ticket files
+    analysis   intervals, verdicts, the documents of a study
+    studies    the science, one study per file; experiments: published ones with their numbers
+    report     figures and one HTML page, from documents alone
     launch     a study from settings to report
     cli        the command line
 
 Names below are imported when they are first used, so that `import lth` stays fast.
 """
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lth.config import FindTicket as FindTicket
-    from lth.config import Pruning as Pruning
-    from lth.config import Recipe as Recipe
     from lth.data import Data as Data
     from lth.data import from_arrays as from_arrays
     from lth.data import load_data as load_data
     from lth.launch import Found as Found
+    from lth.launch import compact_ticket as compact_ticket
     from lth.launch import find_ticket as find_ticket
+    from lth.launch import results as results
     from lth.launch import run_study as run_study
+    from lth.launch import study as study
     from lth.lineage import BuildError as BuildError
     from lth.lineage import Execution as Execution
     from lth.lineage import Store as Store
     from lth.lineage import StoreError as StoreError
     from lth.lineage import apply_masks as apply_masks
     from lth.lineage import build as build
+    from lth.lineage import load_compact as load_compact
     from lth.lineage import plan as plan
     from lth.lineage import read_ticket as read_ticket
     from lth.report import read_study as read_study
     from lth.report import write_report as write_report
     from lth.sparsity import select as select
-    from lth.studies import find_ticket_study as find_ticket_study
+    from lth.studies.connect import Connect as Connect
+    from lth.studies.find_ticket import FindTicket as FindTicket
+    from lth.studies.stability import Stability as Stability
+    from lth.studies.supermask import LearnSupermask as LearnSupermask
+    from lth.training import train as train
+    from lth.training.guard import guard as guard
+    from lth.training.guard import levels as levels
+    from lth.training.guard import load_masks as load_masks
+    from lth.training.guard import masks as masks
+    from lth.training.guard import save_masks as save_masks
+    from lth.training.guard import sparsity_of as sparsity_of
 
-_ROOMS = {
-    "config": ("FindTicket", "Pruning", "Recipe"),
+_PLACES = {
     "data": ("Data", "from_arrays", "load_data"),
-    "launch": ("Found", "find_ticket", "run_study"),
-    "lineage": ("BuildError", "Execution", "Store", "StoreError", "apply_masks", "build", "plan", "read_ticket"),
+    "launch": ("Found", "compact_ticket", "find_ticket", "results", "run_study", "study"),
+    "lineage": (
+        "BuildError",
+        "Execution",
+        "Store",
+        "StoreError",
+        "apply_masks",
+        "build",
+        "load_compact",
+        "plan",
+        "read_ticket",
+    ),
     "report": ("read_study", "write_report"),
     "sparsity": ("select",),
-    "studies": ("find_ticket_study",),
+    "studies.connect": ("Connect",),
+    "studies.find_ticket": ("FindTicket",),
+    "studies.stability": ("Stability",),
+    "studies.supermask": ("LearnSupermask",),
+    "training": ("train",),
+    "training.guard": ("guard", "levels", "load_masks", "masks", "save_masks", "sparsity_of"),
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+_STUDIES = ("supermask", "connect", "stability")
+"""Studies that are functions too: `lth.connect(...)` is `lth.study("connect", ...)`."""
 
-__all__ = [*_ROOM_OF]
+__all__ = [*_PLACE_OF, *_STUDIES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOM_OF:
-        return getattr(import_module(f"lth.{_ROOM_OF[name]}"), name)
-    raise AttributeError(f"module 'lth' has no attribute {name!r}; it has {', '.join(sorted(_ROOM_OF))}")
+    if name in _PLACE_OF:
+        return getattr(import_module(f"lth.{_PLACE_OF[name]}"), name)
+    if name in _STUDIES:
+        return partial(import_module("lth.launch").study, name)
+    if name == "__version__":
+        return import_module("importlib.metadata").version("lth")
+    raise AttributeError(f"module 'lth' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
 
 
 def __dir__() -> list[str]:
-    return sorted(_ROOM_OF)
+    return sorted(__all__)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench.__main__ import GROUPS, main, measure, write
-from bench.cases import Case, lenet, mnist_shaped, networks
+from bench.cases import Case, lenet, mnist_shaped, networks, tensors
 from bench.gpu import gpu_rows
 from bench.limit import operations
 from bench.loops import best, best_with_hooks, best_with_prune, ours, started, usual, with_prune
@@ -28,8 +28,9 @@ def ticket() -> Case:
 
 
 def loss_of(case: Case, module: nn.Module) -> float:
+    images, labels = tensors(case.parts["train"])
     with torch.no_grad():
-        return F.cross_entropy(module(case.data.x_train), case.data.y_train).item()
+        return F.cross_entropy(module(images), labels).item()
 
 
 @pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.__name__)
@@ -82,12 +83,12 @@ def test_operations_of_a_dense_step() -> None:
     case = lenet(0, QUICK)
     every_pixel, nonzero = operations(case)
     assert every_pixel == 60 * (4 * 235_200 + 6 * 31_000)
-    share = (case.data.x_train != 0).float().mean().item()
+    share = (tensors(case.parts["train"])[0] != 0).float().mean().item()
     assert nonzero == pytest.approx(60 * (4 * 235_200 * share + 6 * 31_000))
 
 
 def test_images_have_the_share_of_zeros_of_mnist() -> None:
-    images = mnist_shaped(3000).x_train
+    images, _ = tensors(mnist_shaped(3000).parts["train"])
     assert (images != 0).float().mean().item() == pytest.approx(0.19, abs=0.005)
     assert not images[:, 0].any()
 

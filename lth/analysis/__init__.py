@@ -1,8 +1,6 @@
-"""What finished studies say: intervals over replicates, the verdict, and the documents that reports are made from."""
+"""What finished studies say: points and documents here; statistics, verdicts and tables in their own modules."""
 
-from lth.analysis.details import details
-from lth.analysis.results import results
-from lth.analysis.statistics import Interval, interval, paired_difference
-from lth.analysis.verdict import verdict
+from lth.analysis.documents import Details, Interval, Results, read_documents
+from lth.analysis.points import Arm, Conclusion, Plot, Point
 
-__all__ = ["Interval", "details", "interval", "paired_difference", "results", "verdict"]
+__all__ = ["Arm", "Conclusion", "Details", "Interval", "Plot", "Point", "Results", "read_documents"]

@@ -1,126 +1,180 @@
 """What the report shows beyond the results: curves, layer densities, weight distributions, a derivation."""
 
+import json
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lth.analysis.results import metrics_of
-from lth.lineage import Dense, Deriver, Trained, derivation, in_words
+from lth.analysis.documents import DETAILS, VERSION, Curve, DerivationStep, Distribution, LayerDensity
+from lth.analysis.points import Point
+from lth.lineage import Reader, Trained, derivation
 from lth.sparsity import Masks
-from lth.studies import Run, Study
+from lth.training import History, read_history
 
-FORMAT, VERSION = "lth.details", 1
 BINS = 60
 
+SAMPLES = 200_000
+"""Weights of a layer that a histogram looks at, at most."""
 
-def details(study: Study, deriver: Deriver, verdict_level: int | None) -> dict[str, Any]:
-    """The details document of a built study, as JSON values.
+At = tuple[tuple[str, float | str], ...]
+
+
+def details_document(
+    id: str,
+    points: Sequence[Point],
+    reader: Reader,
+    *,
+    prunable: Sequence[str],
+    shown: Iterable[str],
+    subjects: Collection[str],
+    verdict: Mapping[str, Any],
+    tables: Mapping[str, list[dict[str, Any]]],
+) -> dict[str, Any]:
+    """Return the details document of a built study, as JSON values.
 
     Args:
-        study: a study whose runs are in the deriver's store.
-        deriver: reads them.
-        verdict_level: the level whose ticket's derivation is told; the last level if None.
+        id: of the study.
+        points: every measurement.
+        reader: reads results.
+        prunable: names of the prunable parameters.
+        shown: arms whose weights are shown.
+        subjects: arms that the study is about.
+        verdict: its place decides whose derivation is given.
+        tables: of the conclusion.
     """
-    groups: dict[tuple[int, str], list[Run]] = defaultdict(list)
-    for run in study.runs:
-        groups[run.level, run.arm].append(run)
-    tickets = {
-        level: [run for run in runs if metrics_of(run, deriver) is not None]
-        for (level, arm), runs in groups.items()
-        if arm in ("dense", "ticket")
-    }
-    masks = {level: [_masks(run, study, deriver) for run in runs] for level, runs in tickets.items()}
-    curves = [
-        {"level": level, "density": study.densities[level], "arm": arm, **curve}
-        for (level, arm), runs in groups.items()
-        if (curve := _curve(runs, deriver)) is not None
-    ]
+    finished = [point for point in points if isinstance(point.job, Trained) and _history(point, reader) is not None]
+    groups: dict[tuple[str, At], list[Point]] = defaultdict(list)
+    for point in finished:
+        groups[point.arm, tuple(point.at.items())].append(point)
+    weights = {key: group for key, group in groups.items() if key[0] in set(shown)}
+    layers: list[LayerDensity] = []
+    kept: dict[At, list[Masks]] = {}
+    for (_, at), group in weights.items():
+        kept[at] = [_masks(point, prunable, reader) for point in group]
+        layers += _layers(at, kept[at])
+    chosen = _representative(points, subjects, verdict)
     return {
-        "format": FORMAT,
+        "format": DETAILS,
         "version": VERSION,
-        "id": study.id,
-        "curves": curves,
-        "layers": [row for level, found in masks.items() if found for row in _layers(level, found)],
-        "distributions": _distributions(tickets, masks, study, deriver),
-        "derivation": _told(_representative(study, verdict_level)),
+        "id": id,
+        "curves": [curve for key, group in groups.items() if (curve := _curve(*key, group, reader)) is not None],
+        "layers": layers,
+        "distributions": _distributions({at: group for (_, at), group in weights.items()}, kept, reader),
+        "derivation": [] if chosen is None else _derivation(chosen),
+        "tables": dict(tables),
     }
 
 
-def _masks(run: Run, study: Study, deriver: Deriver) -> Masks:
-    """The run's masks, with those of the dense network written out."""
-    masks = deriver.masks(run.trained.masks)
-    if isinstance(run.trained.masks, Dense):
-        weights = deriver.weights(run.trained)
-        return {name: weights[name].new_ones(weights[name].shape).bool() for name in study.prunable}
-    return masks
-
-
-def _curve(runs: list[Run], deriver: Deriver) -> dict[str, Any] | None:
-    """Mean curves over the replicates that went to the end; None if there is none."""
-    found = [metrics for run in runs if (metrics := metrics_of(run, deriver)) is not None]
-    if not found:
+def _history(point: Point, reader: Reader) -> History | None:
+    """Return what was measured in a training; None if it could not be done or diverged."""
+    if not reader.store.has(point.job):
         return None
-    names = ("validation_accuracy", "validation_loss", "train_loss")
-    means = {
-        name: [_mean(values) for values in zip(*(metrics[name] for metrics in found), strict=True)] for name in names
+    history = read_history(json.loads(reader.store.read(point.job, "metrics.json")))
+    return history if history.diverged_at is None else None
+
+
+def _masks(point: Point, prunable: Sequence[str], reader: Reader) -> Masks:
+    """Return a training's masks, with those of a dense network written out."""
+    job = point.job
+    assert isinstance(job, Trained)
+    masks = reader.masks(job.masks)
+    if masks:
+        return masks
+    module = reader.skeleton(job.model)
+    return {
+        name: module.get_parameter(name).new_ones(module.get_parameter(name).shape, device="cpu").bool()
+        for name in prunable
     }
-    return {"iterations": found[0]["iterations"], **means}
+
+
+def _curve(arm: str, at: At, group: list[Point], reader: Reader) -> Curve | None:
+    """Return mean curves over the replicates that went to the end."""
+    histories = [history for point in group if (history := _history(point, reader)) is not None]
+    if not histories or any(history.steps != histories[0].steps for history in histories):
+        return None
+    values = {
+        name: [_mean(each) for each in zip(*(history.curves[name] for history in histories), strict=True)]
+        for name in histories[0].curves
+    }
+    return {"arm": arm, "at": dict(at), "steps": histories[0].steps, "values": values}
 
 
 def _mean(values: tuple[float | None, ...]) -> float | None:
-    found = [value for value in values if value is not None]
-    return sum(found) / len(found) if found else None
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
-def _layers(level: int, found: list[Masks]) -> list[dict[str, Any]]:
-    rows = []
-    for name, mask in found[0].items():
-        kept = sum(int(masks[name].sum()) for masks in found) / len(found)
+def _layers(at: At, masks: list[Masks]) -> list[LayerDensity]:
+    rows: list[LayerDensity] = []
+    for name, mask in masks[0].items():
+        kept = sum(int(each[name].sum()) for each in masks) / len(masks)
         rows.append(
-            {"level": level, "layer": name, "weights": mask.numel(), "kept": kept, "density": kept / mask.numel()}
+            {"at": dict(at), "layer": name, "weights": mask.numel(), "kept": kept, "density": kept / mask.numel()}
         )
     return rows
 
 
-def _distributions(
-    tickets: dict[int, list[Run]],
-    masks: dict[int, list[Masks]],
-    study: Study,
-    deriver: Deriver,
-) -> list[dict[str, Any]]:
-    """Densities of the surviving weights before and after training, over replicates, on one set of edges a layer."""
-    survivors: dict[str, dict[int, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]] = defaultdict(dict)
-    for level, runs in tickets.items():
-        pooled: dict[str, list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]] = defaultdict(list)
-        for run, run_masks in zip(runs, masks[level], strict=True):
-            initial, final = deriver.weights(run.trained.start), deriver.weights(run.trained)
-            for name, mask in run_masks.items():
-                pooled[name].append((initial[name][mask].double().numpy(), final[name][mask].double().numpy()))
-        for name, pairs in pooled.items():
-            starts, ends = zip(*pairs, strict=True)
-            survivors[name][level] = (np.concatenate(starts), np.concatenate(ends))
-    rows = []
-    for name, by_level in survivors.items():
-        tails = [float(np.quantile(np.abs(after), 0.999)) for _, after in by_level.values() if after.size]
-        edges = np.linspace(-max(tails, default=1.0), max(tails, default=1.0), BINS + 1)
-        for level, (before, after) in by_level.items():
-            if after.size:
-                row = {"level": level, "density": study.densities[level], "layer": name, "edges": edges.tolist()}
-                rows.append(row | {"initial": _histogram(before, edges), "final": _histogram(after, edges)})
+def _distributions(groups: dict[At, list[Point]], masks: dict[At, list[Masks]], reader: Reader) -> list[Distribution]:
+    """Return densities of the surviving weights before and after training, on one set of edges per layer.
+
+    Two passes over the networks, one at a time: the first finds the edges, the second counts.
+    """
+    widths: dict[str, float] = defaultdict(float)
+    for at, group in groups.items():
+        for point, own in zip(group, masks[at], strict=True):
+            for name, _, after in _survivors(point, own, reader):
+                if after.size:
+                    widths[name] = max(widths[name], float(np.quantile(np.abs(after), 0.999)))
+    rows: list[Distribution] = []
+    for at, group in groups.items():
+        counts: dict[str, NDArray[np.float64]] = {}
+        sizes: dict[str, int] = defaultdict(int)
+        for point, own in zip(group, masks[at], strict=True):
+            for name, before, after in _survivors(point, own, reader):
+                edges = np.linspace(-(widths[name] or 1.0), widths[name] or 1.0, BINS + 1)
+                both = np.stack([np.histogram(values, edges)[0] for values in (before, after)]).astype(np.float64)
+                counts[name] = counts.get(name, np.zeros_like(both)) + both
+                sizes[name] += before.size
+        for name, both in counts.items():
+            if sizes[name]:
+                edges = np.linspace(-(widths[name] or 1.0), widths[name] or 1.0, BINS + 1)
+                start, end = (each / (sizes[name] * np.diff(edges)) for each in both)
+                rows.append(
+                    {
+                        "at": dict(at),
+                        "layer": name,
+                        "edges": edges.tolist(),
+                        "start": start.tolist(),
+                        "end": end.tolist(),
+                    }
+                )
     return rows
 
 
-def _histogram(values: np.ndarray[Any, Any], edges: np.ndarray[Any, Any]) -> list[float]:
-    """Probability density per bin; what lies beyond the edges counts as mass outside, so it is not squeezed in."""
-    counts, _ = np.histogram(values, edges)
-    return (counts / (values.size * np.diff(edges))).tolist()  # type: ignore[no-any-return]
+def _survivors(
+    point: Point, masks: Masks, reader: Reader
+) -> Iterable[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+    """Give each layer's surviving weights before and after training; of very many, evenly spread ones."""
+    job = point.job
+    assert isinstance(job, Trained)
+    start, end = reader.weights(job.start), reader.weights(job)
+    for name, mask in masks.items():
+        before, after = start[name][mask], end[name][mask]
+        stride = max(1, before.numel() // SAMPLES)
+        yield name, before[::stride].float().numpy(), after[::stride].float().numpy()
 
 
-def _representative(study: Study, level: int | None) -> Trained:
-    level = study.config.levels if level is None else level
-    return next(run.trained for run in study.runs if run.level == level and run.arm == "ticket")
+def _representative(points: Sequence[Point], subjects: Collection[str], verdict: Mapping[str, Any]) -> Trained | None:
+    """Return the training whose derivation is given: a subject at the verdict's place, else at the last one."""
+    trained = [point for point in points if point.arm in subjects and isinstance(point.job, Trained)]
+    at = verdict.get("at", {})
+    chosen = [point for point in trained if at and at.items() <= dict(point.at).items()] or trained[-1:]
+    job = chosen[0].job if chosen else None
+    return job if isinstance(job, Trained) else None
 
 
-def _told(trained: Trained) -> list[dict[str, str]]:
-    return [{"key": key, "kind": node.kind, "text": in_words(node)} for key, node in derivation(trained).items()]
+def _derivation(trained: Trained) -> list[DerivationStep]:
+    return [{"key": key, "kind": node.kind_name, "text": node.words()} for key, node in derivation(trained).items()]

@@ -1,88 +1,106 @@
-"""The results document: what a study found, in a format that other programs may rely on (docs/results.md)."""
+"""The results document: what a study measured, in a format that other programs may rely on (docs/results.md)."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from typing import Any
+import datetime
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, cast
 
-from lth.analysis.restarts import restart_sentences
-from lth.analysis.statistics import interval
-from lth.analysis.verdict import verdict
-from lth.lineage import Deriver
-from lth.lineage.provenance import environment
-from lth.sparsity import PRUNED_ACTIONS
-from lth.studies import Run, Study
-
-FORMAT, VERSION = "lth.results", 1
-
-MEASURES = {
-    "test_accuracy": "test_accuracy",
-    "early_stop_test_accuracy": "early_stop_test_accuracy",
-    "validation_loss": "minimum_validation_loss",
-    "early_stop_iteration": "early_stop_iteration",
-}
-"""Measure in the results -> metric of one training."""
+from lth.analysis.documents import RESULTS, VERSION, ArmDocument, PlotDocument, Results, Row
+from lth.analysis.points import Arm, Plot, Point
+from lth.config import Metric
+from lth.lineage import Job, Measured, Reader, environment
 
 
-def results(study: Study, deriver: Deriver) -> dict[str, Any]:
-    """The results document of a built study, as JSON values.
+def results_document(
+    *,
+    id: str,
+    study: str,
+    config: dict[str, Any],
+    metrics: Sequence[Metric],
+    stop_by: str,
+    arms: Iterable[Arm],
+    axis: str,
+    plots: Iterable[Plot],
+    points: Sequence[Point],
+    constant: dict[str, float],
+    reader: Reader,
+) -> Results:
+    """Return the results document of a built study; its verdict is empty yet.
 
-    Accuracies are fractions, losses means over examples of what the recipe minimises (cross-entropy in nats, unless it
-    says otherwise), early stopping in optimizer steps. A replicate that diverged, or that stands on one that did, has
-    no values.
+    Args:
+        id: of the study.
+        study: its kind.
+        config: its settings, flat.
+        metrics: those of the study and of its task; the first is the one that is compared.
+        stop_by: the metric of early stopping.
+        arms: in order; those without a point are left out.
+        axis: rows of tables.
+        plots: figures, as data.
+        points: every measurement.
+        constant: what the best answer without a look at the input scores.
+        reader: reads their results.
     """
-    confidence = study.config.confidence
-    by_level: dict[int, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    for run in study.runs:
-        by_level[run.level][run.arm].append(run)
-    dense = _measures(by_level[0]["dense"], deriver, confidence) | {"density": 1.0}
-    levels = []
-    for level in range(1, study.config.levels + 1):
-        arms = {arm: _measures(runs, deriver, confidence) for arm, runs in by_level[level].items()}
-        levels.append({"level": level, "density": study.densities[level], "arms": arms})
-    provenances = _provenances(study, deriver)
-    document: dict[str, Any] = {
-        "format": FORMAT,
+    jobs = {point.job.key: point.job for point in points}
+    measured = {key: reader.measured(job) if reader.store.has(job) else None for key, job in jobs.items()}
+    provenances = [reader.store.manifest(key)["provenance"] for key in jobs if reader.store.has(jobs[key])]
+    trainings = _engines(jobs.values(), reader)
+    used = {point.arm for point in points}
+    return {
+        "format": RESULTS,
         "version": VERSION,
-        "id": study.id,
-        "config": study.document(),
+        "id": id,
+        "study": study,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "config": config,
         "environment": _environment(provenances),
-        "engines": dict(Counter(each["engine"] for each in provenances)),
-        "confidence": confidence,
-        "dense": dense,
-        "levels": levels,
+        "engines": dict(Counter(trainings)),
+        "confidence": config["confidence"],
+        "metrics": {
+            each.name: {"better": each.better, "unit": each.unit, "words": each.words} for each in reversed(metrics)
+        },
+        "primary": metrics[0].name,
+        "stop_by": stop_by,
+        "arms": [cast(ArmDocument, asdict(arm)) for arm in arms if arm.name in used],
+        "axis": axis,
+        "plots": [cast(PlotDocument, asdict(plot)) for plot in plots],
+        "constant": dict(constant),
+        "rows": [_row(point, measured[point.job.key]) for point in points],
+        "verdict": {},
     }
-    found = verdict(dense, levels, margin=study.config.margin, confidence=confidence)
-    if PRUNED_ACTIONS[study.config.pruned].trains:
-        found |= dict.fromkeys(found.keys() - {"margin", "confidence", "replicates"}) | {"found": False, "controls": {}}
-        found["sentences"] = restart_sentences(levels, dense, study.config.pruned, confidence)
-    return document | {"verdict": found}
 
 
-def metrics_of(run: Run, deriver: Deriver) -> dict[str, Any] | None:
-    """What was measured in a run; None if it could not be trained or diverged."""
-    if not deriver.store.has(run.trained):
-        return None
-    metrics = deriver.store.read_metrics(run.trained)
-    return metrics if metrics["diverged_at"] is None else None
-
-
-def _measures(runs: Iterable[Run], deriver: Deriver, confidence: float) -> dict[str, Any]:
-    found = [metrics_of(run, deriver) for run in runs]
-    measures: dict[str, Any] = {
-        measure: interval([metrics[metric] if metrics else None for metrics in found], confidence)
-        for measure, metric in MEASURES.items()
+def _row(point: Point, items: list[Measured] | None) -> Row:
+    row: Row = {
+        "key": point.job.key,
+        "arm": point.arm,
+        "replicate": point.replicate,
+        "at": dict(point.at),
+        "end": {},
+        "at_best": {},
+        "best_step": None,
+        "steps": point.job.first_step + point.job.steps,
+        "diverged_at": None,
     }
-    return measures | {"diverged": sum(metrics is None for metrics in found)}
+    if items is None:
+        return {**row, "missing": "the training before it diverged"}
+    item = items[point.item]
+    row["diverged_at"] = item.diverged_at
+    if item.diverged_at is None:
+        row["end"], row["at_best"], row["best_step"] = dict(item.end), dict(item.at_best), item.best_step
+    return {**row, "start_digest": item.start_digest} if item.start_digest else row
 
 
-def _provenances(study: Study, deriver: Deriver) -> list[dict[str, Any]]:
-    """How each of the finished runs was run."""
-    finished = (run.trained for run in study.runs if deriver.store.has(run.trained))
-    return [deriver.store.manifest(trained.key)["provenance"] for trained in finished]
+def _engines(jobs: Iterable[Job], reader: Reader) -> list[str]:
+    """Return which engine did each finished training among some jobs and what they stand on."""
+    from lth.lineage import Trained, derivation
+
+    trained = [node for node in derivation(*jobs).values() if isinstance(node, Trained) and reader.store.has(node)]
+    return [reader.store.manifest(node.key)["provenance"]["engine"] for node in trained]
 
 
 def _environment(provenances: list[dict[str, Any]]) -> dict[str, Any]:
-    """The environment of the first finished run, with the signatures of all; else the present one."""
+    """Return the environment of the first finished job, with the signatures of all; else the present one."""
     if not provenances:
         return environment()
     first = {name: value for name, value in provenances[0].items() if name not in ("seconds", "steps")}

@@ -1,208 +1,171 @@
-"""The verdict: is there a winning ticket, how sparse, how sure, and what do its controls say."""
+"""The verdict: does the subject match the baseline, how far out on the axis, how sure, and what do its controls say."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from lth.analysis.statistics import Interval, paired_difference
+from lth.analysis.comparison import Comparison, beats_constant, compare, constant_gain
+from lth.analysis.documents import Interval, Results
+from lth.analysis.facts import Facts, studied, summary, title
+from lth.analysis.numbers import number, percent, remaining, unit_of_difference
+from lth.analysis.reading import arms_of, baseline_cell, metric_of, num_replicates
+from lth.analysis.sentences import sentences
+from lth.analysis.tiles import tiles
 
-CONTROL_NAMES = {
-    "sparsified": "the training that was pruned on its way and gave the mask",
-    "reinit": "the same mask with new initial weights",
-    "random": "a random mask of the same layer densities",
-}
+DONE = {"reinit": "drawn anew", "soft": "set to zero"}
+"""What was done to the lowest weights where they train on, by the choice for pruned weights."""
 
 
-STABLER = "Try a lower learning rate, or clipping."
+def compare_with_baseline(
+    results: Results,
+    *,
+    margin: float,
+    axis: str = "level",
+    finding: str = "winning ticket",
+    trains_pruned: bool = False,
+) -> dict[str, Any]:
+    """Return the verdict on a study whose subject is compared with its baseline at each place of an axis.
 
-
-def verdict(dense: dict[str, Any], levels: list[dict[str, Any]], *, margin: float, confidence: float) -> dict[str, Any]:
-    """The sparsest level whose tickets' mean test accuracy is not below dense, with its evidence.
-
-    A level matches if the mean over replicates of (ticket minus dense, paired) is at least -margin, with no replicate
-    missing. It is *confirmed* if the lower end of that mean's interval is at least -margin too, and the interval has a
-    width: differences that are all alike settle nothing.
+    A place *matches* if the mean over replicates of (subject minus baseline, paired) is worse by no more than the
+    margin, with no replicate missing, and better than a constant answer. The match is *confirmed* if the whole interval
+    is, and has a width: differences that are all alike settle nothing. It is the `finding` if, besides, every control
+    that ran there is worse with the whole interval of its own paired difference; one that starts from the subject's
+    weights counts as not run. Nothing is found where the baseline itself does not clearly beat a constant answer.
 
     Args:
-        dense: measures of the dense network.
-        levels: measures of each level's arms, as in the results document.
-        margin: accuracy that may be lost, as a fraction.
-        confidence: level of the intervals.
+        results: the results document; its verdict is not read.
+        margin: what the primary metric may be worse by, in its own unit (fractions for accuracies).
+        axis: along it places go further, as to sparser levels; the furthest finding is the verdict's.
+        finding: what is looked for, in words.
+        trains_pruned: whether pruned weights train on, so that nothing is found and only differences are told.
+    Returns:
+        A Verdict (lth.analysis.documents) with the fields margin, confidence, replicates, and the places `winning`,
+        `match` (the furthest), `confirmed_match` and `furthest`, each a finding or None.
     """
-    accuracies = dense["test_accuracy"]["values"]
-    whole = [level for level in levels if level["arms"]["ticket"]["diverged"] == dense["diverged"] == 0]
-    compared = [
-        (level, paired_difference(level["arms"]["ticket"]["test_accuracy"]["values"], accuracies, confidence))
-        for level in whole
-    ]
-    matching = [(level, difference) for level, difference in compared if _mean(difference) >= -margin - 1e-12]
-    common = {"margin": margin, "confidence": confidence, "replicates": len(accuracies)}
-    if not matching:
-        nothing = dict.fromkeys(("level", "density", "confirmed", "is_last_level", "sparsest_confirmed"))
-        nothing |= dict.fromkeys(("difference_from_dense", "speedup"))
-        return {"found": False, **nothing, "controls": {}, **common, "sentences": _none_found(compared, dense, common)}
-    level, difference = matching[-1]
-    ticket = level["arms"]["ticket"]
-    confirmed = [pair for pair in compared if _is_confirmed(pair[1], margin)]
-    controls = {
-        arm: _control(ticket, measures, confidence) for arm, measures in level["arms"].items() if arm != "ticket"
-    }
-    document = {
-        "found": True,
-        "level": level["level"],
-        "density": level["density"],
-        "confirmed": _is_confirmed(difference, margin),
-        "is_last_level": level is levels[-1],
-        "sparsest_confirmed": _named(*confirmed[-1]) if confirmed else None,
-        "difference_from_dense": difference,
-        "speedup": _speedup(ticket, dense, confidence),
-        "controls": controls,
-        **common,
-    }
-    return document | {"sentences": _sentences(document, ticket, dense)}
-
-
-def _speedup(ticket: dict[str, Any], dense: dict[str, Any], confidence: float) -> dict[str, Any]:
-    """Early stopping of tickets and dense, paired."""
-    early, late = ticket["early_stop_iteration"], dense["early_stop_iteration"]
+    compared = sorted(compare(results, margin=margin), key=lambda each: _order(each, axis))
+    if trains_pruned:
+        return _restarts(results, compared)
+    base = baseline_cell(results, "primary")
+    is_learned = base is None or base["interval"]["mean"] is None or beats_constant(base["interval"], results)
+    matching = [each for each in compared if each.matches] if is_learned else []
+    facts = Facts(
+        results=results,
+        compared=tuple(compared),
+        winning=_last([each for each in matching if each.wins]),
+        match=_last(matching),
+        confirmed_match=_last([each for each in matching if each.confirmed]),
+        is_learned=is_learned,
+        margin=margin,
+        axis=axis,
+        finding=finding,
+    )
+    head = facts.head
+    confirmed = None if head is None or head.confirmed is None else facts.winning is not None
     return {
-        "ticket_early_stop": early,
-        "dense_early_stop": late,
-        "difference": paired_difference(early["values"], late["values"], confidence),
-        "ratio": early["mean"] / max(1, late["mean"]),
+        "found": head is not None,
+        "confirmed": confirmed,
+        "summary": summary(facts),
+        "title": title(facts),
+        "sentences": sentences(facts),
+        "tiles": tiles(facts),
+        "at": head.at if head else {},
+        "margin": margin,
+        "confidence": results["confidence"],
+        "replicates": num_replicates(results),
+        "winning": _document(facts.winning),
+        "match": _document(facts.match),
+        "confirmed_match": _document(facts.confirmed_match),
+        "furthest": _document(facts.furthest),
+        "baseline_over_constant": constant_gain(base["interval"], results) if base else None,
+        "arms": {role: [arm["name"] for arm in arms_of(results, role)] for role in ("baseline", "subject", "control")},
     }
 
 
-def _control(ticket: dict[str, Any], measures: dict[str, Any], confidence: float) -> dict[str, Any]:
-    """A control's measures and what tickets have over it, paired."""
-    values, of_control = ticket["test_accuracy"]["values"], measures["test_accuracy"]
-    return {
-        "test_accuracy": of_control,
-        "early_stop_iteration": measures["early_stop_iteration"],
-        "difference": paired_difference(values, of_control["values"], confidence),
-    }
+def _last(comparisons: list[Comparison]) -> Comparison | None:
+    return comparisons[-1] if comparisons else None
 
 
-def _none_found(
-    compared: list[tuple[dict[str, Any], Interval]], dense: dict[str, Any], common: dict[str, Any]
-) -> list[str]:
-    if dense["diverged"]:
-        lost = f"{dense['diverged']} of {common['replicates']} dense networks diverged"
-        return [f"{lost}, so nothing can be compared. {STABLER}"]
-    if not compared:
-        return [f"At every level a ticket diverged, so nothing can be compared. {STABLER}"]
-    replicates, advice = common["replicates"], "A lower rate, a longer duration or a later rewind step may find one."
-    nothing = (
-        f"No level has tickets whose mean test accuracy over {replicates} replicate{'s' * (replicates != 1)} is within "
-        f"the margin of {_points(common['margin'])} points of the dense network."
-    )
-    percent = f"{100 * common['confidence']:g} %"
-    level, difference = max(compared, key=lambda pair: _mean(pair[1]))
-    closest = (
-        f"The closest is level {level['level']}, at {100 * level['density']:.1f} % of the weights: "
-        f"{_with_interval(difference, percent)}."
-    )
-    return [nothing, closest, advice]
+def _order(each: Comparison, axis: str) -> float:
+    value = each.at.get(axis, 0.0)
+    return value if isinstance(value, int | float) else 0.0
 
 
-def _mean(difference: Interval) -> float:
-    assert difference["mean"] is not None, "levels with a diverged replicate are left out before"
-    return difference["mean"]
-
-
-def _sentences(document: dict[str, Any], ticket: dict[str, Any], dense: dict[str, Any]) -> list[str]:
-    replicates, difference, speedup = document["replicates"], document["difference_from_dense"], document["speedup"]
-    percent = f"{100 * document['confidence']:g} %"
-    sentences = [
-        f"The sparsest tickets that match the dense network keep {100 * document['density']:.1f} % of the "
-        f"weights (level "
-        f"{document['level']}): mean test accuracy {_percent(ticket)} against {_percent(dense)}, a difference of "
-        f"{_with_interval(difference, percent)}, paired over {replicates} replicate{'s' * (replicates != 1)}, margin "
-        f"{_points(document['margin'])}.",
-        _confirmation(document, percent),
-        f"They reach their lowest validation loss at iteration {speedup['ticket_early_stop']['mean']:,.0f} on average, "
-        f"the dense network at {speedup['dense_early_stop']['mean']:,.0f}: {_earlier(speedup, percent)}.",
-    ]
-    for arm, control in document["controls"].items():
-        if control["difference"]["mean"] is None:
-            sentences.append(f"{_named_arm(arm)}: every replicate diverged.")
-            continue
-        sentences.append(
-            f"{_named_arm(arm)}: {_percent(control)}, the tickets differ by "
-            f"{_with_interval(control['difference'], percent)}; its lowest validation loss comes at iteration "
-            f"{control['early_stop_iteration']['mean']:,.0f}."
-        )
-    if not document["controls"].keys() - {"sparsified"}:
-        sentences.append(
-            "No controls ran, so nothing here shows that the starting weights or the mask matter: this is no "
-            "claim of a winning ticket."
-        )
-    return sentences
-
-
-def _confirmation(document: dict[str, Any], percent: str) -> str:
-    difference, replicates = document["difference_from_dense"], document["replicates"]
-    if document["confirmed"] is None:
-        return "One replicate has no interval: this is an observation, not a claim."
-    last = " It is the last level of this study: sparser ones may match too." if document["is_last_level"] else ""
-    if document["confirmed"]:
-        return f"The interval does not reach below the margin, so the match is confirmed at this confidence.{last}"
-    surest = document["sparsest_confirmed"]
-    if difference["low"] == difference["high"]:
-        return (
-            f"All {replicates} replicates differ by the same amount (a small test set moves in steps), so there is no "
-            f"spread to judge by: the match is not settled.{last}"
-        )
-    text = (
-        f"The interval reaches down to {_signed(difference['low'])} points, below the margin: {replicates} replicates "
-        f"do not settle this match.{last}"
-    )
-    if surest is None:
-        return f"{text} No level's match is confirmed."
-    return (
-        f"{text} The sparsest confirmed match keeps {100 * surest['density']:.1f} % (level {surest['level']}): "
-        f"{_with_interval(surest['difference'], percent)}."
-    )
-
-
-def _named_arm(arm: str) -> str:
-    return f"{'Arm' if arm == 'sparsified' else 'Control'} {arm}, {CONTROL_NAMES[arm]}"
-
-
-def _is_confirmed(difference: Interval, margin: float) -> bool | None:
-    """Whether the whole interval is above the margin; None without an interval. One without width settles nothing."""
-    if difference["low"] is None or difference["high"] is None:
+def _document(comparison: Comparison | None) -> dict[str, Any] | None:
+    """Return a finding as JSON values."""
+    if comparison is None:
         return None
-    return difference["low"] >= -margin - 1e-12 and difference["low"] < difference["high"]
+    early = comparison.early
+    return {
+        "at": comparison.at,
+        "value": comparison.value,
+        "baseline": comparison.baseline,
+        "difference": comparison.difference,
+        "confirmed": comparison.confirmed,
+        "controls": {
+            rival.arm["name"]: {
+                "value": rival.value,
+                "difference": rival.difference,
+                "is_worse": rival.is_worse,
+                "is_vacuous": rival.is_vacuous,
+            }
+            for rival in comparison.rivals
+        },
+        "early_stopping": None
+        if early is None
+        else {
+            "subject": early.subject,
+            "baseline": early.baseline,
+            "difference": early.difference,
+            "at_last_step": list(early.censored),
+        },
+    }
 
 
-def _named(level: dict[str, Any], difference: Interval) -> dict[str, Any]:
-    return {"level": level["level"], "density": level["density"], "difference": difference}
+def _restarts(results: Results, compared: Sequence[Comparison]) -> dict[str, Any]:
+    """Return the verdict on a study in which pruned weights train on: differences, and no finding."""
+    action = str(results["config"].get("pruned", ""))
+    done = DONE.get(action, f"changed ({action})")
+    metric = metric_of(results, "primary")
+    sentences = [
+        f"Nothing is pruned for good: at each level the lowest weights were {done} and the whole network trained on. "
+        "So there are no tickets, and a level's density is the share of weights that were not touched."
+    ]
+    names = [arm["name"] for arm in arms_of(results, "baseline")]
+    for each in compared:
+        if each.value["mean"] is None:
+            continue
+        against = [(f"the {name} network", each.difference) for name in names]
+        against += [(f"control {rival.arm['name']}", rival.difference) for rival in each.rivals]
+        differences = [
+            f"{_difference(difference, results)} from {name}"
+            for name, difference in against
+            if difference["mean"] is not None
+        ]
+        density = each.at.get("density")
+        share = f", {remaining(density)} % not touched" if isinstance(density, int | float) else ""
+        sentences.append(f"Level {each.at.get('level', '')}{share}: {'; '.join(differences)}.")
+    unit = unit_of_difference(metric)
+    sentences.append(
+        f"Differences{f' in{unit}' if unit else ''} of {metric.part} {metric.name}, paired over replicates, with "
+        f"{percent(results['confidence'])} intervals."
+    )
+    return {
+        "found": False,
+        "confirmed": None,
+        "summary": "none (pruned weights train on)",
+        "title": f"Restarts of {studied(results['config'])}: nothing is pruned for good",
+        "sentences": sentences,
+        "tiles": [],
+        "at": {},
+        "axis_words": {"density": f"Weights not {done} (%)"},
+        "confidence": results["confidence"],
+        "replicates": num_replicates(results),
+    }
 
 
-def _earlier(speedup: dict[str, Any], percent: str) -> str:
-    ratio, difference = speedup["ratio"], speedup["difference"]
-    text = f"{100 * abs(1 - ratio):.0f} % {'earlier' if ratio < 1 else 'later'}"
-    if difference["low"] is None:
+def _difference(difference: Interval, results: Results) -> str:
+    metric = metric_of(results, "primary")
+    low, high = difference["low"], difference["high"]
+    text = number(difference["mean"], metric, signed=True)
+    if low is None or high is None:
         return text
-    is_settled = difference["low"] < difference["high"] and (difference["low"] > 0 or difference["high"] < 0)
-    bounds = f"{percent} interval {difference['low']:+,.0f} to {difference['high']:+,.0f}"
-    bounds = f"difference {difference['mean']:+,.0f}, {bounds}"
-    return f"{text} ({bounds})" if is_settled else f"no settled difference ({bounds})"
-
-
-def _percent(measures: dict[str, Any]) -> str:
-    return f"{100 * measures['test_accuracy']['mean']:.2f} %"
-
-
-def _with_interval(difference: Interval, percent: str) -> str:
-    text = f"{_signed(difference['mean'])} points"
-    if difference["low"] is None:
-        return text
-    return f"{text} ({percent} interval {_signed(difference['low'])} to {_signed(difference['high'])})"
-
-
-def _signed(fraction: float | None) -> str:
-    return "none" if fraction is None else f"{100 * fraction:+.2f}"
-
-
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:.2f}"
+    return f"{text} [{number(low, metric, signed=True)}, {number(high, metric, signed=True)}]"

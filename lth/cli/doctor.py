@@ -13,6 +13,8 @@ from json import dumps
 from pathlib import Path
 from typing import Literal
 
+from lth.cli.options import Flag
+
 MIN_PYTHON = (3, 11)
 MIN_TORCH = (2, 8)
 GIB = 2**30
@@ -39,7 +41,7 @@ class Check:
     advice: str = ""
 
 
-def doctor(*, store: Path = Path("lth-store"), data: Path | None = None, json: bool = False) -> int:
+def doctor(*, store: Path = Path("lth-store"), data: Path | None = None, json: Flag = False) -> int:
     """Examine this machine: Python, torch, cores, speed, engines, GPUs, data, store and disk. Exit 1 if a check fails.
 
     Args:
@@ -62,7 +64,7 @@ def doctor(*, store: Path = Path("lth-store"), data: Path | None = None, json: b
 
 
 def examine(store: Path, data_folder: Path | None) -> list[Check]:
-    """All checks, in the order in which they are printed; takes about a second after importing torch.
+    """Make all checks, in the order in which they are printed; takes about a second after importing torch.
 
     Args:
         store: folder of results; not created.
@@ -93,7 +95,7 @@ def examine(store: Path, data_folder: Path | None) -> list[Check]:
 
 
 def judge_python(version: tuple[int, ...]) -> Check:
-    """The check of the interpreter's version."""
+    """Judge the interpreter's version."""
     found = ".".join(map(str, version))
     if version >= MIN_PYTHON:
         return Check("Python", "ok", found)
@@ -101,7 +103,7 @@ def judge_python(version: tuple[int, ...]) -> Check:
 
 
 def judge_torch(version: str) -> Check:
-    """The check of torch's version, such as "2.13.0+cpu"."""
+    """Judge torch's version, such as "2.13.0+cpu"."""
     release = tuple(int(part) for part in version.split("+")[0].split(".")[:2])
     if release >= MIN_TORCH:
         return Check("torch", "ok", version)
@@ -109,7 +111,7 @@ def judge_torch(version: str) -> Check:
 
 
 def judge_threads(threads: int, usable: int, physical: int, omp_num_threads: str | None) -> Check:
-    """The check of torch's threads against the CPUs that this process may use.
+    """Judge torch's threads by the CPUs that this process may use.
 
     Args:
         threads: threads of one torch operation.
@@ -126,7 +128,7 @@ def judge_threads(threads: int, usable: int, physical: int, omp_num_threads: str
 
 
 def judge_blas(build: str, capability: str, vendor: str, has_avx512: bool, gflops: float) -> Check:
-    """The check of the matrix product: library, vector width and speed.
+    """Judge the matrix product: library, vector width and speed.
 
     Args:
         build: `torch.__config__.show()`.
@@ -153,7 +155,7 @@ def judge_blas(build: str, capability: str, vendor: str, has_avx512: bool, gflop
 
 
 def judge_disk(free: int, place: Path) -> Check:
-    """The check of the free space, in bytes, on the disk that holds `place`."""
+    """Judge the free space, in bytes, on the disk that holds `place`."""
     found = f"{free / GIB:.1f} GiB free at {place}"
     if free >= DISK_WARN:
         return Check("disk", "ok", found)
@@ -162,7 +164,7 @@ def judge_disk(free: int, place: Path) -> Check:
 
 
 def measure_gflops(size: int = 512, seconds: float = 0.2) -> float:
-    """The speed of a float32 product of two square matrices in one thread: 10^9 operations a second, best of several.
+    """Measure a float32 product of two square matrices in one thread: 10^9 operations a second, best of several.
 
     Args:
         size: rows and columns.
@@ -245,13 +247,13 @@ def _check_store(store: Path) -> Check:
 
 
 def _nearest(path: Path) -> Path:
-    """The path itself where it exists, else the nearest folder above that does."""
+    """Return the path itself where it exists, else the nearest folder above that does."""
     path = path.expanduser()
     return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
 def _cores() -> tuple[int, int]:
-    """The numbers of CPUs and of physical cores that this process may use; a container's share counts."""
+    """Return the numbers of CPUs and of physical cores that this process may use; a container's share counts."""
     own = getattr(os, "sched_getaffinity", None)  # Linux only
     cpus = sorted(own(0)) if own else list(range(os.cpu_count() or 1))
     usable, physical = len(cpus), len(set(_siblings(cpus)))

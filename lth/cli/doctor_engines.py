@@ -12,23 +12,20 @@ CLEARLY = 1.25  # less may be the noise of a busy machine
 
 
 def check_linear() -> Judgement:
-    """Which way Linear layers compute here, and what the other way would do."""
-    from lth.training.engines.compiling import compile_wanted
+    """Check which path Linear layers take here, and what the other one would do."""
     from lth.training.engines.linear import linear_path, onednn_works
 
     try:
-        path, is_compiled = linear_path(), compile_wanted()
+        path = linear_path()
     except ValueError as error:
-        return "fail", "LTH_LINEAR or LTH_COMPILE is not possible", str(error)
-    if is_compiled:
-        return "ok", "through torch.compile, as LTH_COMPILE asks; networks that it cannot compile are named", ""
+        return "fail", "LTH_LINEAR is not possible", str(error)
     if not onednn_works():
         return "ok", "by torch's matrix products; this torch ships no oneDNN product", ""
     return judge_linear(path, measure_linear())
 
 
 def judge_linear(path: str, gain: float) -> Judgement:
-    """The check of the way against its measured speed.
+    """Judge the path by its measured speed.
 
     Args:
         path: `torch` or `onednn`.
@@ -45,7 +42,7 @@ def judge_linear(path: str, gain: float) -> Judgement:
 
 
 def measure_linear(seconds: float = 0.3) -> float:
-    """How many times as fast a Linear layer goes through oneDNN: shortest times of both ways, in turns, one thread.
+    """Measure how many times as fast a Linear layer is through oneDNN: shortest times, in turns, one thread.
 
     Args:
         seconds: how long to measure.
@@ -76,7 +73,7 @@ def measure_linear(seconds: float = 0.3) -> float:
 
 
 def check_sparse() -> Judgement:
-    """Whether the sparse engine can run: all of it is compiled by numba."""
+    """Check whether the sparse engine can run: all of it is compiled by numba."""
     try:
         numba = importlib.import_module("numba")
         steps = importlib.import_module("lth.training.engines.sparse.steps")

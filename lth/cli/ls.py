@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lth.cli.options import Json
-from lth.cli.studies import study_documents
+from lth.cli.options import Flag
+from lth.cli.stored import study_documents
 
 
-def ls(*, store: Path = Path("lth-store"), json_: Json = False) -> int:
+def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
     """List the studies in the store, oldest first: what they are, how far they are, what they found.
 
     Args:
@@ -22,7 +22,7 @@ def ls(*, store: Path = Path("lth-store"), json_: Json = False) -> int:
     if not rows:
         print(f"The store {store} holds no studies. `lth find-ticket` makes one.")
         return 0
-    header = ("STUDY", "MODEL", "DATA", "LEVELS", "REPLICATES", "DONE", "ENGINE", "VERDICT", "CREATED")
+    header = ("ID", "STUDY", "MODEL", "DATA", "REPLICATES", "DONE", "ENGINE", "VERDICT", "CREATED")
     lines = [header, *(tuple(str(row[name.lower()]) for name in header) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
@@ -31,24 +31,24 @@ def ls(*, store: Path = Path("lth-store"), json_: Json = False) -> int:
 
 
 def _row(document: dict[str, Any], store: Path) -> dict[str, Any]:
-    config, keys = document["config"], [run["key"] for run in document["runs"]]
+    config, keys = document["config"], document["keys"]
     results = _results(document["folder"] / "results.json")
     done = sum((store / "objects" / key[:2] / key).is_dir() for key in keys)
     return {
-        "study": document["id"],
+        "id": document["id"],
+        "study": document["study"],
         "model": config["model"],
         "data": config["data"],
-        "levels": config["levels"],
         "replicates": config["replicates"],
         "done": f"{done}/{len(keys)}",
-        "engine": _engine(results),
+        "engine": "+".join((results or {}).get("engines", {})) or "-",
         "verdict": _verdict(results),
         "created": str(document["created"]).replace("T", " ")[:16],
     }
 
 
 def _results(path: Path) -> dict[str, Any] | None:
-    """The results; None where there are none, and no fields where they are damaged."""
+    """Return the results; None where there are none, and no fields where they are damaged."""
     try:
         results = json.loads(path.read_text())
     except FileNotFoundError:
@@ -58,19 +58,11 @@ def _results(path: Path) -> dict[str, Any] | None:
     return results if isinstance(results, dict) else {}
 
 
-def _engine(results: dict[str, Any] | None) -> str:
-    """Who trained: an engine, or several joined by +."""
-    return "+".join((results or {}).get("engines", {})) or "-"
-
-
 def _verdict(results: dict[str, Any] | None) -> str:
-    """The verdict in a few words; "unfinished" where there are no results."""
+    """Return the verdict in a few words; "unfinished" where there are no results."""
     if results is None:
         return "unfinished"
-    if "verdict" not in results:
+    verdict = results.get("verdict")
+    if verdict is None:
         return "damaged results"
-    verdict = results["verdict"]
-    if not verdict["found"]:
-        return "none found"
-    sure = {True: "confirmed", False: "not settled", None: "one replicate"}[verdict["confirmed"]]
-    return f"{100 * verdict['density']:.1f} % ({sure})"
+    return str(verdict.get("summary", "made by another version: run it again"))

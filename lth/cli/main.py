@@ -3,23 +3,26 @@
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group, UnknownCommandError
 
 from lth.cli.compact import compact
 from lth.cli.doctor import doctor
 from lth.cli.errors import CommandError, UsageError
-from lth.cli.find_ticket import find_ticket
+from lth.cli.help import FILES, HELP, STORED, STUDY, description, with_examples
 from lth.cli.ls import ls
 from lth.cli.methods import methods
-from lth.cli.plan import plan
+from lth.cli.options import defaults_in_words, study_command
 from lth.cli.report import report
 from lth.cli.show import show
 from lth.cli.sparsity import sparsity
-from lth.cli.supermask import supermask
+from lth.cli.study import plan, reproduce, run
 from lth.cli.ticket import ticket
+from lth.config import check_choice
+from lth.studies import STUDIES, StudyType
 
 EPILOGUE = """\
 Exit codes: 0 done; 1 failed, with one line that says what to do; 2 the command
@@ -27,29 +30,75 @@ line or a settings file cannot be understood; 130 interrupted. --debug after any
 command shows the traceback of an error.
 """
 
+EXAMPLES = (
+    "lth find-ticket                   # lenet-300-100 on digits, about a minute",
+    "lth find-ticket mynets:make own.npz --duration 20ep   # your model and data",
+    "lth plan mynets:make own.npz      # what would run, and how long it takes",
+    "lth ls                            # what the store holds",
+)
+PLAN = "Show what a study would do with the same arguments: what is done already, steps, time. Nothing is kept."
+AGAIN = (
+    "What the store already holds is not done again; after an interruption the same command goes on where it was, and "
+    "ends with the same bits."
+)
+
 app = App(
     name="lth",
-    help="Find winning tickets in PyTorch networks, test them with the controls that make a claim hold, and "
-    "explain them.",
+    help=with_examples(
+        "Find winning tickets in PyTorch networks, test them with the controls that make a claim hold, and explain "
+        "them.",
+        EXAMPLES,
+    ),
     help_epilogue=EPILOGUE,
     help_format="plaintext",  # the other formats load a parser each, a quarter of the time of a help page
     version_flags=["--version"],
 )
-app.command(find_ticket, name="find-ticket")
-app.command(supermask)
-app.command(compact)
-app.command(plan)
-app.command(ls)
-app.command(methods)
-app.command(show)
-app.command(sparsity)
-app.command(report)
+plans = App(
+    name="plan",
+    help=with_examples(
+        PLAN,
+        (
+            "lth plan --levels 20      # of find-ticket, where no study is named",
+            "lth plan supermask lenet-300-100 mnist",
+        ),
+    ),
+    group=STORED,
+)
+
+
+def _add_study(study: StudyType[Any]) -> None:
+    """Make a study a command, and its plan another."""
+    more = [*([study.help] if study.help else []), defaults_in_words(study)]
+    text = with_examples(study.words, study.examples, *more, AGAIN)
+    app.command(study_command(study, run), name=study.name, help=text, group=STUDY)
+    examples = [each.replace("lth ", "lth plan ", 1) for each in study.examples]
+    text = with_examples(f"Show what `lth {study.name}` would do: what is done already, steps, time.", examples, *more)
+    plans.command(study_command(study, plan), name=study.name, help=text, group=STUDY)
+
+
+def _add(group: Group, *functions: Callable[..., int]) -> None:
+    """Make functions commands, with their docstrings as help."""
+    for function in functions:
+        app.command(function, help=description(function), group=group)
+
+
+for _study in STUDIES.values():
+    _add_study(_study)
+plans.default(study_command(STUDIES["find-ticket"], plan))
+app.command(plans)
+_add(STORED, reproduce, ls, show, report)
 app.command(ticket)
-app.command(doctor)
+_add(FILES, sparsity, compact)
+_add(HELP, methods, doctor)
+for _flag in ("--help", "--version"):
+    app[_flag].group = HELP
+for _app in (app, plans):
+    for _place, _name in enumerate(_app):
+        _app[_name].sort_key = _place  # as they stand here, the most used first
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command and exits with its code."""
+    """Run one command and exit with its code."""
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # so that `mypackage.nets:make` is found beside where the user stands
     tokens = list(sys.argv[1:] if arguments is None else arguments)
@@ -74,9 +123,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(error: Exception) -> int:
-    """Prints one line and gives the exit code."""
+    """Print one line and return the exit code."""
     if isinstance(error, UsageError | CycloptsError):
-        _say(f"{' '.join(str(error).split()).rstrip('.')}. See --help.")
+        message = " ".join(_unknown_command(error).split())
+        _say(f"{message if message.endswith('?') else message.rstrip('?.') + '.'} See --help.")
         return 2
     if _is_for_users(error):
         _say(str(error))
@@ -85,8 +135,18 @@ def _fail(error: Exception) -> int:
     return 1
 
 
+def _unknown_command(error: Exception) -> str:
+    """Return the message of a usage error; that of an unknown command suggests the nearest one."""
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        try:
+            check_choice("command", error.unused_tokens[0], [name for name in app if not name.startswith("-")])
+        except ValueError as found:
+            return str(found)
+    return str(error).replace("?.", "?")
+
+
 def _is_for_users(error: Exception) -> bool:
-    """Whether the message was written for users."""
+    """Return whether the message was written for users."""
     if isinstance(error, CommandError | ValueError):
         return True
     # Only a command that ran can raise these, so torch is loaded already.

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from lth.cli.errors import CommandError
-from lth.cli.studies import find_study, unknown_id
+from lth.cli.stored import find_study, unknown_id
 
 
 def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None) -> int:
     """Build the report again from result files alone; several studies make one comparison.
+
+        lth report 3f2a 90bc --out comparison   # IDs as `lth ls` shows them
 
     Args:
         ids: IDs of studies in the store (a beginning is enough), or folders of earlier reports.
@@ -26,7 +28,7 @@ def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None) 
 
 
 def _folder(name: str, store: Path) -> Path:
-    """Where the result files of a study lie."""
+    """Return where the result files of a study lie."""
     if (Path(name) / "results.json").is_file():
         return Path(name)
     study = find_study(name, store)
@@ -34,5 +36,7 @@ def _folder(name: str, store: Path) -> Path:
         raise unknown_id(name, store)
     folder = Path(study["folder"])
     if not (folder / "results.json").exists():
-        raise CommandError(f"study {study['id']} has no results yet: run its find-ticket command again to finish it")
+        raise CommandError(
+            f"study {study['id']} has no results yet: run its {study['study']} command again to finish it"
+        )
     return folder

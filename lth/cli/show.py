@@ -1,16 +1,17 @@
 """`lth show`: one study or one result of the store."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from lth.cli.errors import CommandError
-from lth.cli.options import Json
-from lth.cli.studies import find_study, unknown_id
+from lth.cli.options import Flag
+from lth.cli.stored import find_study, unknown_id
 
 
-def show(id: str, /, *, store: Path = Path("lth-store"), json_: Json = False) -> int:
-    """Show a study (its verdict, levels and settings) or a single result (what determines it, how it came about).
+def show(id: str, /, *, store: Path = Path("lth-store"), json_: Flag = False) -> int:
+    """Show a study (its verdict, results and settings) or a single result (what determines it, how it came about).
 
     Args:
         id: ID of a study, or key of a result as a report's derivation lists them; a beginning is enough.
@@ -33,49 +34,29 @@ def show(id: str, /, *, store: Path = Path("lth-store"), json_: Json = False) ->
 def _show_study(study: dict[str, Any], as_json: bool) -> None:
     path = study["folder"] / "results.json"
     if as_json:
-        print(
-            path.read_text()
-            if path.exists()
-            else json.dumps({key: study[key] for key in ("id", "created", "config")}, indent=1)
-        )
+        notes = {key: study[key] for key in ("id", "study", "created", "config")}
+        print(path.read_text() if path.exists() else json.dumps(notes, indent=1))
         return
-    print(f"Study {study['id']}, {study['created'].replace('T', ' ')}")
+    print(f"Study {study['id']}, {study['study']}, {study['created'].replace('T', ' ')}")
     if path.exists():
-        from lth.report import read_study, words
+        from lth.analysis import read_documents
+        from lth.analysis.reading import metric_of
+        from lth.analysis.table import aligned, text_table
+        from lth.launch.words import for_terminal
 
-        results = read_study(study["folder"]).results
+        results, _ = read_documents(study["folder"])
         for sentence in results["verdict"]["sentences"]:
-            print(f"  {sentence}")
-        print()
-        _print_levels(results)
-        print(f"\nEngine    {words.engines(results)}")
+            print(for_terminal(sentence, sys.stdout))
+        metric = metric_of(results, "primary")
+        print(f"\n  {f'{metric.part} {metric.name}'.strip()}, means over replicates")
+        for line in aligned(text_table(results)):
+            print(f"  {line}")
+        print(f"\nEngine    {', '.join(f'{name} ({count})' for name, count in results['engines'].items())}")
     else:
-        print("  not finished: run the same find-ticket command again")
+        print(f"  not finished: run the same {study['study']} command again")
     print("\nSettings")
     for name, value in study["config"].items():
         print(f"  {name:18} {value}")
-
-
-def _print_levels(results: Any) -> None:
-    arms = [arm for arm in ("ticket", "sparsified", "reinit", "random") if arm in results["levels"][0]["arms"]]
-    print(f"  {'level':>5} {'kept %':>7} " + " ".join(f"{arm + ' %':>12}" for arm in arms) + f" {'early stop':>11}")
-    dense = results["dense"]
-    print(
-        f"  {0:5} {100.0:7.1f} {_percent(dense):>12} " + " " * 13 * (len(arms) - 1) + f"{_iteration(dense):>11}   dense"
-    )
-    for level in results["levels"]:
-        cells = " ".join(f"{_percent(level['arms'][arm]):>12}" for arm in arms)
-        print(f"  {level['level']:5} {100 * level['density']:7.1f} {cells} {_iteration(level['arms']['ticket']):>11}")
-
-
-def _percent(measures: Any) -> str:
-    mean = measures["test_accuracy"]["mean"]
-    return "diverged" if mean is None else f"{100 * mean:.2f}"
-
-
-def _iteration(measures: Any) -> str:
-    mean = measures["early_stop_iteration"]["mean"]
-    return "-" if mean is None else f"{mean:,.0f}"
 
 
 def _show_result(key: str, store: Path, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from lth.cli.options import Json
+from lth.cli.options import Flag
 
 Row = dict[str, str]
 """Cells by column title."""
@@ -21,9 +21,12 @@ def sparsity(
     only: str | None = None,
     never: str | None = None,
     rank_limit: int = 512,
-    json_: Json = False,
+    json_: Flag = False,
 ) -> int:
     """Show how sparse a network is, tensor by tensor, and name layers without a single weight.
+
+        lth sparsity model.safetensors
+        lth sparsity FILE --compare EARLIER
 
     DEAD OUT and DEAD IN are outputs and inputs without a weight. The
     effective rank says how many directions a matrix uses, the stable rank
@@ -39,8 +42,7 @@ def sparsity(
         rank_limit: compute ranks where the shorter side of a matrix is at most this; large ones take long.
         json_: print JSON in place of the tables.
     """
-    from lth.launch.weights_file import open_weights
-    from lth.launch.weights_report import sparsity_document
+    from lth.lineage.foreign import open_weights, sparsity_document
 
     document = sparsity_document(
         open_weights(file),
@@ -102,8 +104,10 @@ def _compared_row(name: str, tensor: dict[str, Any]) -> Row:
 
 
 def _print_table(rows: list[Row], names: list[str], width: int, expendable: str) -> None:
-    """Prints rows under their titles. Where the terminal is too narrow, names lose what they all share, then one
-    column goes, then names are cut in the middle."""
+    """Print rows under their titles.
+
+    Where the terminal is too narrow, names lose what they all share, then one column goes, then names are cut.
+    """
     if _width(rows) > width and (shared := _shared(names)) != ("", ""):
         start, end = shared
         rows = [
@@ -133,7 +137,7 @@ def _width(rows: list[Row]) -> int:
 
 
 def _shared(names: list[str]) -> tuple[str, str]:
-    """What all names begin with, up to a dot, and what they end with, from a dot."""
+    """Return what all names begin with, up to a dot, and what they end with, from a dot."""
     if len(names) < 2:
         return "", ""
     parts = [name.split(".") for name in names]
@@ -142,7 +146,7 @@ def _shared(names: list[str]) -> tuple[str, str]:
 
 
 def _common(lists: list[list[str]]) -> list[str]:
-    """The beginning that all lists share."""
+    """Return the beginning that all lists share."""
     return [same[0] for same in takewhile(lambda same: len(set(same)) == 1, zip(*lists, strict=False))]
 
 
@@ -177,7 +181,7 @@ def _notes(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _by_reason(reasons: dict[str, str]) -> str:
-    """How many tensors there are of each reason, with their names where these are few and not the user's own choice."""
+    """Say how many tensors have each reason, with names where they are few and not the user's own choice."""
     found = []
     for reason in dict.fromkeys(reasons.values()):
         names = [name for name, each in reasons.items() if each == reason]
@@ -187,7 +191,7 @@ def _by_reason(reasons: dict[str, str]) -> str:
 
 
 def _percent(tensor: dict[str, Any]) -> str:
-    """Two decimals; 100.00 and 0.00 only where they are exact."""
+    """Return a density with two decimals; 100.00 and 0.00 only where they are exact."""
     kept, weights = tensor["kept"], tensor["weights"]
     percent = 100 * tensor["density"]
     return f"{percent:.2f}" if kept in (0, weights) else f"{min(max(percent, 0.01), 99.99):.2f}"

@@ -1,29 +1,38 @@
 """What users write: settings as frozen values, checked with their names. No torch here, so help stays fast."""
 
-from lth.config.choices import check_choice
-from lth.config.duration import Duration, to_steps
-from lth.config.find_ticket import FindTicket
-from lth.config.presets import PRESETS, preset
-from lth.config.pruning import Pruning
+from lth.config.choices import Table, check_choice
+from lth.config.duration import Clock, Duration
+from lth.config.idle import without_idle
+from lth.config.metric import Metric
+from lth.config.pruning import Pruning, Targets
 from lth.config.recipe import Recipe
 from lth.config.running import Running
+from lth.config.settings import StudySettings, check_names, flat_fields, parts_of
 from lth.config.sparsifier import MaskChanges, Sparsifier
-from lth.config.supermask import LearnSupermask, SupermaskSettings
+from lth.config.supermask import SupermaskSettings
 from lth.config.sweep import expand_sweep
+from lth.config.training import Function, TaskSpec, Training
 
 __all__ = [
-    "PRESETS",
+    "Clock",
     "Duration",
-    "FindTicket",
-    "LearnSupermask",
+    "Function",
     "MaskChanges",
+    "Metric",
     "Pruning",
     "Recipe",
     "Running",
     "Sparsifier",
+    "StudySettings",
     "SupermaskSettings",
+    "Table",
+    "Targets",
+    "TaskSpec",
+    "Training",
     "check_choice",
+    "check_names",
     "expand_sweep",
-    "preset",
-    "to_steps",
+    "flat_fields",
+    "parts_of",
+    "without_idle",
 ]

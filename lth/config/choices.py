@@ -1,11 +1,43 @@
-"""Names that users write, checked against a table."""
+"""Tables of choices: names that users write, what they stand for, and how a wrong one is answered."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Table(dict[str, T]):
+    """Entries by name, open to a script's own: `TABLE["mine"] = entry`.
+
+    Args:
+        kind: what an entry is, for messages ("criterion").
+        entries: those that `lth` brings.
+    """
+
+    def __init__(self, kind: str, entries: dict[str, T]) -> None:
+        super().__init__(entries)
+        self.kind = kind
+        self._brought = dict(entries)
+
+    def pick(self, name: str) -> T:
+        """Return the entry of this name.
+
+        Raises:
+            ValueError: if there is none; suggests the nearest name.
+        """
+        return self[check_choice(self.kind, name, self)]
+
+    def own(self) -> dict[str, T]:
+        """Return the entries that a script added or replaced: what worker processes must be given."""
+        return {name: entry for name, entry in self.items() if self._brought.get(name) is not entry}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Table, (self.kind, dict(self))
 
 
 def check_choice(kind: str, name: str, choices: Iterable[str]) -> str:
-    """The name itself, if it is one of the choices.
+    """Return the name itself, if it is one of the choices.
 
     Args:
         kind: what is named, for the message ("criterion").

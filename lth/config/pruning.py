@@ -1,16 +1,21 @@
 """How weights are chosen for pruning."""
 
-from typing import Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from lth.config.text import Names, Numbers, Rates
+from lth.config.text import Names, Numbers, Rates, split_pairs
 
 
-class Pruning(BaseModel):
-    """How weights are chosen for pruning. Rates are fractions of the weights that remain."""
+def _rates_or_default(value: Any) -> Any:
+    return None if isinstance(value, str) and value == "default" else split_pairs(value)
+
+
+class Targets(BaseModel):
+    """Which weights are pruned, how dense each level is, and which weights matter."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    group: ClassVar[str] = "Pruning"
 
     criterion: str = Field(
         default="large_final",
@@ -21,34 +26,53 @@ class Pruning(BaseModel):
         default="layerwise",
         description="which weights are ranked together: layerwise, global, per-pattern, erk, uniform-plus",
     )
-    granularity: str = Field(
-        default="unstructured",
-        description="what goes as one: unstructured (single weights), output_units, input_units, filters, channels, "
-        "heads, neurons, block:RxC, N:M as 2:4",
-    )
     schedule: str = Field(
         default="iterative",
         description="iterative: a level prunes the one before; one-shot: each prunes the dense network; increasing, "
         "decreasing: as iterative, with a rate that rises or falls by level; list: rates of --level-rates",
     )
     level_rates: Numbers = Field(default=(), description="rate of each level for schedule list, as 0.05,0.1,0.15,0.2")
+    rate: float = Field(default=0.2, gt=0, lt=1, description="fraction of the remaining weights removed at each level")
+    prune_only: Names = Field(
+        default=(), description="patterns of the parameters to prune; none: weights of linear, conv, recurrent layers"
+    )
+    never_prune: Names = Field(default=(), description="patterns of parameters that stay dense")
+
+    @model_validator(mode="after")
+    def _listed_rates(self) -> Self:
+        _check_rates({f"level {level}": rate for level, rate in enumerate(self.level_rates, 1)})
+        if self.level_rates and self.schedule != "list":
+            raise ValueError(f"level_rates: only schedule 'list' reads them; found schedule {self.schedule!r}")
+        return self
+
+
+class Pruning(Targets):
+    """How weights are chosen after a training. Rates are fractions of the weights that remain."""
+
+    granularity: str = Field(
+        default="unstructured",
+        description="what goes as one: unstructured (single weights), output_units, input_units, filters, channels, "
+        "heads, neurons, block:RxC, N:M as 2:4",
+    )
     rounds: int | None = Field(
         default=None,
         ge=1,
         description="times a criterion scores again on the way to a level [default: 100 for synflow]",
     )
     samples: int = Field(default=10, ge=1, description="training examples of each class for criteria that need data")
-    rate: float = Field(default=0.2, gt=0, lt=1, description="fraction of the remaining weights removed at each level")
-    rates: Rates = Field(default={}, description="other rates by name pattern, as PATTERN=RATE,...")
-    prune_only: Names = Field(
-        default=(), description="patterns of the parameters to prune; none: Linear and conv weights"
+    rates: Annotated[Rates | None, BeforeValidator(_rates_or_default)] = Field(
+        default=None,
+        description="other rates by name pattern, as PATTERN=RATE,...; by default a known model's output layer "
+        "has half the rate",
     )
-    never_prune: Names = Field(default=(), description="patterns of parameters that stay whole")
 
     @model_validator(mode="after")
     def _rates_are_rates(self) -> Self:
-        named = [(repr(pattern), rate) for pattern, rate in (self.rates or {}).items()]
-        for where, rate in [*named, *((f"level {level}", rate) for level, rate in enumerate(self.level_rates, 1))]:
-            if not 0 < rate < 1:
-                raise ValueError(f"rates: {where} has rate {rate}; a rate lies between 0 and 1, both excluded")
+        _check_rates({repr(pattern): rate for pattern, rate in (self.rates or {}).items()})
         return self
+
+
+def _check_rates(rates: dict[str, float]) -> None:
+    for where, rate in rates.items():
+        if not 0 < rate < 1:
+            raise ValueError(f"rates: {where} has rate {rate}; a rate lies between 0 and 1, both excluded")

@@ -1,19 +1,20 @@
-"""The recipe: what determines a training, apart from where it starts, its masks, its data and its seeds."""
+"""The recipe: how networks are trained, as users write it."""
 
-import math
-import warnings
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from lth.config.duration import Duration, to_steps
-from lth.config.text import Options, split_names
+from lth.config.duration import Clock, Duration
+from lth.config.idle import without_idle
+from lth.config.text import Names, Options, split_names, split_pairs
+from lth.config.training import Function, TaskSpec, Training
 
 
 class Recipe(BaseModel):
-    """How a network is trained. Moments of the optimizer start at zero unless they are carried over."""
+    """How a network is trained, as users write it; `training` resolves it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    group: ClassVar[str] = "Training"
 
     optimizer: str = Field(default="adam", description="optimizer, by its name in torch.optim: adam, adamw, sgd, ...")
     optimizer_options: Options = Field(
@@ -28,71 +29,118 @@ class Recipe(BaseModel):
         default=(), description="where decay 'step' multiplies by the factor, as 3000it,4000it"
     )
     lr_factor: float = Field(default=0.1, gt=0, le=1, description="factor of decay 'step' at each milestone")
-    warmup: Duration = Field(default="0it", description="linear warm-up of the learning rate from 0")
+    final_lr: float = Field(default=0.0, ge=0, description="learning rate that cosine and linear decay end at")
+    warmup: Duration = Field(
+        default="0it", description="linear warm-up of the learning rate from 0: 500it, 1ep, or 10% of the training"
+    )
     batch_size: int = Field(
         default=60, ge=1, description="examples per step; an epoch's incomplete last batch is left out"
     )
-    duration: Duration = Field(default="5000it", description="length of the training")
+    accumulate: int = Field(
+        default=1, ge=1, description="parts that a batch is cut into to save memory; gradients add up over them"
+    )
+    duration: Duration = Field(default="5000it", description="length of the training: 5000it, 20ep or 10Mtok")
     weight_decay: float = Field(default=0.0, ge=0, description="weight decay, as the optimizer means it")
+    no_decay: Names = Field(
+        default=(),
+        description="patterns of the parameters that do not decay; `vectors` names all of fewer than two dimensions",
+    )
     clip: float | None = Field(
         default=None, gt=0, description="largest norm of one network's gradient [default: no clipping]"
     )
-    evaluate_every: int = Field(default=100, ge=1, description="steps between evaluations on the validation split")
+    evaluate_every: int = Field(default=100, ge=1, description="steps between evaluations on the validation part")
     precision: Literal["float32", "float64", "bfloat16"] = Field(
         default="float32", description="arithmetic: float32, float64, or bfloat16 (autocast over float32 weights)"
     )
-    loss: Literal["cross_entropy", "mean_squared_error"] = Field(
-        default="cross_entropy",
-        description="what is minimised: cross_entropy (softmax), mean_squared_error (of the logits to one-hot labels, "
-        "mean over examples and classes)",
+    task: str | None = Field(
+        default=None,
+        description="what is learned: classification, regression, language-model [default: what the data is for]",
+    )
+    loss: str | None = Field(
+        default=None,
+        description="what classification minimises: cross_entropy (softmax), mean_squared_error (of the logits to "
+        "one-hot labels) [default: cross_entropy]",
+    )
+    train: str | None = Field(
+        default=None,
+        description="your own training function, as package.module:function; it is given (network, run) "
+        "[default: lth's engines]",
+    )
+    train_version: str = Field(default="1", description="raise it when your training function changes its results")
+    evaluate: str | None = Field(
+        default=None,
+        description="your own measurement, as package.module:function; network -> {metric: value} [default: the "
+        "task's metrics on the test part]",
+    )
+    evaluate_version: str = Field(default="1", description="raise it when your measurement changes its results")
+    metrics: Annotated[dict[str, Literal["higher", "lower"]], BeforeValidator(split_pairs)] = Field(
+        default={}, description="what your measurement returns, and which direction is better, as score=higher"
     )
 
-    def in_steps(self, num_train: int) -> "Recipe":
-        """This recipe with every duration counted in steps, for `num_train` training examples.
+    @model_validator(mode="after")
+    def _measures_what_it_trains(self) -> Self:
+        if self.evaluate is not None and self.train is None:
+            raise ValueError("evaluate: your own measurement goes with a training function of your own (train)")
+        return self
 
+    @model_validator(mode="after")
+    def _batch_falls_into_parts(self) -> Self:
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"accumulate: batches of {self.batch_size} do not fall into {self.accumulate} equal parts")
+        return self
+
+    def without_idle(self) -> "Recipe":
+        """Return the recipe with settings that nothing reads put back to their defaults; a warning names them."""
+        idle: dict[str, str] = {}
+        if self.lr_decay != "step":
+            idle |= dict.fromkeys(("lr_milestones", "lr_factor"), f"lr_decay is {self.lr_decay!r}, 'step' reads it")
+        if self.lr_decay not in ("cosine", "linear"):
+            idle["final_lr"] = f"lr_decay is {self.lr_decay!r}, 'cosine' and 'linear' read it"
+        if self.train is None:
+            idle["train_version"] = "it goes with a training function of your own (train)"
+        if self.evaluate is None:
+            idle |= dict.fromkeys(("evaluate_version", "metrics"), "it goes with a measurement of your own (evaluate)")
+        return without_idle(self, idle)
+
+    def clock(self, num_train: int, tokens_per_example: int | None = None) -> Clock:
+        """Return what durations are counted by.
+
+        Args:
+            num_train: training examples.
+            tokens_per_example: None where examples are no tokens.
         Raises:
-            ValueError: if an epoch holds no full batch, or a duration is empty or out of order.
+            ValueError: if an epoch holds no full batch.
         """
         per_epoch = num_train // self.batch_size
-        if per_epoch == 0:
+        if per_epoch == 0 and self.train is None:
             raise ValueError(f"batch size {self.batch_size} is larger than the {num_train} training examples")
-        steps = {name: to_steps(getattr(self, name), per_epoch) for name in ("duration", "warmup")}
-        milestones = [to_steps(milestone, per_epoch) for milestone in self.lr_milestones]
-        if steps["duration"] < 1:
+        tokens = None if tokens_per_example is None else tokens_per_example * self.batch_size
+        clock = Clock(max(1, per_epoch), tokens)
+        return Clock(max(1, per_epoch), tokens, clock.steps(self.duration))
+
+    def training(self, clock: Clock, task: TaskSpec, **more: Any) -> Training:
+        """Return the recipe in whole steps.
+
+        Args:
+            clock: what durations are counted by, as `clock` gives it.
+            task: what is learned.
+            **more: further fields of `Training`.
+        Raises:
+            ValueError: if a duration is empty or out of order.
+        """
+        self = self.without_idle()
+        steps, warmup = clock.steps(self.duration), clock.steps(self.warmup)
+        milestones = tuple(clock.steps(each) for each in self.lr_milestones)
+        if steps < 1:
             raise ValueError(f"duration {self.duration!r} trains nothing: at least 1it is needed")
-        if steps["warmup"] >= steps["duration"]:
+        if warmup >= steps:
             raise ValueError(f"warmup {self.warmup!r} is as long as the training ({self.duration}): make it shorter")
-        if milestones and self.lr_decay != "step":
-            warnings.warn(f"lr_milestones has no effect with lr_decay {self.lr_decay!r}: use 'step'", stacklevel=2)
-        if milestones != sorted(set(milestones)) or any(not 0 < step < steps["duration"] for step in milestones):
+        if list(milestones) != sorted(set(milestones)) or any(not 0 < step < steps for step in milestones):
             raise ValueError(f"lr_milestones {list(self.lr_milestones)} must rise and lie within {self.duration}")
-        changes: dict[str, Any] = {name: f"{count}it" for name, count in steps.items()}
-        return self.model_copy(update={**changes, "lr_milestones": tuple(f"{step}it" for step in milestones)})
-
-    @property
-    def steps(self) -> int:
-        """Number of optimizer steps (the recipe must be counted in steps)."""
-        return _count(self.duration)
-
-    def lr_at(self, step: int) -> float:
-        """Learning rate of the update after `step` finished ones: it follows from the step alone, so it rewinds."""
-        warmup = _count(self.warmup)
-        if step < warmup:
-            return self.lr * (step + 1) / warmup
-        progress = (step - warmup) / max(1, self.steps - warmup)
-        match self.lr_decay:
-            case "cosine":
-                return self.lr * (1 + math.cos(math.pi * progress)) / 2
-            case "linear":
-                return self.lr * (1 - progress)
-            case "step":
-                return float(
-                    self.lr * self.lr_factor ** sum(step >= _count(milestone) for milestone in self.lr_milestones)
-                )
-            case _:
-                return self.lr
-
-
-def _count(duration: str) -> int:
-    assert duration.endswith("it"), f"{duration!r}: call in_steps() first"
-    return int(duration[:-2])
+        function = None if self.train is None else Function(name=self.train, version=self.train_version)
+        same = (
+            "optimizer", "optimizer_options", "lr", "lr_decay", "lr_factor", "batch_size", "accumulate", "weight_decay",
+            "no_decay", "clip", "evaluate_every", "precision", "final_lr",
+        )  # fmt: skip
+        fields = {name: getattr(self, name) for name in same} | {"function": function} | more
+        return Training(task=task, steps=steps, warmup=warmup, lr_milestones=milestones, **fields)

@@ -23,13 +23,16 @@ class Running(BaseModel):
     device: Literal["cpu", "cuda"] = Field(
         default="cpu", description="cpu: workers; cuda: all networks of a level stacked on one GPU"
     )
-    engine: Literal["auto", "torch", "sparse"] = Field(
+    engine: str = Field(
         default="auto",
         description="what trains: auto (the sparse engine where the network is a multilayer perceptron and it "
         "measured faster, else torch; what one has begun it finishes), torch, sparse",
     )
     population: int | None = Field(
-        default=None, ge=1, description="most networks stacked in one program on a GPU [default: as many as fit]"
+        default=None, ge=1, description="most networks stacked in one program on a GPU [default: 8]"
+    )
+    compiled: bool = Field(
+        default=False, description="train through torch.compile, by the torch engine in this process"
     )
     json_: bool = Field(default=False, alias="json", description="print the results document at the end, nothing else")
     quiet: bool = Field(default=False, description="show no progress")

@@ -7,7 +7,7 @@ KEYS = ("grid", "zip", "seeds")
 
 
 def expand_sweep(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """One dict of settings per study; without a `sweep` block, the settings alone.
+    """Return one dict of settings per study; without a `sweep` block, the settings alone.
 
     `grid` is a table of lists of which every combination is tried, `zip` a table of lists of one length that go in
     step, `seeds` a list of seeds (or a number n: 0 to n - 1). Together they multiply.

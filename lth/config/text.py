@@ -1,19 +1,20 @@
 """Lists and tables written as text, on a command line or in YAML."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
 
 def split_names(value: Any) -> Any:
-    """`"a,b"` as ("a", "b"), `"none"` as (); anything else as it is."""
+    """Return `"a,b"` as ("a", "b"), `"none"` as (), anything else as it is."""
     if not isinstance(value, str):
         return value
     return () if value.strip().lower() in ("none", "") else tuple(part.strip() for part in value.split(","))
 
 
 def split_pairs(value: Any) -> Any:
-    """`"a=1,b=2"` as {"a": "1", "b": "2"}, `"none"` as {}; anything else as it is."""
+    """Return `"a=1,b=2"` as {"a": "1", "b": "2"}, `"none"` as {}, anything else as it is."""
     if not isinstance(value, str):
         return value
     pairs = [part.partition("=") for part in split_names(value)]
@@ -23,10 +24,34 @@ def split_pairs(value: Any) -> Any:
     return {name.strip(): _scalar(content.strip()) for name, _, content in pairs}
 
 
+def split_arguments(text: str) -> tuple[str, dict[str, Any]]:
+    """Return a name and the arguments behind it: `"gpt:width=64,depth=2"` as ("gpt", {"width": 64, "depth": 2}).
+
+    What has no `:NAME=` stays as it is: `package.module:function`, `C:\\data.npz`, an address with `://`.
+
+    Raises:
+        ValueError: if an argument is not NAME=VALUE, or is given twice.
+
+    Example:
+        >>> split_arguments("package.module:make:width=64")
+        ('package.module:make', {'width': 64})
+    """
+    match = re.fullmatch(r"(.+?)\s*:\s*([A-Za-z_]\w*\s*=.*)", text, re.DOTALL)
+    if match is None or "://" in match[1]:
+        return text, {}
+    arguments = split_pairs(match[2])
+    names = [part.partition("=")[0].strip() for part in split_names(match[2])]
+    if len(arguments) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{text!r} gives {twice} more than once: give each argument once")
+    return match[1], arguments
+
+
 def _scalar(text: str) -> Any:
-    """A flag, number or text; numbers with colons between them (`0.9:0.999`) are several."""
+    """Return a flag, number or text; numbers with colons between them (`0.9:0.999`) are several."""
     if ":" in text:
-        return tuple(_scalar(part) for part in text.split(":"))
+        parts = tuple(_scalar(part) for part in text.split(":"))
+        return text if any(isinstance(part, str) for part in parts) else parts
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for number in (int, float):

@@ -1,22 +1,33 @@
-"""Data: one source a file, a table of data sets, seeded splits and batch orders."""
+"""Data: one source per file, a table of data sets, seeded splits and batch orders."""
 
-from lth.data.arrays import from_arrays
-from lth.data.datasets import DATASETS, DataLoaderFunction, load_data
+from lth.data.arrays import Arrays
+from lth.data.datasets import DATASETS, DataSet, load_data
 from lth.data.npz import load_npz
 from lth.data.order import epoch_order, seeded_generator
-from lth.data.splits import Split, default_validation, split
-from lth.data.types import Data
+from lth.data.own import from_arrays, no_data
+from lth.data.splits import OWN, default_validation, split
+from lth.data.text import load_text
+from lth.data.types import Data, Examples, Parts, Subset, batches_of
+from lth.data.windows import Windows
 
 __all__ = [
     "DATASETS",
+    "OWN",
+    "Arrays",
     "Data",
-    "DataLoaderFunction",
-    "Split",
+    "DataSet",
+    "Examples",
+    "Parts",
+    "Subset",
+    "Windows",
+    "batches_of",
     "default_validation",
     "epoch_order",
     "from_arrays",
     "load_data",
     "load_npz",
+    "load_text",
+    "no_data",
     "seeded_generator",
     "split",
 ]

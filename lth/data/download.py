@@ -9,7 +9,7 @@ from filelock import FileLock
 
 
 def download(files: Mapping[str, str], folder: Path, mirrors: Sequence[str], what: str, timeout: float = 30.0) -> None:
-    """Nothing; afterwards `folder` holds all the files, each with the bytes that its checksum pins.
+    """Fetch files so that `folder` holds all of them, each with the bytes that its checksum pins.
 
     Each mirror in turn is asked for the files that are still missing. Files wait in `folder/incoming` until all of them
     are there, so an interrupted download continues where it stopped, and `folder` is complete or has none of them.
@@ -55,7 +55,7 @@ def download(files: Mapping[str, str], folder: Path, mirrors: Sequence[str], wha
 
 
 def _fetch(files: Mapping[str, str], incoming: Path, mirror: str, timeout: float) -> str | None:
-    """What went wrong with this mirror, in a few words; None when all files are there."""
+    """Return what went wrong with this mirror, in a few words; None when all files are there."""
     import pooch  # with requests a quarter of a second, and most loads download nothing
 
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=timeout)

@@ -1,4 +1,4 @@
-"""The idx format of MNIST and its kin: a magic number, the sizes, then the values, big-endian, often gzipped."""
+"""The idx format of MNIST and sets like it: a magic number, the sizes, then the values, big-endian, often gzipped."""
 
 import gzip
 import math
@@ -13,7 +13,7 @@ IDX_DTYPES: dict[int, str] = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 
 
 
 def read_idx(path: Path, num_dimensions: int | None = None) -> NDArray[np.generic]:
-    """The array in an idx file, in the machine's byte order; a name that ends in .gz is unpacked on the way.
+    """Read the array in an idx file, in the machine's byte order; a name that ends in .gz is unpacked on the way.
 
     Args:
         path: the file.

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lth.data.arrays import Arrays
 from lth.data.download import download
 from lth.data.idx import read_idx
+from lth.data.places import mirrors as usual_mirrors
+from lth.data.places import roots, target
 from lth.data.types import Data
 
 NUM_CLASSES = 10
@@ -70,7 +72,7 @@ SOURCES: dict[str, Source] = {
 
 
 def mnist(folder: Path | None = None) -> Data:
-    """MNIST: 60,000 training and 10,000 test images of digits, (28, 28) uint8, scale 1/255. See `load_idx_images`.
+    """Load MNIST: 60,000 training and 10,000 test images of digits, (28, 28) uint8, scale 1/255. See `load_idx_images`.
 
     Source: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition".
     """
@@ -78,7 +80,7 @@ def mnist(folder: Path | None = None) -> Data:
 
 
 def fashion_mnist(folder: Path | None = None) -> Data:
-    """Fashion-MNIST: 60,000 training and 10,000 test images of clothes, (28, 28) uint8, scale 1/255.
+    """Load Fashion-MNIST: 60,000 training and 10,000 test images of clothes, (28, 28) uint8, scale 1/255.
 
     See `load_idx_images`.
 
@@ -88,7 +90,7 @@ def fashion_mnist(folder: Path | None = None) -> Data:
 
 
 def load_idx_images(name: str, folder: Path | None = None, mirrors: Sequence[str] | None = None) -> Data:
-    """The data set of that name, from disk, or downloaded once.
+    """Load the data set of that name, from disk, or downloaded once.
 
     The four files, gzipped or not, are looked for in `folder/NAME`, `folder/NAME/raw`, the same two under torchvision's
     name, and `folder` itself; then in the same places of the folder that the environment variable LTH_DATA_DIR
@@ -105,9 +107,10 @@ def load_idx_images(name: str, folder: Path | None = None, mirrors: Sequence[str
     """
     located = locate(name, folder)
     if located is None:
-        target = (_cache() if folder is None else folder.expanduser()) / name
-        download(_pinned(name), target, _mirrors(name) if mirrors is None else mirrors, name)
-        located = target
+        located = target(name, folder)
+        download(
+            _pinned(name), located, usual_mirrors(name, SOURCES[name].mirrors) if mirrors is None else mirrors, name
+        )
     paths = [_either(located, file) for file in FILES]
     assert all(path is not None for path in paths), f"{located} was complete a moment ago"
     x_train, y_train, x_test, y_test = (
@@ -120,19 +123,17 @@ def load_idx_images(name: str, folder: Path | None = None, mirrors: Sequence[str
             f"{paths[2]} has images of {x_test.shape[1:]}, expected {x_train.shape[1:]} as in {paths[0]}: "
             "fetch the files again, all four from one place"
         )
-    return Data(
-        name=name,
-        x_train=torch.from_numpy(x_train),
-        y_train=torch.from_numpy(y_train.astype(np.int64)),
-        x_test=torch.from_numpy(x_test),
-        y_test=torch.from_numpy(y_test.astype(np.int64)),
-        num_classes=NUM_CLASSES,
-        scale=1 / 255,
-    )
+    parts = {
+        part: Arrays(
+            {"x": torch.from_numpy(images), "y": torch.from_numpy(labels.astype(np.int64))}, scale={"x": 1 / 255}
+        )
+        for part, images, labels in (("train", x_train, y_train), ("test", x_test, y_test))
+    }
+    return Data(name, parts, {"input_shape": x_train.shape[1:], "num_classes": NUM_CLASSES})
 
 
 def locate(name: str, folder: Path | None = None) -> Path | None:
-    """The folder on disk that holds the four files of a data set; None if there is none. Downloads nothing.
+    """Return the folder on disk that holds the four files of a data set; None if there is none. Downloads nothing.
 
     Args:
         name: an entry of `SOURCES`.
@@ -140,11 +141,7 @@ def locate(name: str, folder: Path | None = None) -> Path | None:
     Raises:
         ValueError: if a folder holds some of the four files only, or those of another data set.
     """
-    from_environment = os.environ.get("LTH_DATA_DIR")
-    roots = [folder.expanduser()] if folder is not None else []
-    roots += [Path(from_environment).expanduser()] if from_environment else []
-    roots += [_cache()] if folder is None else []
-    for root in roots:
+    for root in roots(folder):
         incomplete: list[tuple[Path, list[str]]] = []
         for place in _places(root, name):
             missing = [file for file in FILES if _either(place, file) is None]
@@ -171,7 +168,7 @@ def _places(root: Path, name: str) -> Iterator[Path]:
 
 
 def _either(folder: Path, file: str) -> Path | None:
-    """The path of a file, unpacked or gzipped; None if it is not there."""
+    """Return the path of a file, unpacked or gzipped; None if it is not there."""
     return next((path for path in (folder / file, folder / f"{file}.gz") if path.is_file()), None)
 
 
@@ -212,14 +209,3 @@ def _check_pair(x: NDArray[np.generic], y: NDArray[np.generic], images: Path | N
 
 def _pinned(name: str) -> dict[str, str]:
     return {f"{file}.gz": checksum for file, checksum in zip(FILES, SOURCES[name].checksums, strict=True)}
-
-
-def _mirrors(name: str) -> Sequence[str]:
-    own = os.environ.get("LTH_MIRROR")
-    return (f"{own.rstrip('/')}/{name}/",) if own else SOURCES[name].mirrors
-
-
-def _cache() -> Path:
-    import pooch  # see download.py
-
-    return Path(pooch.os_cache("lth"))

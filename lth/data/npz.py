@@ -8,36 +8,43 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lth.data.arrays import from_arrays
+from lth.data.own import from_arrays
 from lth.data.types import Data
 
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+NEEDED = ("x_train", "y_train", "x_test", "y_test")
+ARRAYS = (*NEEDED, "x_validation", "y_validation")
 
 
-def load_npz(path: Path) -> Data:
-    """The data set in a .npz file with the arrays x_train, y_train, x_test and y_test; Keras's mnist.npz is one.
+def load_npz(path: Path, task: str | None = None, scale: float | None = None) -> Data:
+    """Load a .npz file with the arrays x_train, y_train, x_test and y_test; Keras's mnist.npz is one.
 
-    Types, shapes, labels and the scale are as in `from_arrays`: uint8 images (examples of two dimensions or more) are
-    multiplied by 1/255, floats are used as they are. Other arrays are left alone, with a warning that names them.
+    It may have a validation part of its own, as x_validation and y_validation. Types, shapes, targets, task and scale
+    are as in `from_arrays`. Other arrays are left alone, with a warning that names them.
 
     Args:
         path: the file, as written by `numpy.savez` or `numpy.savez_compressed`.
+        task: an entry of TASKS, where it shall not follow from the targets.
+        scale: what inputs are multiplied by, where it shall not be the usual one.
     Raises:
         ValueError: if the file is missing or damaged, lacks an array, holds Python objects, or its arrays do not fit.
     """
     arrays = _read(path)
-    missing = [name for name in ARRAYS if name not in arrays]
+    missing = [name for name in NEEDED if name not in arrays]
     if missing:
         raise ValueError(
             f"{path} lacks {', '.join(missing)}; found {', '.join(sorted(arrays)) or 'no arrays'}. Write it with "
-            f"numpy.savez(path, {', '.join(f'{name}=...' for name in ARRAYS)})"
+            f"numpy.savez(path, {', '.join(f'{name}=...' for name in NEEDED)})"
         )
     unused = sorted(set(arrays) - set(ARRAYS))
     if unused:
         warnings.warn(f"{path}: {', '.join(unused)} not used; only {', '.join(ARRAYS)} are read", stacklevel=2)
-    x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
+    x_train, y_train, x_test, y_test = (arrays[name] for name in NEEDED)
+    x_validation, y_validation = (arrays.get(name) for name in ARRAYS[4:])
     try:
-        return from_arrays(x_train, y_train, x_test, y_test, name=path.stem)
+        return from_arrays(
+            x_train, y_train, x_test, y_test, path.stem, scale,
+            x_validation=x_validation, y_validation=y_validation, task=task,
+        )  # fmt: skip
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def seeded_generator(purpose: str, *numbers: int) -> torch.Generator:
-    """A CPU generator that depends on its arguments alone.
+    """Return a CPU generator that depends on its arguments alone.
 
     Hashing keeps neighbours apart: seeds 1 and 2, or epoch 3 of seed 4 and epoch 4 of seed 3, share nothing.
 
@@ -22,7 +22,7 @@ def seeded_generator(purpose: str, *numbers: int) -> torch.Generator:
 
 
 def epoch_order(num_examples: int, seed: int, epoch: int) -> Tensor:
-    """The order of the examples in one epoch: (num_examples,) int64, a permutation of 0 .. num_examples - 1.
+    """Return the order of the examples in one epoch: (num_examples,) int64, a permutation of 0 .. num_examples - 1.
 
     A run that resumes in epoch 7 asks for epoch 7: there is no generator state to save.
 

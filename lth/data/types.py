@@ -1,69 +1,109 @@
-"""The data set as every other room sees it: four tensors in memory, and what they are worth as inputs."""
+"""A data set as every other room sees it: named parts of examples, and facts about them."""
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from lth.tasks.task import Batch
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Data:
-    """A classification data set in memory, as it was stored: integers stay integers until a split makes inputs of them.
 
-    Two values are the same data exactly when their `digest` is the same. It can be pickled, which is how it
-    reaches worker processes. The tensors are not to be written to: the digest is computed once.
-
-    Attributes:
-        name: a short name for reports; it does not enter the digest.
-        x_train: (n, *input_shape), uint8 or float32.
-        y_train: (n,), int64, in 0 .. num_classes - 1.
-        x_test: (m, *input_shape), same dtype as `x_train`.
-        y_test: (m,), int64.
-        num_classes: number of classes.
-        scale: inputs are `x * scale` as floats. 1/255 for images: pixel values in [0, 1] and no standardisation.
-
-    Source: Frankle & Carbin 2019, arXiv:1803.03635, whose MNIST inputs are pixel values in [0, 1].
-    """
-
-    name: str
-    x_train: Tensor
-    y_train: Tensor
-    x_test: Tensor
-    y_test: Tensor
-    num_classes: int
-    scale: float = 1.0
-    _digest: str = field(default="", init=False)
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one example, such as (28, 28)."""
-        return tuple(self.x_train.shape[1:])
+class Examples(Protocol):
+    """One part of a data set."""
 
     @property
     def digest(self) -> str:
-        """The SHA-256, in hex, of dtype, shape and bytes of the four tensors, and of the scale."""
+        """The SHA-256, in hex, of everything that the examples are made from."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: Tensor, device: torch.device) -> Batch:
+        """Return the examples at these positions, (example,) int64, on a device; floats come as float32."""
+
+
+Parts = Mapping[str, Examples]
+"""What a training reads: `train`, `validation` and `test` (further parts whose names begin with `test` are read at the
+end too)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Data:
+    """A data set. Two values are the same data exactly when their `digest` is the same; it can be pickled.
+
+    Attributes:
+        name: a short name for reports; it does not enter the digest.
+        parts: `train` and `test`; `validation` where the source has one of its own.
+        facts: what a model's factory or a task may ask for by name: `input_shape`, `num_classes`, `num_targets`,
+            `vocabulary`, `block`, `bytes_per_token`.
+        task: what the data is for, an entry of TASKS.
+    """
+
+    name: str
+    parts: Mapping[str, Examples]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    task: str = "classification"
+    _digest: str = field(default="", init=False)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256, in hex, of all parts."""
         if not self._digest:
-            object.__setattr__(self, "_digest", _content_digest(self))
+            text = json.dumps({name: part.digest for name, part in sorted(self.parts.items())})
+            object.__setattr__(self, "_digest", hashlib.sha256(text.encode()).hexdigest())
         return self._digest
 
+    @property
+    def tokens_per_example(self) -> int | None:
+        """Tokens of an example, where examples are tokens."""
+        return self.facts.get("block")
+
     def __repr__(self) -> str:
-        """One line: printing sixty thousand images helps nobody."""
-        shape = "x".join(str(size) for size in self.input_shape) or "scalar"
-        dtype = str(self.x_train.dtype).removeprefix("torch.")
-        return (
-            f"Data({self.name!r}: {len(self.y_train)} train and {len(self.y_test)} test examples, "
-            f"{shape} {dtype} inputs, {self.num_classes} classes)"
-        )
+        """Return one line: printing sixty thousand images helps nobody."""
+        parts = ", ".join(f"{len(part):,} {name}" for name, part in self.parts.items())
+        facts = ", ".join(f"{name} {value}" for name, value in self.facts.items())
+        return f"Data({self.name!r}: {parts} examples; {facts}; for {self.task})"
 
 
-def _content_digest(data: Data) -> str:
-    # The header before each tensor keeps two data sets apart whose bytes run together to the same string.
-    content = hashlib.sha256(json.dumps({"scale": data.scale}).encode())
-    for role in ("x_train", "y_train", "x_test", "y_test"):
-        tensor: Tensor = getattr(data, role)
-        header = {"role": role, "dtype": str(tensor.dtype), "shape": list(tensor.shape)}
-        content.update(json.dumps(header, sort_keys=True).encode())
-        content.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+@dataclass(frozen=True, slots=True, eq=False)
+class Subset:
+    """Some examples of another part.
+
+    Attributes:
+        examples: the part.
+        indices: (example,) int64, positions in it.
+    """
+
+    examples: Examples
+    indices: Tensor
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256((self.examples.digest + tensor_digest(self.indices)).encode()).hexdigest()
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the examples take, if they know it."""
+        return getattr(self.examples, "num_bytes", 0) + self.indices.nbytes
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def take(self, indices: Tensor, device: torch.device) -> Batch:
+        return self.examples.take(self.indices[indices.cpu()], device)
+
+
+def batches_of(examples: Examples, size: int, device: torch.device | None = None) -> Iterator[Batch]:
+    """Give all examples in order, in batches of this size; the last one may be smaller."""
+    for start in range(0, len(examples), size):
+        yield examples.take(torch.arange(start, min(start + size, len(examples))), device or torch.device("cpu"))
+
+
+def tensor_digest(tensor: Tensor) -> str:
+    """Return the SHA-256, in hex, of dtype, shape and bytes."""
+    content = hashlib.sha256(json.dumps({"dtype": str(tensor.dtype), "shape": list(tensor.shape)}).encode())
+    content.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return content.hexdigest()

@@ -1,14 +1,19 @@
-"""Where studies run: here."""
+"""A study from settings to report."""
 
-from lth.launch.here import Found, default_out, find_ticket, register, run_study
-from lth.launch.supermask import FoundSupermasks, run_supermask_study
+from lth.launch.compact import CompactReport, compact_ticket
+from lth.launch.found import Found, results
+from lth.launch.run import build_study, conclude_study, default_out, find_ticket, register, run_study, study
 
 __all__ = [
+    "CompactReport",
     "Found",
-    "FoundSupermasks",
+    "build_study",
+    "compact_ticket",
+    "conclude_study",
     "default_out",
     "find_ticket",
     "register",
+    "results",
     "run_study",
-    "run_supermask_study",
+    "study",
 ]

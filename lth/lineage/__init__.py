@@ -1,70 +1,102 @@
-"""The derivation graph: what determines a result (nodes), where it lies (store), how it is made (plan, build)."""
+"""The derivation graph: what determines a result (nodes, kinds), where it is kept (store), how it is made (build)."""
 
-from lth.lineage.agenda import Observer
+from lth.lineage.agenda import Observer, Unobserved
 from lth.lineage.build import BuildError, Execution, build
-from lth.lineage.derive import Deriver, Diverged, Sources
+from lth.lineage.compact_files import load_compact
+from lth.lineage.executors import WorkerDied
 from lth.lineage.files import StoreError, json_to_bytes, weights_to_bytes, write_file
-from lth.lineage.nodes import (
+from lth.lineage.kinds import (
+    Ablated,
     Checkpoint,
     Combined,
-    DataSpec,
+    Complement,
+    Constant,
     Dense,
+    Evaluated,
     Initial,
-    Node,
+    Interpolated,
+    LearnedMasks,
+    MaskedNetwork,
+    Merged,
+    Noise,
+    Overlapped,
+    Permuted,
+    Prunable,
     Pruned,
+    Reshuffled,
     Shuffled,
+    Signed,
     Sparsified,
     Trained,
-    WeightsNode,
-    Whole,
-    derivation,
-    from_documents,
-    to_documents,
+    ZeroedByMovement,
+    Zeros,
 )
+from lth.lineage.kinds.table import NODES
+from lth.lineage.nodes import DataSpec, Job, MasksNode, Node, WeightsNode, derivation, from_documents, to_documents
 from lth.lineage.plan import Plan, Work, plan
-from lth.lineage.pool import WorkerDied
 from lth.lineage.provenance import environment
+from lth.lineage.reader import Measured, Reader
+from lth.lineage.sources import Sources
 from lth.lineage.store import Store
-from lth.lineage.ticket import Ticket, apply_masks, check_fit, make_ticket, read_ticket, starting_weights, write_ticket
-from lth.lineage.words import in_words
+from lth.lineage.ticket import Ticket, apply_masks, check_fit, make_ticket, read_ticket, write_ticket
+from lth.lineage.work import Diverged
 
 __all__ = [
+    "NODES",
+    "Ablated",
     "BuildError",
     "Checkpoint",
     "Combined",
+    "Complement",
+    "Constant",
     "DataSpec",
     "Dense",
-    "Deriver",
     "Diverged",
+    "Evaluated",
     "Execution",
     "Initial",
+    "Interpolated",
+    "Job",
+    "LearnedMasks",
+    "MaskedNetwork",
+    "MasksNode",
+    "Measured",
+    "Merged",
     "Node",
+    "Noise",
     "Observer",
+    "Overlapped",
+    "Permuted",
     "Plan",
+    "Prunable",
     "Pruned",
+    "Reader",
+    "Reshuffled",
     "Shuffled",
+    "Signed",
     "Sources",
     "Sparsified",
     "Store",
     "StoreError",
     "Ticket",
     "Trained",
+    "Unobserved",
     "WeightsNode",
-    "Whole",
     "Work",
     "WorkerDied",
+    "ZeroedByMovement",
+    "Zeros",
     "apply_masks",
     "build",
     "check_fit",
     "derivation",
     "environment",
     "from_documents",
-    "in_words",
     "json_to_bytes",
+    "load_compact",
     "make_ticket",
     "plan",
     "read_ticket",
-    "starting_weights",
     "to_documents",
     "weights_to_bytes",
     "write_file",

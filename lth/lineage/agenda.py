@@ -1,12 +1,11 @@
-"""What a build has still to do: what can start, what runs, what cannot be done, and who is told."""
+"""What a build has still to do: what can start, what runs, what cannot be done, and who takes note."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from lth.lineage.lease import Leases
-from lth.lineage.nodes import Trained
 from lth.lineage.plan import Plan, Work
 from lth.lineage.store import Store
 
@@ -15,36 +14,36 @@ WAIT_SECONDS = 1.0
 
 
 class Observer(Protocol):
-    """Who is told how a build goes."""
+    """Who takes note of how a build goes."""
 
     def planned(self, plan: Plan) -> None:
-        """What there is to do."""
+        """Take note of what there is to do."""
 
     def started(self, key: str) -> None:
-        """A training begins."""
+        """Take note that a job begins."""
 
-    def progress(self, key: str, step: int, accuracy: float | None) -> None:
-        """Where a training is, and its last validation accuracy."""
+    def progress(self, key: str, step: int, values: Mapping[str, float]) -> None:
+        """Take note of where a job is, and of the last value of each `part/metric`."""
 
     def finished(self, key: str) -> None:
-        """A training is done, here or by another process."""
+        """Take note that a job is done, here or by another process."""
 
     def skipped(self, key: str, reason: str) -> None:
-        """A training cannot be done because one that it stands on diverged."""
+        """Take note that a job cannot be done because one that it stands on diverged."""
 
     def waiting(self, keys: Sequence[str]) -> None:
-        """Another process builds these; we wait for it."""
+        """Take note that another process does these, and that we wait for it."""
 
     def noted(self, text: str) -> None:
-        """Something that a person may want to know."""
+        """Take note of something that a person may want to know."""
 
 
 class Unobserved:
-    """Tells nobody."""
+    """An observer that takes no note; others say only what they do otherwise."""
 
     def planned(self, plan: Plan) -> None: ...
     def started(self, key: str) -> None: ...
-    def progress(self, key: str, step: int, accuracy: float | None) -> None: ...
+    def progress(self, key: str, step: int, values: Mapping[str, float]) -> None: ...
     def finished(self, key: str) -> None: ...
     def skipped(self, key: str, reason: str) -> None: ...
     def waiting(self, keys: Sequence[str]) -> None: ...
@@ -59,15 +58,18 @@ class Agenda:
         self.pending = {work.key: work for work in todo.works}
         self.running: dict[str, Work] = {}
         self.skipped: dict[str, str] = {}
-        self._diverged = {node.key: where for node in todo.done if (where := self._diverged_at(node)) is not None}
+        self._diverged = {job.key: where for job in todo.done if (where := store.diverged_at(job)) is not None}
 
     @property
     def is_empty(self) -> bool:
         return not self.pending and not self.running
 
-    def claim(self) -> Iterator[Work]:
-        """Works that can start now; each is ours (leased) once it is yielded."""
+    def claim(self, most: int) -> list[Work]:
+        """Return works of one kind that can start now, at most so many; they are ours (leased) from now on."""
+        claimed: list[Work] = []
         for key, work in list(self.pending.items()):
+            if claimed and work.alike != claimed[0].alike:
+                continue
             broken = work.needs & self._diverged.keys()
             if broken:
                 step = self._diverged[next(iter(broken))]
@@ -83,39 +85,37 @@ class Agenda:
                     del self.pending[key]
                     self.running[key] = self._as_it_is_now(work)
                     self.observer.started(key)
-                    yield self.running[key]
+                    claimed.append(self.running[key])
+                    if len(claimed) == most:
+                        break
+        return claimed
 
     def finish(self, key: str) -> None:
-        """A running work is done."""
+        """Take note that a running work is done."""
         self._finish(self.running.pop(key))
 
-    def release(self, key: str) -> Work:
-        """A running work was stopped; it is free for others."""
+    def release(self, key: str) -> None:
+        """Leave a running work that was stopped to others."""
         self.leases.release(self.store.work_folder(key))
-        return self.running.pop(key)
-
-    def renew(self, key: str) -> Work:
-        """A running work, without what has been done of it already."""
-        self.running[key] = self._as_it_is_now(self.running[key])
-        return self.running[key]
-
-    def put_back(self, key: str) -> None:
-        """A running work is to be done later after all."""
-        self.pending[key] = self.release(key)
+        del self.running[key]
 
     def wait_for_others(self) -> None:
-        """Nothing can start here and nothing runs: another process has what we need."""
+        """Wait a little: nothing can start here and nothing runs, so another process has what we need."""
         self.observer.waiting(list(self.pending))
         time.sleep(WAIT_SECONDS)
 
     def _as_it_is_now(self, work: Work) -> Work:
-        """The work without what another process has done since it was planned."""
-        missing = tuple(step for step in work.checkpoints if not self.store.has(work.trained.at(step)))
-        return replace(work, checkpoints=missing, finish=not self.store.has(work.trained))
+        """Return the work without what another process has done since it was planned."""
+        missing = tuple(step for step in work.checkpoints if not self._has_checkpoint(work, step))
+        return replace(work, checkpoints=missing, finish=not self.store.has(work.job))
+
+    def _has_checkpoint(self, work: Work, step: int) -> bool:
+        at = getattr(work.job, "at", None)
+        return at is not None and self.store.has(at(step))
 
     def _finish(self, work: Work) -> None:
         self.leases.release(self.store.work_folder(work.key))
-        if (step := self._diverged_at(work.trained)) is not None:
+        if (step := self.store.diverged_at(work.job)) is not None:
             self._diverged[work.key] = step
         self.observer.finished(work.key)
 
@@ -125,8 +125,5 @@ class Agenda:
         self.observer.skipped(key, reason)
 
     def _is_done(self, work: Work) -> bool:
-        checkpoints = [work.trained.at(step) for step in work.checkpoints]
-        return all(map(self.store.has, checkpoints)) and (not work.finish or self.store.has(work.trained))
-
-    def _diverged_at(self, node: Trained) -> int | None:
-        return self.store.read_metrics(node)["diverged_at"] if self.store.has(node) else None
+        has_all = all(self._has_checkpoint(work, step) for step in work.checkpoints)
+        return has_all and (not work.finish or self.store.has(work.job))

@@ -20,12 +20,12 @@ class StoreError(Exception):
 
 
 def weights_to_bytes(weights: Weights) -> bytes:
-    """A safetensors file of a whole state; tied tensors are written once per name."""
+    """Return a safetensors file of a full state; tied tensors are written once per name."""
     return save({name: value.detach().cpu().contiguous().clone() for name, value in weights.items()})
 
 
 def weights_from_bytes(content: bytes) -> Weights:
-    """The state in a safetensors file.
+    """Return the state in a safetensors file.
 
     Raises:
         ValueError: if it is damaged.
@@ -36,13 +36,25 @@ def weights_from_bytes(content: bytes) -> Weights:
         raise ValueError(f"not a whole safetensors file ({error})") from error
 
 
+def weights_from_file(path: Path) -> Weights:
+    """Return the tensors in a safetensors file.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    try:
+        return weights_from_bytes(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
 def pack_masks(masks: Masks) -> dict[str, torch.Tensor]:
-    """Eight mask entries a byte, in row-major order, most significant bit first."""
+    """Return masks bit-packed: eight entries a byte, in row-major order, most significant bit first."""
     return {name: torch.from_numpy(np.packbits(mask.cpu().numpy().reshape(-1))) for name, mask in masks.items()}
 
 
 def unpack_masks(packed: dict[str, torch.Tensor], shapes: dict[str, list[int]]) -> Masks:
-    """The masks again, given their shapes.
+    """Return the masks that were packed, given their shapes.
 
     Raises:
         ValueError: if a shape does not fit the number of bytes.
@@ -58,7 +70,7 @@ def unpack_masks(packed: dict[str, torch.Tensor], shapes: dict[str, list[int]]) 
 
 
 def state_digest(weights: Weights) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of a state, in the order of the names."""
+    """Return the SHA-256 over names, dtypes, shapes and bytes of a state, in the order of the names."""
     content = hashlib.sha256()
     for name, value in sorted(weights.items()):
         content.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
@@ -67,12 +79,12 @@ def state_digest(weights: Weights) -> str:
 
 
 def json_to_bytes(value: Any) -> bytes:
-    """Indented JSON, with a newline at the end; NaN is an error."""
+    """Return indented JSON, with a newline at the end; NaN is an error."""
     return (json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes a file whole: under a temporary name, synced, then renamed.
+    """Write all of a file or nothing: under a temporary name, synced, then renamed.
 
     Raises:
         StoreError: if the disk is full or not writable; what was there before is left.
@@ -93,9 +105,8 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> StoreError:
-    """The error for a failed write, with what to do."""
+    """Return the error for a failed write, with what to do."""
     return StoreError(
-        f"cannot write {path}: {error.strerror or error}. Finished work is kept; free space there or make it "
-        f"writable, or "
-        "name another folder with --store or --out, and run the same command again"
+        f"cannot write {path}: {error.strerror or error}. Finished work is kept; free space there or make it writable, "
+        "or name another folder with --store or --out, and run the same command again"
     )

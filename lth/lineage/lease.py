@@ -44,7 +44,7 @@ class Leases:
             self.release(path.parent)
 
     def acquire(self, folder: Path) -> bool:
-        """Takes the lease of a work folder (made if missing); False if a living process holds it.
+        """Take the lease of a work folder (made if missing); return False if a living process holds it.
 
         Raises:
             StoreError: if the folder cannot be written.
@@ -64,12 +64,12 @@ class Leases:
         return True
 
     def is_held(self, folder: Path) -> bool:
-        """Whether this process still holds the lease (a stalled process may have lost it)."""
+        """Return whether this process still holds the lease (a stalled process may have lost it)."""
         owner = self._owner(folder / "lease.json")
         return owner is not None and owner.get("token") == self._token
 
     def release(self, folder: Path) -> None:
-        """Gives a lease back, if it is still ours."""
+        """Give a lease back, if it is still ours."""
         path = folder / "lease.json"
         with self._guard:
             self._held.discard(path)
@@ -107,7 +107,7 @@ class Leases:
 
 @contextlib.contextmanager
 def work_lock(folder: Path) -> Iterator[float]:
-    """Holds the short lock of a folder of work folders; gives the time there, by the clock that stamps its files."""
+    """Hold the short lock of a folder of work folders; give the time there, by the clock that stamps its files."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
     with FileLock(path):

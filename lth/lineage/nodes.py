@@ -1,21 +1,29 @@
 """The derivation graph: every result is derived from others by one of a few steps, and a node says what determines it.
 
+A *value* (weights, masks) is cheap and derived where it is asked for; a *job* (a training, a measurement) is costly:
+planned, leased, resumed. Each kind of node is one file in `kinds/`.
+
 Each node has a **key**, the SHA-256 of its canonical JSON, in which inputs stand by their own keys. Fields at their
-default are left out, so that a new field whose default changes nothing keeps old keys. `version` of a node type is
-raised when its numbers change.
+default are left out, so that a new field whose default changes nothing keeps old keys. `version` of a kind is raised
+when its numbers change.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lth.config import Pruning, Recipe, Sparsifier
 from lth.models.spec import ModelSpec
-from lth.training import Seeds
+
+if TYPE_CHECKING:
+    from lth.lineage.plan import Work
+    from lth.lineage.reader import Measured, Reader
+    from lth.lineage.work import Hooks
+    from lth.sparsity import Masks, Weights
+    from lth.training import Where
 
 
 class DataSpec(BaseModel):
@@ -24,8 +32,9 @@ class DataSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: str = Field(description="SHA-256 of the content")
-    validation: int = Field(gt=0, description="examples held out of the training set")
+    validation: int | str = Field(description="examples held out of the training set, or `own`: the source's part")
     split_seed: int = Field(default=0, description="which examples are held out")
+    train_examples: int | None = Field(default=None, description="most examples to train on")
 
 
 class Node(BaseModel):
@@ -34,15 +43,24 @@ class Node(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     version: ClassVar[int] = 1
 
+    def words(self) -> str:
+        """Return what the node is and what it is made from, with inputs by the first 8 digits of their keys."""
+        return self.kind_name
+
     @property
-    def kind(self) -> str:
-        """The type's name, as it stands in records."""
+    def kind_name(self) -> str:
+        """The kind's name, as it stands in records."""
         return type(self).__name__
 
     @property
-    def inputs(self) -> dict[str, "Node"]:
-        """The nodes that this one is derived from, by field."""
-        return {name: value for name in type(self).model_fields if isinstance(value := getattr(self, name), Node)}
+    def inputs(self) -> list["Node"]:
+        """The nodes that this one is derived from, those in tuples too."""
+        return [node for name in type(self).model_fields for node in _nodes_in(getattr(self, name))]
+
+    @property
+    def made_by(self) -> "tuple[Job, int] | None":
+        """The job on whose way this result is left, and after which step; None for what is derived."""
+        return None
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -50,21 +68,18 @@ class Node(BaseModel):
         fields: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
-            if isinstance(value, Node):
-                fields[name] = value.key
-            elif isinstance(value, BaseModel):
-                fields[name] = value.model_dump(mode="json", exclude_defaults=True)
-            elif value != info.default:
-                fields[name] = value
-        return {"kind": self.kind, "version": self.version, "fields": fields}
+            if value != info.default:
+                fields[name] = _as_json(value, exclude_defaults=True)
+        return {"kind": self.kind_name, "version": self.version, "fields": fields}
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Every field that is no input, defaults included, as JSON values: what a stored result is compared with."""
-        values = {name: getattr(self, name) for name in type(self).model_fields if name not in self.inputs}
+        values = {name: getattr(self, name) for name in type(self).model_fields}
         return {
-            name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+            name: _as_json(value, exclude_defaults=False)
             for name, value in values.items()
+            if not any(True for _ in _nodes_in(value))
         }
 
     @cached_property
@@ -80,126 +95,89 @@ class Node(BaseModel):
         return hash(self.key)
 
     def __repr__(self) -> str:
-        return f"{self.kind}({self.key[:8]})"
+        return f"{self.kind_name}({self.key[:8]})"
 
 
-class Initial(Node):
-    """A model's freshly drawn weights."""
+class WeightsNode(Node):
+    """A full state of a network: parameters and buffers."""
 
-    model: ModelSpec
-    seed: int
+    @property
+    def before(self) -> "WeightsNode | None":
+        """The first state that this one is derived from; None for an initialisation."""
+        return next((node for node in self.inputs if isinstance(node, WeightsNode)), None)
 
-
-class Dense(Node):
-    """Masks that keep everything."""
-
-
-class Whole(Node):
-    """Masks that keep every prunable weight: what a training that prunes on its way starts from."""
-
-    model: ModelSpec
-    prune_only: tuple[str, ...] = ()
-    never_prune: tuple[str, ...] = ()
-
-
-class Trained(Node):
-    """The end of a training from `start` under `masks`, and its metrics."""
-
-    start: "Initial | Combined | Checkpoint | Trained"
-    masks: "Dense | Whole | Pruned | Shuffled | Sparsified"
-    data: DataSpec
-    recipe: Recipe
-    seeds: Seeds
-    first_step: int = Field(default=0, ge=0, description="where in the recipe's schedule and data order it starts")
-    sparsifier: Sparsifier | None = Field(default=None, description="what prunes within the training")
-    traces: tuple[str, ...] = Field(default=(), description="sums and moments that are kept beside the weights")
-    moments: "Trained | None" = Field(default=None, description="whose last optimizer moments it starts with")
+    @property
+    def root(self) -> "WeightsNode":
+        """The initialisation that the state grew from."""
+        node = self
+        while (before := node.before) is not None:  # derivations may be deeper than Python's stack
+            node = before
+        return node
 
     @property
     def model(self) -> ModelSpec:
-        """The model that is trained."""
-        return model_of(self.start)
+        """The model that the state belongs to: that of the state before, unless a kind says otherwise."""
+        node: WeightsNode | None = self
+        while node is not None and type(node).model is WeightsNode.model:
+            node = node.before
+        if node is None:
+            raise NotImplementedError(f"{self!r} is derived from no other state, so its kind must say its model")
+        return node.model
 
-    def at(self, step: int) -> "Initial | Combined | Checkpoint | Trained":
-        """The whole state after `step` updates; at its first step that is the start itself."""
-        return self.start if step == self.first_step else Checkpoint(trained=self, step=step)
-
-
-class Checkpoint(Node):
-    """The whole state of a training after `step` updates."""
-
-    trained: Trained
-    step: int = Field(gt=0)
+    def derive(self, reader: "Reader") -> "Weights":
+        """Return the state, in fresh tensors."""
+        raise NotImplementedError
 
 
-class Sparsified(Node):
-    """Masks that a training which prunes on its way ended with."""
+class MasksNode(Node):
+    """Masks of a network's prunable parameters."""
 
-    trained: Trained
+    stored: ClassVar[bool] = True
 
+    @property
+    def planned_density(self) -> float | None:
+        """Fraction of the prunable weights that the masks will keep; None if that is not known before they are made."""
+        return None
 
-class Pruned(Node):
-    """Masks chosen by what a training made of the weights, among those that its own masks kept."""
-
-    trained: Trained
-    pruning: Pruning
-    level: int = Field(ge=1)
-
-
-class Shuffled(Node):
-    """Random masks with the density of each tensor of `masks`. The draw follows from the key; `draw` makes several."""
-
-    masks: "Pruned | Sparsified"
-    draw: int = 0
+    def derive(self, reader: "Reader") -> "Masks":
+        """Return the masks."""
+        raise NotImplementedError
 
 
-class Combined(Node):
-    """A start: values from `kept`, changed by the kept action, where the masks keep; the pruned action's elsewhere."""
+class Job(Node):
+    """A result that is costly to make: planned, leased, resumed, and run by an executor."""
 
-    masks: "Pruned | Shuffled | Sparsified"
-    kept: "Initial | Combined | Checkpoint | Trained"
-    pruned: str = "zero"
-    action: str = Field(default="copy", description="entry of KEPT_ACTIONS")
-    signs: "Initial | Combined | Checkpoint | Trained | None" = Field(
-        default=None, description="whose signs a signed action takes; by default those of `kept`'s initialisation"
-    )
+    @property
+    def alike(self) -> Hashable:
+        """What jobs must share to run in one program."""
+        return self.key
 
+    @property
+    def steps(self) -> int:
+        """What it costs, in optimizer steps or what takes about as long: for plans and progress."""
+        return 1
 
-WeightsNode = Initial | Combined | Checkpoint | Trained
-MasksNode = Dense | Whole | Pruned | Shuffled | Sparsified
+    @property
+    def first_step(self) -> int:
+        """Where its count of steps begins."""
+        return 0
 
-NODES: dict[str, type[Node]] = {
-    node.__name__: node for node in (Initial, Dense, Whole, Trained, Checkpoint, Sparsified, Pruned, Shuffled, Combined)
-}
-for _node in NODES.values():
-    _node.model_rebuild()
+    @classmethod
+    def run(cls, works: Sequence["Work"], reader: "Reader", where: "Where", hooks: "Hooks") -> None:
+        """Do some works of one kind side by side, and commit their results.
 
+        Raises:
+            Interrupted: if asked to stop; snapshots are kept.
+        """
+        raise NotImplementedError
 
-def model_of(weights: WeightsNode) -> ModelSpec:
-    """The model that a state belongs to."""
-    return root_of(weights).model
-
-
-def root_of(weights: WeightsNode) -> Initial:
-    """The initialisation that a state grew from: of a combined one, that of its kept weights."""
-    while not isinstance(weights, Initial):
-        weights = (
-            weights.kept
-            if isinstance(weights, Combined)
-            else weights.trained
-            if isinstance(weights, Checkpoint)
-            else weights.start
-        )
-    return weights
-
-
-def source_of(masks: "Pruned | Shuffled | Sparsified") -> Trained:
-    """The training that masks were chosen by (shuffled ones: those that were shuffled)."""
-    return source_of(masks.masks) if isinstance(masks, Shuffled) else masks.trained
+    def measured(self, document: dict[str, Any]) -> "list[Measured]":
+        """Return what the content of its metrics.json says: one item for each network that it measured."""
+        raise NotImplementedError
 
 
 def derivation(*targets: Node) -> dict[str, Node]:
-    """All nodes that the targets are derived from, themselves included, by key: inputs before what is made of them."""
+    """Return all nodes that the targets are derived from, themselves included, by key: inputs first."""
     order: dict[str, Node] = {}
     seen: set[int] = set()
     stack: list[tuple[Node, bool]] = [(target, False) for target in reversed(targets)]
@@ -210,38 +188,76 @@ def derivation(*targets: Node) -> dict[str, Node]:
         elif id(node) not in seen:
             seen.add(id(node))
             stack.append((node, True))
-            stack.extend((value, False) for value in reversed(node.inputs.values()))
+            stack.extend((value, False) for value in reversed(node.inputs))
     return order
 
 
 def to_documents(*targets: Node) -> list[dict[str, Any]]:
-    """The derivation as JSON values, inputs first: what a ticket carries and a worker is sent."""
+    """Return the derivation as JSON values, inputs first: what a ticket carries and a worker is sent."""
     return [node.document | {"key": key} for key, node in derivation(*targets).items()]
 
 
 def from_documents(documents: Iterable[dict[str, Any]]) -> dict[str, Node]:
-    """The nodes of a derivation, by key.
+    """Return the nodes of a derivation, by key.
 
     Raises:
         ValueError: if a document is of an unknown kind or version, is out of order, or does not give its own key.
     """
+    from lth.lineage.kinds.table import NODES
+
     nodes: dict[str, Node] = {}
     for document in documents:
-        kind, key = document.get("kind"), document.get("key")
+        kind, key = str(document.get("kind")), document.get("key")
         if kind not in NODES or document.get("version") != NODES[kind].version:
             raise ValueError(
                 f"the derivation has a node {kind!r} of version {document.get('version')}; this lth knows "
                 f"{', '.join(f'{name} {node.version}' for name, node in NODES.items())}"
             )
-        names = NODES[kind].model_fields
+        node_class = NODES[kind]
         fields = {
-            name: nodes.get(value, value) if isinstance(value, str) and name in names else value
+            name: _resolved(value, nodes) if _holds_nodes(node_class, name) else value
             for name, value in document["fields"].items()
         }
-        node = NODES[kind].model_validate(fields)
+        node = node_class.model_validate(fields)
         if node.key != key:
             raise ValueError(
                 f"the derivation's node {str(key)[:12]} ({kind}) does not give its own key: it was altered"
             )
         nodes[node.key] = node
     return nodes
+
+
+def _nodes_in(value: Any) -> Iterator[Node]:
+    if isinstance(value, Node):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _nodes_in(part)
+
+
+def _as_json(value: Any, *, exclude_defaults: bool) -> Any:
+    if isinstance(value, Node):
+        return value.key
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_defaults=exclude_defaults)
+    if isinstance(value, tuple):
+        return [_as_json(part, exclude_defaults=exclude_defaults) for part in value]
+    return value
+
+
+def _holds_nodes(node_class: type[Node], field: str) -> bool:
+    """Return whether a field's type is a node, several, or perhaps one."""
+
+    def is_node(annotation: Any) -> bool:
+        if isinstance(annotation, type):
+            return issubclass(annotation, Node)
+        return any(map(is_node, get_args(annotation)))
+
+    info = node_class.model_fields.get(field)
+    return info is not None and is_node(info.annotation)
+
+
+def _resolved(value: Any, nodes: dict[str, Node]) -> Any:
+    if isinstance(value, list):
+        return tuple(_resolved(part, nodes) for part in value)
+    return nodes.get(value, value)

@@ -2,6 +2,9 @@
 
 import platform
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
@@ -9,7 +12,7 @@ import torch
 
 
 def environment() -> dict[str, Any]:
-    """Versions and machine, as JSON values."""
+    """Return versions and machine, as JSON values."""
     return {
         "lth": metadata.version("lth"),
         "python": platform.python_version(),
@@ -23,7 +26,7 @@ def environment() -> dict[str, Any]:
 def run_provenance(
     engine: str, device: str, population: int, seconds: float, steps: int, signature: str | None = None
 ) -> dict[str, Any]:
-    """The environment and how one training was run: what bit-equality depends on, and how long it took.
+    """Return the environment and how one job was run: what bit-equality depends on, and how long it took.
 
     Args:
         engine: who trained: `torch` or `sparse`.
@@ -42,3 +45,11 @@ def run_provenance(
         "steps": steps,
     }
     return environment() | run | ({} if signature is None else {"signature": signature})
+
+
+@contextmanager
+def timed_provenance(engine: str, device: str) -> Iterator[dict[str, Any]]:
+    """Give the provenance of a job that is no training; its seconds are filled in at the end."""
+    began, provenance = time.monotonic(), run_provenance(engine, device, 1, 0.0, 0)
+    yield provenance
+    provenance["seconds"] = round(time.monotonic() - began, 3)

@@ -24,10 +24,10 @@ from lth.lineage.files import (
     weights_to_bytes,
 )
 from lth.lineage.lease import work_lock
-from lth.lineage.nodes import Node, Trained
-from lth.sparsity import Masks, Weights
+from lth.lineage.nodes import Node
+from lth.sparsity import Masks
 
-FORMAT = "lth.object/1"
+FORMAT = "lth.object/2"
 DAY_SECONDS = 86_400.0
 
 
@@ -38,7 +38,7 @@ class Store:
         self.root = root
 
     def check_writable(self) -> None:
-        """Makes the folder, and tries it.
+        """Make the folder, and try to write into it.
 
         Raises:
             StoreError: if nothing can be written there.
@@ -53,33 +53,33 @@ class Store:
             raise cannot_write(self.root, error) from error
 
     def _sweep(self) -> None:
-        """Removes temporary files that killed processes left more than a day ago."""
+        """Remove temporary files that killed processes left more than a day ago."""
         for path in (*self.root.glob("work/.*-*"), *self.root.glob(".probe-*")):
             if time.time() - path.stat().st_mtime > DAY_SECONDS:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def folder(self, key: str) -> Path:
-        """Where a finished result lies."""
+        """Return the folder of a finished result."""
         return self.root / "objects" / key[:2] / key
 
     def work_folder(self, key: str) -> Path:
-        """Where an unfinished result is worked on."""
+        """Return the folder in which an unfinished result is worked on."""
         return self.root / "work" / key
 
     def study_folder(self, study: str) -> Path:
-        """Where a study's configuration and results lie."""
+        """Return the folder of a study's configuration and results."""
         return self.root / "studies" / study
 
     def has(self, node: Node) -> bool:
-        """Whether this result is finished."""
+        """Return whether this result is finished."""
         return self.folder(node.key).is_dir()
 
     def keys(self, prefix: str = "") -> list[str]:
-        """Keys of the finished results that start with `prefix`."""
+        """Return keys of the finished results that start with `prefix`."""
         return sorted(path.name for path in self.root.glob("objects/*/*") if path.name.startswith(prefix))
 
     def commit(self, node: Node, files: dict[str, bytes], provenance: dict[str, Any]) -> None:
-        """Puts a finished result in place, whole or not at all; one that is there already stays.
+        """Put a finished result in place, all of it or nothing; one that is there already stays.
 
         Args:
             node: what the result is.
@@ -121,7 +121,7 @@ class Store:
             raise cannot_write(final, error) from error
 
     def manifest(self, key: str) -> dict[str, Any]:
-        """What stands beside a finished result: its node, checksums and provenance.
+        """Return what is kept beside a finished result: its node, checksums and provenance.
 
         Raises:
             StoreError: if there is none, or it is damaged or foreign.
@@ -139,7 +139,7 @@ class Store:
         return manifest  # type: ignore[no-any-return]
 
     def read(self, node: Node, name: str) -> bytes:
-        """One file of a finished result, verified.
+        """Return one file of a finished result, verified.
 
         Raises:
             StoreError: if it is missing, damaged, or was made from something else.
@@ -162,46 +162,32 @@ class Store:
             )
         return content
 
-    def read_weights(self, node: Node) -> Weights:
-        """The whole state of a finished Trained or Checkpoint."""
-        return weights_from_bytes(self.read(node, "weights.safetensors"))
-
-    def read_metrics(self, node: Node) -> dict[str, Any]:
-        """What was measured during a finished Trained."""
-        return json.loads(self.read(node, "metrics.json"))  # type: ignore[no-any-return]
-
-    def read_traces(self, node: Trained) -> dict[str, Weights]:
-        """What a finished Trained kept beside its weights, by the names in `node.traces`."""
-        if not node.traces:
-            return {}
-        tensors = weights_from_bytes(self.read(node, "traces.safetensors"))
-        traces: dict[str, Weights] = {}
-        for path, value in tensors.items():
-            kind, _, name = path.rpartition("/")
-            traces.setdefault(kind, {})[name] = value
-        return traces
+    def diverged_at(self, node: Node) -> int | None:
+        """Return the step at which a finished job diverged; None if it did not."""
+        step = json.loads(self.read(node, "metrics.json")).get("diverged_at")
+        return None if step is None else int(step)
 
     def read_masks(self, node: Node) -> Masks:
-        """The masks of a finished Pruned, Shuffled or Sparsified."""
+        """Return stored masks."""
         return unpack_masks(
             weights_from_bytes(self.read(node, "masks.safetensors")), json.loads(self.read(node, "shapes.json"))
         )
 
     def commit_masks(self, node: Node, masks: Masks, provenance: dict[str, Any]) -> None:
-        """Puts masks in place, bit-packed."""
+        """Put masks in place, bit-packed."""
         shapes = {name: list(mask.shape) for name, mask in masks.items()}
         files = {"masks.safetensors": weights_to_bytes(pack_masks(masks)), "shapes.json": json_to_bytes(shapes)}
         self.commit(node, files, provenance)
 
     def finish_work(self, key: str) -> None:
-        """Removes what an unfinished result left, once it is finished."""
+        """Remove what an unfinished result left, once it is finished."""
         folder = self.work_folder(key)
         with work_lock(folder.parent):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _agree(stored: Any, present: Any) -> bool:
-    """Whether two settings are equal where both have a field: one that was added later had its default before."""
+    """Return whether two settings are equal where both have a field: one that came later had its default before."""
     if isinstance(stored, dict) and isinstance(present, dict):
         return all(_agree(stored[name], present[name]) for name in stored.keys() & present.keys())
     return stored is None or bool(stored == present)

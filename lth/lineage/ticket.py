@@ -16,23 +16,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from lth.lineage.derive import Deriver, Sources, tie
-from lth.lineage.files import pack_masks, state_digest, unpack_masks, write_file
-from lth.lineage.nodes import Combined, Initial, Trained, from_documents, model_of, to_documents
+from lth.lineage.files import pack_masks, state_digest, unpack_masks, weights_from_bytes, write_file
+from lth.lineage.kinds import Combined, Initial, Trained, Zeros
+from lth.lineage.nodes import from_documents, to_documents
 from lth.lineage.provenance import environment
-from lth.models.spec import ModelSpec
+from lth.lineage.reader import Reader, tied
+from lth.lineage.sources import Sources
+from lth.lineage.store import Store
+from lth.models import MODELS, Factory, ModelSpec
 from lth.sparsity import Masks, Weights, combine, density, density_by_tensor
 
-FORMAT = "lth.ticket/1"
+FORMAT = "lth.ticket/2"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Ticket:
     """A ticket in memory.
 
     Attributes:
         masks: what it keeps.
-        start: its starting weights, if the file holds them.
+        start: its starting weights, if the file holds them; `starting_weights` gives them in any case.
         document: everything else, as JSON values.
     """
 
@@ -40,41 +43,93 @@ class Ticket:
     start: Weights | None
     document: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return f"Ticket({self.document['key'][:12]}, keeps {100 * self.document['density']:.3g} %)"
+
     @property
     def trained(self) -> Trained:
         """The training that this ticket won, from its derivation."""
         node = from_documents(self.document["derivation"])[self.document["key"]]
         if not isinstance(node, Trained):
-            raise ValueError(f"the ticket's derivation ends in a {node.kind}, not in a training")
+            raise ValueError(f"the ticket's derivation ends in a {node.kind_name}, not in a training")
         return node
 
     @property
     def model(self) -> ModelSpec:
         """The model that it belongs to."""
-        return model_of(self.trained.start)
+        return self.trained.model
+
+    def sources(self, model: Factory | Sources | None = None) -> Sources:
+        """Return what makes the ticket's network.
+
+        Args:
+            model: the factory, where it is none of lth's.
+        Raises:
+            ValueError: if it is missing.
+        """
+        if isinstance(model, Sources):
+            return model
+        if model is None and self.model.name not in MODELS:
+            raise ValueError(
+                f"the ticket is of {self.model.name!r}, whose code is none of lth's and is not run unasked: name it "
+                "(model, or --model package.module:function)"
+            )
+        return Sources({} if model is None else {self.model.name: model})
+
+    def starting_weights(self, model: Factory | Sources | None = None) -> Weights:
+        """Return the weights that the ticket starts from: those in the file, or drawn again from the seed.
+
+        Args:
+            model: makes the network, where it is none of lth's and weights must be drawn again: code that a file names
+                is never run unasked.
+        Raises:
+            ValueError: if the model is missing, or their digest is not the ticket's.
+        """
+        start = self.start
+        if start is None:
+            combined = self.trained.start
+            assert isinstance(combined, Combined)
+            assert isinstance(combined.kept, Initial)
+            module = self.sources(model).module(combined.kept.spec, combined.kept.seed)
+            drawn = dict(module.state_dict())
+            zeros = {name: torch.zeros_like(drawn[name]) for name in self.masks}
+            start = tied(combine(self.masks, drawn, zeros), module)
+        found, expected = state_digest(start), self.document["start_digest"]
+        if found != expected:
+            raise ValueError(
+                f"the starting weights have digest {found[:12]}..., the ticket says {expected[:12]}...: the file was "
+                f"altered, or another PyTorch draws other numbers (here {torch.__version__}, there "
+                f"{self.document['environment']['torch']})"
+            )
+        return start
+
+    def trained_weights(self, store: str | Path | Store = "lth-store") -> Weights:
+        """Return the weights that the ticket ended with, from the store that it was trained in.
+
+        Raises:
+            StoreError: if the store does not hold them.
+        """
+        store = store if isinstance(store, Store) else Store(Path(store))
+        return weights_from_bytes(store.read(self.trained, "weights.safetensors"))
 
 
-def make_ticket(trained: Trained, deriver: Deriver, scores: dict[str, Any], labels: dict[str, Any]) -> Ticket:
-    """The ticket of a finished training.
+def make_ticket(trained: Trained, reader: Reader, scores: dict[str, Any], labels: dict[str, Any]) -> Ticket:
+    """Return the ticket of a finished training.
 
     Args:
         trained: a training under masks.
-        deriver: holds the store.
+        reader: holds the store.
         scores: what was measured, as JSON values.
         labels: what to call it (study, level, replicate).
     """
-    masks, start = deriver.masks(trained.masks), deriver.weights(trained.start)
-    start_node = trained.start
-    is_redrawn = (
-        isinstance(start_node, Combined)
-        and isinstance(start_node.kept, Initial)
-        and (start_node.action, start_node.pruned) == ("copy", "zero")
-    )
+    masks, start = reader.masks(trained.masks), reader.weights(trained.start)
+    node = trained.start
+    is_drawn_again = isinstance(node, Combined) and isinstance(node.kept, Initial) and isinstance(node.pruned, Zeros)
     document = {
         "format": FORMAT,
         "key": trained.key,
         "labels": labels,
-        "model": model_of(trained.start).model_dump(mode="json"),
+        "model": trained.model.model_dump(mode="json"),
         "seeds": trained.seeds.model_dump(),
         "shapes": {name: list(mask.shape) for name, mask in masks.items()},
         "density": density(masks),
@@ -85,11 +140,11 @@ def make_ticket(trained: Trained, deriver: Deriver, scores: dict[str, Any], labe
         "environment": environment(),
         "derivation": to_documents(trained),
     }
-    return Ticket(masks, None if is_redrawn else start, document)
+    return Ticket(masks, None if is_drawn_again else start, document)
 
 
 def write_ticket(ticket: Ticket, path: Path) -> None:
-    """Writes the file, whole or not at all.
+    """Write the file, all of it or nothing.
 
     Raises:
         StoreError: if it cannot be written.
@@ -103,7 +158,7 @@ def write_ticket(ticket: Ticket, path: Path) -> None:
 
 
 def read_ticket(path: Path) -> Ticket:
-    """The ticket in a file, with its masks checked against their digest.
+    """Return the ticket in a file, with its masks checked against their digest.
 
     Raises:
         ValueError: if the file is missing, damaged, no ticket, or its digest is wrong.
@@ -125,51 +180,28 @@ def read_ticket(path: Path) -> Ticket:
         raise ValueError(f"{path}: the ticket's document does not give its checksum: the file was altered or damaged")
     document = json.loads(text)
     if document.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {document.get('format')!r}; this lth reads {FORMAT!r}: update lth")
+        help_ = "run the search again" if str(document.get("format")) < FORMAT else "update lth"
+        raise ValueError(f"{path} has format {document.get('format')!r}; this lth reads {FORMAT!r}: {help_}")
     packed = {name.removeprefix("mask/"): value for name, value in tensors.items() if name.startswith("mask/")}
     start = {name.removeprefix("start/"): value for name, value in tensors.items() if name.startswith("start/")}
     try:
         masks = unpack_masks(packed, document["shapes"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}: the file was altered or damaged") from error
-    found = state_digest(dict(masks))
-    if found != document["masks_digest"]:
+    digest, expected = state_digest(dict(masks)), document["masks_digest"]
+    if digest != expected:
         raise ValueError(
-            f"{path}: the masks have digest {found[:12]}..., the ticket says "
-            f"{document['masks_digest'][:12]}...: the file was "
-            "altered or damaged"
+            f"{path}: the masks have digest {digest[:12]}..., the ticket says {expected[:12]}...: the file was altered "
+            "or damaged"
         )
     return Ticket(masks, start or None, document)
 
 
-def starting_weights(ticket: Ticket, sources: Sources) -> Weights:
-    """The weights that the ticket starts from: those in the file, or drawn again from the seed.
-
-    Raises:
-        ValueError: if their digest is not the ticket's.
-    """
-    start = ticket.start
-    if start is None:
-        combined = ticket.trained.start
-        assert isinstance(combined, Combined)
-        assert isinstance(combined.kept, Initial)
-        module = sources.module(combined.kept.model, combined.kept.seed)
-        drawn = dict(module.state_dict())
-        zeros = {name: torch.zeros_like(drawn[name]) for name in ticket.masks}
-        start = tie(combine(ticket.masks, drawn, zeros), module)
-    found, expected = state_digest(start), ticket.document["start_digest"]
-    if found != expected:
-        raise ValueError(
-            f"the starting weights have digest {found[:12]}..., the ticket says {expected[:12]}...: the file "
-            f"was altered, or "
-            f"another PyTorch draws other numbers (here {torch.__version__}, there "
-            f"{ticket.document['environment']['torch']})"
-        )
-    return start
-
-
 def apply_masks(ticket: Ticket, module: nn.Module) -> None:
-    """Sets the module's pruned weights to zero, in place.
+    """Set the module's pruned weights to zero, in place.
+
+    They do not stay so by themselves: an optimizer with momentum or weight decay moves them again. `lth.guard(module,
+    optimizer, ticket.masks)` keeps them.
 
     Raises:
         ValueError: if the module lacks a parameter that the ticket prunes, or has it in another shape.
@@ -182,7 +214,7 @@ def apply_masks(ticket: Ticket, module: nn.Module) -> None:
 
 
 def check_fit(ticket: Ticket, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Checks that parameters of these shapes can take the ticket's masks.
+    """Check that parameters of these shapes can take the ticket's masks.
 
     Raises:
         ValueError: if one is missing or has another shape.
@@ -190,12 +222,11 @@ def check_fit(ticket: Ticket, shapes: dict[str, tuple[int, ...]]) -> None:
     for name, mask in ticket.masks.items():
         if name not in shapes:
             raise ValueError(
-                f"the ticket is for another architecture ({ticket.document['model']['name']}): it prunes "
-                f"{name!r}, which is "
-                f"not among {', '.join(shapes)}"
+                f"the ticket is for another architecture ({ticket.model.name}): it prunes {name!r}, which is not among "
+                f"{', '.join(shapes)}"
             )
         if shapes[name] != tuple(mask.shape):
             raise ValueError(
-                f"the ticket is for another architecture ({ticket.document['model']['name']}): its {name!r} has shape "
+                f"the ticket is for another architecture ({ticket.model.name}): its {name!r} has shape "
                 f"{tuple(mask.shape)}, here it is {shapes[name]}"
             )

@@ -9,7 +9,7 @@ CHANNELS = (1, 3, 4)
 
 
 def image_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
-    """(channel, height, width) of examples of this shape.
+    """Return (channel, height, width) of examples of this shape.
 
     Args:
         input_shape: (height, width), (channel, height, width), or (height, width, channel) with 1, 3 or 4 channels.
@@ -28,7 +28,7 @@ def image_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
 
 
 def as_images(inputs: Tensor) -> Tensor:
-    """The same examples as (batch, channel, height, width)."""
+    """Return the same examples as (batch, channel, height, width)."""
     if inputs.ndim == 3:
         return inputs.unsqueeze(1)
     return inputs.movedim(-1, 1) if _is_channels_last(tuple(inputs.shape[1:])) else inputs

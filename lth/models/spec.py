@@ -1,17 +1,23 @@
 """What a model is, for the record: a name, its arguments, and how to make it under a seed."""
 
-import hashlib
-import importlib
-import inspect
-from collections.abc import Callable
+import functools
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from lth.config.choices import check_choice
+from lth.config.arguments import parameters_of
 from lth.config.supermask import SupermaskSettings
+from lth.config.text import split_arguments
+from lth.models.check import first_line
+from lth.models.imports import resolve_function
+from lth.models.lazy import finish, is_unfinished
+from lth.models.seeding import seeded
+from lth.models.structure import named_tensors, structure_digest
 from lth.models.supermask import Supermask
 from lth.models.table import MODELS
 
@@ -28,124 +34,120 @@ class ModelSpec(BaseModel):
     version: str = Field(default="1", description="raised by the user when the model's code changes its results")
     structure: str = Field(default="", description="digest of the module's layers, parameter names and shapes")
     draw: str = Field(default="", description="digest of the weights of seed 0, for a user's model: how it initialises")
+    first_call: dict[str, tuple[str, tuple[int, ...]]] = Field(
+        default={}, description="of a model that infers sizes at its first call: type and shape of what it is given"
+    )
     supermask: SupermaskSettings | None = Field(
         default=None, description="masks are learned, and the weights stay as drawn; the other fields tell of those"
     )
 
 
-def resolve_factory(name: str) -> Factory:
-    """The function that makes the model: an entry of MODELS, or an importable `package.module:function`.
+def plain(value: Any) -> Any:
+    """Return a value with lists in place of tuples, as it comes back from JSON."""
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
+
+def resolve_factory(name: str) -> Factory:
+    """Return the function that makes a model: an entry of MODELS, or an importable `package.module:function`.
+
+    Args:
+        name: arguments behind it, as in `gpt:width=64`, are left to `describe`.
     Raises:
         ValueError: if the name is neither.
     """
-    if ":" in name:
-        module_name, _, attribute = name.partition(":")
+    name, _ = split_arguments(name)
+    head, colon, _ = name.partition(":")
+    if not colon:
         try:
-            factory = getattr(importlib.import_module(module_name), attribute)
-        except Exception as error:  # whatever the user's module raises
-            raise ValueError(
-                f"cannot import the model {name!r}: {type(error).__name__}: {error}. Give an importable "
-                "`package.module:function` (the current folder is on the path)"
-            ) from error
-        if not callable(factory):
-            raise ValueError(
-                f"{name!r} is a {type(factory).__name__}; a function or class that makes a module is needed"
-            )
-        return factory  # type: ignore[no-any-return]
-    try:
-        return MODELS[check_choice("model", name, MODELS)].make
-    except ValueError as error:
-        raise ValueError(f"{error}, or a model of your own as `package.module:function`") from None
+            return MODELS.pick(name).make
+        except ValueError as error:
+            raise ValueError(f"{error}, or a model of your own as `package.module:function`") from None
+    if head in MODELS:
+        raise ValueError(f"{name!r}: arguments of {head} are written NAME=VALUE, as {head}:NAME=VALUE")
+    return resolve_function(name, "model")
 
 
-def describe(
-    name: str, factory: Factory, input_shape: tuple[int, ...], num_classes: int, version: str = "1"
-) -> ModelSpec:
-    """The spec of the model that this factory makes for such data.
+def make_model(spec: ModelSpec, factory: Factory, seed: int, device: torch.device | str | None = None) -> nn.Module:
+    """Return a fresh module whose random draws depend on `seed` alone.
 
-    A factory is given `input_shape` and `num_classes` if its signature has them. The structure digest catches most
-    edits of a user's module that change its layers, the draw digest those of its initialisation; an edit that changes
-    only what `forward` does needs a new `version`.
+    The global generators of torch, numpy and python are seeded for the factory, and left as they were; a factory with
+    an argument `seed` is given it. A supermask has the very weights that the plain model has under this seed.
 
-    Raises:
-        ValueError: if the factory fails or returns no module.
-    """
-    offered: dict[str, Any] = {"input_shape": list(input_shape), "num_classes": num_classes}
-    try:
-        accepted = inspect.signature(factory).parameters
-    except (TypeError, ValueError):
-        accepted = {}  # type: ignore[assignment]
-    arguments = {key: value for key, value in offered.items() if key in accepted}
-    spec = ModelSpec(name=name, arguments=arguments, version=version)
-    module = make_model(spec, factory, seed=0)
-    _check_outputs(name, module, input_shape, num_classes)
-    return spec.model_copy(
-        update={"structure": structure_digest(module), "draw": "" if name in MODELS else _draw_digest(module)}
-    )
-
-
-def make_model(spec: ModelSpec, factory: Factory, seed: int) -> nn.Module:
-    """A fresh module whose random draws depend on `seed` alone; the global generator is left as it was.
-
-    A supermask has the very weights that the plain model has under this seed.
-
+    Args:
+        spec: what is made.
+        factory: what makes it.
+        seed: of the weights.
+        device: where the module goes after it was drawn; None leaves it where the factory puts it.
     Raises:
         ValueError: if the factory fails, returns something else than a module, or its structure differs from the
             spec's.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = _call_factory(spec, factory)
-        return module if spec.supermask is None else Supermask(module, spec.supermask)
+    with seeded(seed):
+        module = _made(spec, factory, seed)
+        if any(value.is_meta for _, value in named_tensors(module)):
+            raise ValueError(f"the model {spec.name!r} has tensors without values (device meta): give them values")
+        return module if device is None else module.to(device)
 
 
-def _call_factory(spec: ModelSpec, factory: Factory) -> nn.Module:
+def skeleton(spec: ModelSpec, factory: Factory) -> nn.Module:
+    """Return a module for names and shapes, without values where the factory allows it.
+
+    It is kept for later calls: leave it as it is.
+
+    Raises:
+        ValueError: as `make_model`.
+    """
     try:
-        module = factory(**spec.arguments)
+        return _skeleton(spec.model_dump_json(), factory)
+    except TypeError:  # a factory, or an argument, that cannot be kept in a table
+        return _bare(spec, factory)
+
+
+@functools.lru_cache(maxsize=16)
+def _skeleton(document: str, factory: Factory) -> nn.Module:
+    return _bare(ModelSpec.model_validate_json(document), factory)
+
+
+def _bare(spec: ModelSpec, factory: Factory) -> nn.Module:
+    try:
+        with torch.device("meta"), _Undrawn(), seeded(0), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = _made(spec, factory, 0)
+        if all(value.is_meta for _, value in named_tensors(module)):
+            return module
+    except Exception:  # a factory that reads values needs real ones
+        pass
+    return make_model(spec, factory, 0)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Draw nothing into tensors without values: for those PyTorch would load its compiler, which takes a second."""
+
+    draws = frozenset({Tensor.normal_, Tensor.uniform_})
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in self.draws and args[0].is_meta:
+            return args[0]
+        return function(*args, **(kwargs or {}))
+
+
+def _made(spec: ModelSpec, factory: Factory, seed: int) -> nn.Module:
+    takes_seed = "seed" in parameters_of(factory)[0]
+    try:
+        module = factory(**spec.arguments, **({"seed": seed} if takes_seed else {}))
+        if isinstance(module, nn.Module) and spec.first_call and is_unfinished(module):
+            finish(module, spec.first_call)
     except Exception as error:  # whatever the user's factory raises
         raise ValueError(
-            f"cannot make the model {spec.name!r} with arguments {spec.arguments}: {type(error).__name__}: {error}"
+            f"cannot make the model {spec.name!r} with arguments {spec.arguments}: {first_line(error)}"
         ) from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"{spec.name!r} made a {type(module).__name__}; a torch.nn.Module is needed")
     if spec.structure and structure_digest(module) != spec.structure:
         raise ValueError(
             f"the model {spec.name!r} no longer has the structure that this result was made with: its layers or "
-            f"shapes have "
-            "changed. Use the code of that time, or start a new study"
+            "shapes have changed. Use the code of that time, or start a new study"
         )
-    return module
-
-
-def structure_digest(module: nn.Module) -> str:
-    """16 hex digits that change with the module's layers, its parameter names, shapes or buffers."""
-    tensors = [f"{name}:{tuple(value.shape)}" for name, value in module.state_dict().items()]
-    return hashlib.sha256("\n".join([repr(module), *tensors]).encode()).hexdigest()[:16]
-
-
-def _draw_digest(module: nn.Module) -> str:
-    content = hashlib.sha256()
-    for value in module.state_dict().values():
-        content.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return content.hexdigest()[:16]
-
-
-def _check_outputs(name: str, module: nn.Module, input_shape: tuple[int, ...], num_classes: int) -> None:
-    """Runs two blank examples through the model: it must give one logit per class."""
-    parameter = next(module.parameters(), torch.zeros(0))
-    module.eval()
-    try:
-        with torch.no_grad():
-            outputs = module(torch.zeros(2, *input_shape, dtype=parameter.dtype))
-    except Exception as error:  # whatever the user's forward raises
-        raise ValueError(
-            f"the model {name!r} does not take inputs of shape {(2, *input_shape)}: {type(error).__name__}: {error}"
-        ) from error
-    finally:
-        module.train()
-    if not isinstance(outputs, torch.Tensor) or outputs.ndim != 2 or outputs.shape[1] < num_classes:
-        found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
-        raise ValueError(
-            f"the model {name!r} gives {found} for 2 examples; logits of shape (2, {num_classes}) are needed"
-        )
+    return module if spec.supermask is None else Supermask(module, spec.supermask)

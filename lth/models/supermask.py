@@ -7,6 +7,7 @@ Sources: `bernoulli`, Zhou et al. 2019, arXiv:1905.01067, Section 5; `edge_popup
 """
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -15,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from lth.config.supermask import SupermaskSettings
-from lth.sparsity import Masks, Scores, Weights, prunable
+from lth.sparsity.prunable import prunable
+from lth.sparsity.types import Masks, Scores, Weights
 
 
 class Supermask(nn.Module):
@@ -46,7 +48,7 @@ class Supermask(nn.Module):
     def __init__(self, network: nn.Module, settings: SupermaskSettings, names: Sequence[str] | None = None) -> None:
         super().__init__()
         self.settings = settings
-        self.names = tuple(prunable(network, names or ()))
+        self.names = tuple(prunable(network, names)) if names else _reachable(network)
         for name in self.names:
             _check(network, name, settings)
         self._aliases = _aliases(network, self.names)
@@ -60,20 +62,20 @@ class Supermask(nn.Module):
         self.scores = _tree(scores)
 
     def forward(self, *inputs: Any, **keywords: Any) -> Any:
-        """What the masked network makes of the inputs."""
+        """Return what the masked network makes of the inputs."""
         return self._call({name: self._mask(name, score) for name, score in self._scores().items()}, inputs, keywords)
 
     def under(self, masks: Masks, *inputs: Any, **keywords: Any) -> Any:
-        """What the network makes of the inputs under these masks instead of its own, rescaled if it rescales."""
+        """Return what the network makes of the inputs under these masks instead of its own, rescaled if it rescales."""
         scores = self._scores()
         return self._call({name: masks[name].to(scores[name]) for name in self.names}, inputs, keywords)
 
     def thresholded(self) -> Masks:
-        """The masks of the likeliest entries (sigmoid(score) > 1/2), or of the largest scores."""
+        """Return the masks of the likeliest entries (sigmoid(score) > 1/2), or of the largest scores."""
         return {name: _threshold(name, score, self.settings) for name, score in self._scores().items()}
 
     def sampled(self, generator: torch.Generator) -> Masks:
-        """Masks drawn with the learned probabilities; they depend on the scores and the generator (a CPU one) alone.
+        """Return masks drawn with the learned probabilities; they depend on scores and generator (a CPU one) alone.
 
         Raises:
             ValueError: if the method does not draw.
@@ -85,15 +87,26 @@ class Supermask(nn.Module):
             for name, score in self._scores().items()
         }
 
+    def masked_state(self, masks: Masks) -> Weights:
+        """Return the network's state under these masks, rescaled if it rescales: a plain network, same outputs."""
+        scores = self._scores()
+        state = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        for name in self.names:
+            mask = masks[name].to(scores[name])
+            factor = self._factor(mask) if self.settings.rescale else 1.0
+            masked = (state[name] * mask * factor).detach()
+            state |= {alias: masked.clone() for alias in self._aliases[name]}
+        return state
+
     def extra_repr(self) -> str:
-        """The settings, for `print`."""
+        """Return the settings, for `print`."""
         return repr(self.settings)
 
     def _scores(self) -> Scores:
         return {name: attrgetter(name)(self.scores) for name in self.names}
 
     def _mask(self, name: str, score: Tensor) -> Tensor:
-        """Zeros and ones as floats, through which gradients reach the score in training mode."""
+        """Return zeros and ones as floats, through which gradients reach the score in training mode."""
         if not self.training:
             return _threshold(name, score, self.settings).to(score.dtype)
         if self.settings.method == "bernoulli":
@@ -120,7 +133,7 @@ class Supermask(nn.Module):
 
 
 def masks_of(state: Weights, settings: SupermaskSettings) -> Masks:
-    """The thresholded masks, by the parameter names of the network itself, from the whole state of a `Supermask`.
+    """Return the thresholded masks, by the network's own parameter names, from the full state of a `Supermask`.
 
     Args:
         state: what `Supermask.state_dict()` gives, or a training leaves.
@@ -136,7 +149,7 @@ def masks_of(state: Weights, settings: SupermaskSettings) -> Masks:
 
 
 def largest(values: Tensor, keep: int) -> Tensor:
-    """A mask of exactly `keep` entries, the largest ones; of equal ones the lower canonical index goes first.
+    """Return a mask of exactly `keep` entries, the largest ones; of equal ones the lower canonical index goes first.
 
     The rule of `lth.sparsity.select`, in operations that `torch.vmap` takes and that leave the device alone.
 
@@ -160,8 +173,22 @@ def _threshold(name: str, score: Tensor, settings: SupermaskSettings) -> Tensor:
     return largest(score.detach().abs(), _kept_count(name, score, settings))
 
 
+def _reachable(network: nn.Module) -> tuple[str, ...]:
+    """Return the prunable parameters but those of recurrent layers, which masks do not reach."""
+    names = prunable(network)
+    beyond = [name for name in names if isinstance(_owner(network, name), nn.RNNBase)]
+    if beyond and len(beyond) < len(names):
+        warnings.warn(f"masks do not reach {', '.join(beyond)}: these stay whole", stacklevel=3)
+        names = [name for name in names if name not in beyond]
+    return tuple(names)
+
+
+def _owner(network: nn.Module, name: str) -> nn.Module:
+    return network.get_submodule(name.rpartition(".")[0])
+
+
 def _check(network: nn.Module, name: str, settings: SupermaskSettings) -> None:
-    owner = network.get_submodule(name.rpartition(".")[0])
+    owner = _owner(network, name)
     if isinstance(owner, nn.RNNBase):
         raise ValueError(
             f"{name} belongs to a {type(owner).__name__}, which reads its weights from a list that masks do not reach: "
@@ -189,13 +216,13 @@ def _first_score(weight: Tensor, settings: SupermaskSettings) -> Tensor:
 
 
 def _aliases(network: nn.Module, names: Sequence[str]) -> dict[str, list[str]]:
-    """Every name of each of these parameters."""
+    """Return every name of each of these parameters."""
     everything = list(network.named_parameters(remove_duplicate=False))
     return {name: [other for other, value in everything if value is network.get_parameter(name)] for name in names}
 
 
 def _frozen(network: nn.Module) -> nn.Module:
-    """The network with a buffer in the place of each parameter."""
+    """Return the network with a buffer in the place of each parameter."""
     for layer in network.modules():
         for name, value in list(layer.named_parameters(recurse=False, remove_duplicate=False)):
             delattr(layer, name)
@@ -204,7 +231,7 @@ def _frozen(network: nn.Module) -> nn.Module:
 
 
 def _tree(values: Mapping[str, Tensor]) -> nn.Module:
-    """Bare modules that hold each value as a parameter under its dotted name."""
+    """Return bare modules that hold each value as a parameter under its dotted name."""
     root = nn.Module()
     for name, value in values.items():
         *path, leaf = name.split(".")

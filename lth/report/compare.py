@@ -1,30 +1,49 @@
-"""Several studies side by side: their names, the fields in which they differ, and their curves in one frame."""
+"""Several studies side by side: their names, the fields in which they differ, and their figures in one frame."""
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
-from lth.report.by_level import FIGURES, Measure, arms_of, measure_domain, measure_rows, measure_tooltip
+from lth.analysis.documents import PlotDocument
+from lth.report.bars import bar_figure
 from lth.report.figure import Figure, Key, panel
-from lth.report.frames import remaining_axis, rows
-from lth.report.study import ARMS, Study
+from lth.report.frames import cropped, falling_axis, rows
+from lth.report.lines import CUT, DASHES, POINTS, from_baseline, has_line, line_domain
+from lth.report.marks import Mark, marks, metric_of_plot, shown_interval, title_of_y
+from lth.report.places import axis_of
+from lth.report.study import Study
 from lth.report.words import plain_fields
 
-DASHES = {"ticket": [1, 0], "sparsified": [12, 3], "reinit": [7, 4], "random": [2, 3]}
 MAX_FIELDS_IN_NAME = 2
 
 
+def check_comparable(studies: Sequence[Study]) -> None:
+    """Check that studies measure the same thing.
+
+    Raises:
+        ValueError: naming two that do not.
+    """
+    first = studies[0].results
+    for study in studies[1:]:
+        if study.results["primary"] != first["primary"]:
+            raise ValueError(
+                f"study {first['id']} compares by {first['primary']}, study {study.results['id']} by "
+                f"{study.results['primary']}; a comparison needs studies with one primary metric"
+            )
+
+
 def differing_fields(studies: Sequence[Study]) -> dict[str, list[str]]:
-    """The configuration fields that are not the same in all studies, with one plain value a study ('' if absent)."""
-    configs = [plain_fields(study.results["config"]) for study in studies]
+    """Return the fields that are not the same in all studies, with one plain value a study ('' if absent)."""
+    configs = [{"study": study.results["study"], **plain_fields(study.results["config"])} for study in studies]
     names = dict.fromkeys(name for config in configs for name in config)
     values = {name: [config.get(name, "") for config in configs] for name in names}
     return {name: row for name, row in values.items() if len(set(row)) > 1}
 
 
 def study_names(studies: Sequence[Study]) -> list[str]:
-    """A short, unique name a study: the fields that set it apart where they are few, its id where they do not."""
+    """Return a short, unique name a study: the fields that set it apart where they are few, else its id."""
     fields = differing_fields(studies)
     if 0 < len(fields) <= MAX_FIELDS_IN_NAME:
         names = [", ".join(f"{name} {row[index]}" for name, row in fields.items()) for index in range(len(studies))]
@@ -38,57 +57,118 @@ def study_names(studies: Sequence[Study]) -> list[str]:
 
 
 def comparison_figures(studies: Sequence[Study]) -> list[Figure]:
-    """Test accuracy and early-stopping iteration of all studies: colour tells the study, the dash tells the arm."""
-    return [_figure(studies, study_names(studies), *row) for row in FIGURES[:2]]
+    """Return the figures that all studies have: colour is the study, the dash is the arm."""
+    names = study_names(studies)
+    figures = []
+    for plot in studies[0].results["plots"]:
+        same = [each for study in studies for each in study.results["plots"] if each["name"] == plot["name"]]
+        is_simple = plot["colour"] == "arm" and not plot["panel"] and not plot["table"]
+        if is_simple and len(same) == len(studies) and all(each["y"] == plot["y"] for each in same):
+            drawn = _lines(studies, names, plot) if plot["mark"] == "line" else _bars(studies, names, plot)
+            figures += [drawn] if drawn else []
+    return figures
 
 
-def _figure(
-    studies: Sequence[Study], names: list[str], name: str, measure: Measure, title: str, axis: str, says: str
-) -> Figure:
-    arms = [arm for arm in ARMS if any(arm in arms_of(study.results) for study in studies)]
-    table = [
-        {**row, "study": label}
-        for arm in reversed(arms)
-        for study, label in zip(studies, names, strict=True)
-        if arm in arms_of(study.results)
-        for row in measure_rows(study.results, measure, arm)
+def _marks_of_lines(
+    studies: Sequence[Study], names: list[str], plot: PlotDocument
+) -> tuple[list[tuple[str, Mark]], list[Mark], list[str]]:
+    """Return the marks of all lines by study, those of baselines without a line, and the arms in order."""
+    lines: list[tuple[str, Mark]] = []
+    levels: list[Mark] = []
+    arms: list[str] = []
+    for study, name in zip(studies, names, strict=True):
+        drawable = marks(study, plot)
+        baselines = {arm["name"] for arm in study.results["arms"] if arm["role"] == "baseline"}
+        level = [mark for mark in drawable if mark.arm in baselines and not has_line(drawable, mark)]
+        levels += level
+        arms += [arm["name"] for arm in study.results["arms"] if arm["name"] not in arms]
+        drawn = [mark for mark in drawable if mark not in level and isinstance(mark.x, int | float)]
+        lines += [(name, mark) for mark in from_baseline(drawn, level)]
+    return lines, levels, [arm for arm in arms if any(mark.colour == arm for _, mark in lines)]
+
+
+def _lines(studies: Sequence[Study], names: list[str], plot: PlotDocument) -> Figure | None:
+    first = studies[0].results
+    metric, axis = metric_of_plot(first, plot), axis_of(first, plot["x"], plot["x_words"])
+    lines, levels, arms = _marks_of_lines(studies, names, plot)
+    if not lines:
+        return None
+    # The subject of the worst baseline must be in frame.
+    worst = sorted(levels, key=lambda mark: metric.gain(mark.interval["mean"] or 0.0))[:1]
+    domain, is_cut = line_domain(first, metric, [mark for _, mark in lines], worst)
+    subjects = [arm["name"] for study in studies for arm in study.results["arms"] if arm["role"] == "subject"]
+    table: list[dict[str, Any]] = [
+        {
+            "study": name,
+            "line": mark.colour,
+            "band": mark.colour in subjects,
+            "x": mark.x * axis.scale,
+            **shown_interval(mark.interval, metric),
+        }
+        for name, mark in sorted(lines, key=lambda pair: pair[1].colour in subjects)
+        if isinstance(mark.x, int | float)
     ]
-    dense = [
-        study.results["dense"][measure] for study in studies if study.results["dense"][measure]["mean"] is not None
-    ]
-    worst = min(
-        dense, key=lambda interval: interval["mean"] or 0.0, default=None
-    )  # its tickets must be in the frame too
-    domain, is_cut = measure_domain(table, worst, measure)
+    xs = [row["x"] for row in table]
+    by_line: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
+    for row in table:
+        by_line.setdefault((row["study"], row["line"]), []).append(row)
+    ordered = (sorted(line, key=lambda row: row["x"], reverse=plot["log_x"]) for line in by_line.values())
+    table = [row for line in ordered for row in cropped(line, domain, is_log=plot["log_x"])]
     y = alt.Y(
         "mean:Q",
-        title=axis,
-        scale=alt.Scale(domain=domain, nice=False, zero=False),
-        axis=alt.Axis(format=",~f", tickCount=6),
+        title=title_of_y(first, plot),
+        scale=alt.Scale(domain=list(domain), nice=False, zero=False),
+        axis=alt.Axis(format=",~f" if metric.unit in ("fraction", "steps") else ",.4~g", tickCount=6),
     )
-    base = alt.Chart(rows(table)).encode(
-        x=remaining_axis([row["percent"] for row in table] or [100.0]),
-        color=alt.Color("study:N", scale=alt.Scale(domain=names), legend=alt.Legend(title=None, columns=3)),
+    x = (
+        falling_axis(xs, "x", axis.title)
+        if plot["log_x"]
+        else alt.X("x:Q", title=axis.title, scale=alt.Scale(nice=False))
     )
-    dash = alt.StrokeDash(
-        "line:N",
-        scale=alt.Scale(domain=arms, range=[DASHES[arm] for arm in arms]),
-        legend=alt.Legend(title=None),
-    )
-    band = base.transform_filter("datum.line == 'ticket' && isValid(datum.low)").mark_area(opacity=0.13, clip=True)
-    lines = base.mark_line(clip=True).encode(y=y, strokeDash=dash)
-    points = base.transform_filter(alt.datum.mean >= domain[0]).mark_point(filled=True, size=36, opacity=1)
+    colour = alt.Color("study:N", scale=alt.Scale(domain=names), legend=alt.Legend(title=None, columns=3))
+    patterns = [DASHES[index % len(DASHES)] for index in range(len(arms))]
+    dash = alt.StrokeDash("line:N", scale=alt.Scale(domain=arms, range=patterns), legend=alt.Legend(title=None))
+    base = alt.Chart(rows(table)).encode(x=x, color=colour)
+    band = base.transform_filter("datum.band && isValid(datum.low)").mark_area(opacity=0.13)
+    points = base.transform_filter(POINTS).mark_point(filled=True, size=36, opacity=1)
+    tooltip = [
+        alt.Tooltip("study:N"),
+        alt.Tooltip("line:N", title="arm"),
+        alt.Tooltip("x:Q", title=axis.title, format=",.3~g"),
+    ]
+    tooltip += [alt.Tooltip("value:N", title="mean"), alt.Tooltip("interval:N", title="interval")]
     chart = alt.layer(
-        band.encode(y=alt.Y("low:Q", title=axis), y2="high:Q"),
-        lines,
-        points.encode(y=y, tooltip=[alt.Tooltip("study:N"), *measure_tooltip(measure)]),
+        band.encode(y=alt.Y("low:Q", title=title_of_y(first, plot)), y2="high:Q", detail="line:N"),
+        base.mark_line().encode(y=y, strokeDash=dash),
+        points.encode(y=y, tooltip=tooltip),
         height=360,
-        description=f"{title}, all studies: {says}",
+        description=f"{plot['title']}, all studies: {plot['words']}",
     )
-    cut = " Values below the frame are cut off; the result files have them." if is_cut else ""
-    caption = f"{says} Means over replicates, from the dense network at 100 % on; bands: intervals of the tickets.{cut}"
-    keys = (
-        Key("color", "", tuple((label, label) for label in names)),
-        Key("strokeDash", "", tuple((arm, arm) for arm in arms)),
+    caption = (
+        f"{plot['words']} Means over replicates; bands: intervals of what each study is about.{CUT if is_cut else ''}"
     )
-    return Figure(name, title, caption, (panel(chart),), keys)
+    keys = [Key("color", "", tuple((name, name) for name in names))]
+    keys += [Key("strokeDash", "", tuple((arm, arm) for arm in arms))] if len(arms) > 1 else []
+    return Figure(plot["name"], plot["title"], caption, (panel(chart),), tuple(keys))
+
+
+def _bars(studies: Sequence[Study], names: list[str], plot: PlotDocument) -> Figure | None:
+    """Return bars of all studies side by side: a group per arm, or per value of x."""
+    table = []
+    for study, name in zip(studies, names, strict=True):
+        for mark in marks(study, plot):
+            for replicate, value in enumerate(mark.interval["values"]):
+                row = {"study": name, plot["x"]: mark.x, "value": value}
+                table.append(row | {"replicate": replicate})
+    first = studies[0]
+    metrics = {**first.results["metrics"], "value": _document_of(first, plot)}
+    all_in_one = Study({**first.results, "metrics": metrics}, {**first.details, "tables": {"studies": table}})  # type: ignore[typeddict-item]
+    return bar_figure(
+        all_in_one,
+        {**plot, "table": "studies", "y": "value", "y_words": title_of_y(first.results, plot), "colour": "study"},
+    )
+
+
+def _document_of(study: Study, plot: PlotDocument) -> dict[str, str]:
+    metric = metric_of_plot(study.results, plot)
+    return {"better": metric.better, "unit": metric.unit, "words": metric.words}

@@ -1,13 +1,16 @@
-"""What a figure is: panels, a caption and a key; drawn by the page's script in a browser, or as a PNG."""
+"""What a figure is: panels, a caption and keys; drawn by the page's script, as a PNG, or in a notebook."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import altair as alt
 import vl_convert
 
 from lth.report.theme import Palette, vega_config
 
 Spec = dict[str, Any]
+WIDTH = 760
+UNSEEN = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,13 @@ class Figure:
 
 
 def panel(chart: Any) -> Spec:
-    """The Vega-Lite specification of an altair chart, less what the page decides: theme, width, schema address."""
+    """Return the Vega-Lite specification of an altair chart, less what the page decides: theme, width, schema."""
     spec: Spec = chart.to_dict(validate=False)
     return {key: value for key, value in spec.items() if key not in ("config", "width", "$schema")}
 
 
 def without_legends(spec: Spec) -> Spec:
-    """The specification with every legend off: the page writes keys in HTML, which wrap on narrow screens."""
+    """Return the specification with every legend off: the page writes keys in HTML, which wrap on narrow screens."""
     changed = {**spec}
     for channel, encoding in spec.get("encoding", {}).items():
         if channel in ("color", "strokeDash"):
@@ -47,26 +50,42 @@ def without_legends(spec: Spec) -> Spec:
     return changed
 
 
-def _drawn_part(spec: Spec) -> Spec:
-    """The specification without its unseen layers, which only catch the pointer and cost a picture seconds."""
-    changed = {**spec}
-    if "layer" in spec:
-        seen = [layer for layer in spec["layer"] if layer.get("mark", {}).get("opacity") != 0]
-        changed["layer"] = [_drawn_part(layer) for layer in seen]
-    return changed
-
-
-def draw_png(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> bytes:
-    """The figure as a PNG image at twice its nominal size, 760 points wide or 340 to 420 a panel."""
-    panels = [_drawn_part(spec) for spec in figure.panels]
+def whole_spec(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> Spec:
+    """Return one specification of all panels with the theme, 760 points wide or 340 to 420 a panel."""
+    panels = [{**each} for each in figure.panels]
     if len(panels) == 1:
-        spec: Spec = {**panels[0], "width": 760}
+        spec: Spec = {**panels[0], "width": WIDTH}
     else:
         columns = min(3, len(panels))
         width = 340 if columns == 3 else 420
-        data = {name: table for each in panels for name, table in each.pop("datasets").items()}  # named by content
+        data = {name: table for each in panels for name, table in each.pop("datasets", {}).items()}
         concat = [{**each, "width": width} for each in panels]
         spec = {"concat": concat, "datasets": data, "columns": columns, "spacing": 28}
-    config = vega_config(palette, categories)
-    image: bytes = vl_convert.vegalite_to_png({**spec, "padding": 16, "config": config}, scale=2)
+    return {**spec, "padding": 16, "config": vega_config(palette, categories)}
+
+
+def as_chart(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> alt.TopLevelMixin:
+    """Return the figure as an altair chart with its theme and legends."""
+    chart: alt.TopLevelMixin = alt.Chart.from_dict(whole_spec(figure, palette, categories))
+    return chart
+
+
+def draw_png(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> bytes:
+    """Return the figure as a PNG image at twice its nominal size."""
+    image: bytes = vl_convert.vegalite_to_png(_drawn_part(whole_spec(figure, palette, categories)), scale=2)
     return image
+
+
+def _drawn_part(spec: Spec) -> Spec:
+    """Return the specification without unseen layers, which only catch the pointer and cost a picture seconds."""
+    changed = {**spec}
+    for nested in ("layer", "concat"):
+        if nested in spec:
+            seen = [each for each in spec[nested] if not _is_unseen(each)]
+            changed[nested] = [_drawn_part(each) for each in seen]
+    return changed
+
+
+def _is_unseen(spec: Spec) -> bool:
+    mark = spec.get("mark", {})
+    return isinstance(mark, dict) and mark.get("opacity") == UNSEEN

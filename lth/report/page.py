@@ -2,93 +2,139 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import jinja2
-import vl_convert
+from altair.utils.schemapi import debug_mode
 
+from lth.analysis.documents import PlotDocument
+from lth.analysis.numbers import show
+from lth.analysis.reading import arms_of, metric_named, metric_of, num_replicates
+from lth.config.choices import check_choice
 from lth.report import words
-from lth.report.by_level import ARM_WORDS, WHOLE_ARM_WORDS, arms_of, level_figures, trains_pruned
-from lth.report.compare import comparison_figures, differing_fields, study_names
-from lth.report.figure import Figure, draw_png, without_legends
+from lth.report.bars import bar_figure
+from lth.report.bundle import bundle
+from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
+from lth.report.curves import curve_figure
+from lth.report.figure import Figure, as_chart, draw_png, without_legends
+from lth.report.lines import line_figure
+from lth.report.marks import colour_domain, marks
 from lth.report.study import Study
-from lth.report.theme import DARK, LIGHT, vega_config
-from lth.report.tiles import tiles
-from lth.report.training import training_figure
+from lth.report.tables import diverged, main_table, more_tables
+from lth.report.theme import DARK, LIGHT, Palette, category_colors, vega_config
 from lth.report.weights import distribution_figure, layer_density_figure
 
 
 def write_report(studies: Sequence[Study], folder: Path) -> Path:
-    """The path of the written report.html: a full page for one study, a comparison for several.
+    """Write report.html, a full page for one study or a comparison of several, and return its path.
 
     The page holds everything it needs and asks for nothing outside itself. Each figure is also written to
     figures/NAME.png in the same folder.
 
     Args:
-        studies: at least one, as from `read_study`.
+        studies: at least one, as from `read_study`; several must have one primary metric.
         folder: created if missing; older files of these names are replaced.
     Raises:
-        ValueError: if there is no study.
+        ValueError: if there is no study, or if they measure different things.
     """
     if not studies:
         raise ValueError("found no study to report on; give at least one, as from read_study(folder)")
-    alone = len(studies) == 1
-    figures = study_figures(studies[0]) if alone else comparison_figures(studies)
+    check_comparable(studies)
+    script = bundle()
+    drawn = figures(studies[0]) if len(studies) == 1 else comparison_figures(studies)
     images = Path(folder) / "figures"
     images.mkdir(parents=True, exist_ok=True)
-    for figure in figures:
-        (images / f"{figure.name}.png").write_bytes(draw_png(figure, LIGHT, LIGHT.arms if alone else LIGHT.studies))
+    colors = _colors(studies, LIGHT)
+    for figure in drawn:
+        (images / f"{figure.name}.png").write_bytes(draw_png(figure, LIGHT, colors))
     path = Path(folder) / "report.html"
-    path.write_text(render(studies, figures), encoding="utf-8")
+    path.write_text(render(studies, drawn, script.result()), encoding="utf-8")
     return path
 
 
-def render(studies: Sequence[Study], figures: Sequence[Figure]) -> str:
-    """The page as text, with these figures in it."""
+def figures(study: Study) -> list[Figure]:
+    """Return all figures of one study that its files allow, in the order of the page."""
+    with debug_mode(False):  # altair checks every row of the data otherwise, for a second
+        drawn = [_drawn(study, plot) for plot in study.results["plots"]]
+        drawn += [curve_figure(study), layer_density_figure(study), distribution_figure(study)]
+    return [figure for figure in drawn if figure is not None]
+
+
+def _drawn(study: Study, plot: PlotDocument) -> Figure | None:
+    is_numeric = any(isinstance(mark.x, int | float) for mark in marks(study, plot))
+    return line_figure(study, plot) if is_numeric and plot["mark"] != "bar" else bar_figure(study, plot)
+
+
+def chart(study: Study, name: str | None = None) -> alt.TopLevelMixin:
+    """Return one figure of a study as an altair chart with its theme, for a notebook; by default the first.
+
+    Raises:
+        ValueError: if there is no such figure; names those there are.
+    """
+    by_name = {figure.name: figure for figure in figures(study)}
+    name = next(iter(by_name), "") if name is None else name
+    return as_chart(by_name[check_choice("figure", name, by_name)], LIGHT, _colors([study], LIGHT))
+
+
+def render(studies: Sequence[Study], drawn: Sequence[Figure], script: str) -> str:
+    """Return the page as text, with these figures in it and the script that draws them."""
     alone = len(studies) == 1
-    drawn = {
-        "configs": {
-            scheme: vega_config(palette, palette.arms if alone else palette.studies)
-            for scheme, palette in (("light", LIGHT), ("dark", DARK))
-        },
+    schemes = (("light", LIGHT), ("dark", DARK))
+    document = {
+        "configs": {scheme: vega_config(palette, _colors(studies, palette)) for scheme, palette in schemes},
         "figures": {
             figure.name: {
                 "panels": [without_legends(spec) for spec in figure.panels],
                 "keys": [asdict(key) for key in figure.keys],
             }
-            for figure in figures
+            for figure in drawn
         },
     }
     template = _environment().get_template("study.html.jinja" if alone else "comparison.html.jinja")
     return template.render(
         **(_study_context(studies[0]) if alone else _comparison_context(studies)),
-        figures=figures,
-        drawn=drawn,
-        light=asdict(LIGHT),
-        dark=asdict(DARK),
-        bundle=_bundle(),
+        figures=drawn,
+        drawn=document,
+        schemes=[(asdict(palette), _colors(studies, palette)) for _, palette in schemes],
+        bundle=script.replace("</script", "<\\/script"),
         words=words,
     )
 
 
-def study_figures(study: Study) -> list[Figure]:
-    """All figures of one study that its files allow, in the order of the page."""
-    densities = None if trains_pruned(study.results) else layer_density_figure(study)
-    optional = [training_figure(study), densities, distribution_figure(study)]
-    return [*level_figures(study), *(figure for figure in optional if figure is not None)]
+def _colors(studies: Sequence[Study], palette: Palette) -> tuple[str, ...]:
+    """Return the colours of arms on a study's page, of studies on a comparison."""
+    if len(studies) > 1:
+        return category_colors(palette, len(studies), has_baseline=False)
+    results = studies[0].results
+    has_baseline = bool(arms_of(results, "baseline"))
+    return category_colors(palette, len(colour_domain(results)) - has_baseline, has_baseline=has_baseline)
 
 
 def _study_context(study: Study) -> dict[str, Any]:
     results = study.results
+    numbers = {name: index for index, name in enumerate(colour_domain(results))}
+    taken = {measure.rpartition("/")[2] for row in results["rows"] for measure in row["end"]}
+    metrics = [name for name in results["metrics"] if name in taken]
     return {
-        "title": f"Winning tickets of {words.subject(results['config'])}",
+        "title": results["verdict"]["title"],
         "results": results,
         "details": study.details,
-        "arms": arms_of(results),
-        "arm_words": WHOLE_ARM_WORDS if trains_pruned(results) else ARM_WORDS,
-        "tiles": tiles(study),
+        "count": num_replicates(results),
+        "arms": [{**arm, "colour": numbers[arm["name"]]} for arm in arms_of(results)],
+        "colours": numbers,
+        "metrics": [metric_named(results, name) for name in metrics],
+        "constants": {
+            metric_named(results, name).name: show(score, metric_named(results, name))
+            if (score := results["constant"].get(name)) is not None
+            else ""
+            for name in metrics
+        },
+        "part": metric_of(results, "primary").part,
+        "table": main_table(results),
+        "more_tables": more_tables(results),
+        "diverged": diverged(results),
         "config": words.plain_fields(results["config"]),
         "versions": words.plain_fields(results["environment"] | {"engine": words.engines(results)}),
     }
@@ -101,31 +147,27 @@ def _comparison_context(studies: Sequence[Study]) -> dict[str, Any]:
             "name": name,
             "subject": words.subject(study.results["config"]),
             "results": study.results,
-            "tiles": {tile["label"]: tile for tile in tiles(study)},
+            "tiles": {tile["label"]: tile for tile in study.results["verdict"]["tiles"]},
         }
         for name, study in zip(study_names(studies), studies, strict=True)
     ]
+    labels = dict.fromkeys(tile["label"] for study in studies for tile in study.results["verdict"]["tiles"])
     return {
-        "title": f"{len(studies)} studies of {' and '.join(subjects) if len(subjects) < 3 else 'winning tickets'}",
+        "title": f"{len(studies)} studies" + (f" of {' and '.join(subjects)}" if len(subjects) < 3 else ""),
         "studies": compared,
-        "labels": list(dict.fromkeys(tile["label"] for study in studies for tile in tiles(study))),
+        "labels": list(labels),
         "differences": differing_fields(studies),
     }
 
 
 def _environment() -> jinja2.Environment:
-    """Templates of this package; whatever comes from a result file is escaped."""
-    return jinja2.Environment(
+    """Return the templates of this package; whatever comes from a result file is escaped."""
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-@cache
-def _bundle() -> str:
-    """The drawing library as one script, about 0.9 MB."""
-    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return script.replace("</script", "<\\/script")
+    environment.filters |= {"minus": words.minus, "unbroken": words.unbroken}
+    return environment

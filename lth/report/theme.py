@@ -1,18 +1,21 @@
 """Colours and the Vega-Lite configuration for a light and a dark page; a figure itself names no colour.
 
-Arms are coloured after Okabe and Ito's palette, which stays distinct under the common colour-vision deficiencies.
+Categories are coloured after Okabe and Ito's palette, which stays distinct under the common colour-vision deficiencies.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
+
+OTHER: Literal["heatmap"] = "heatmap"
+"""Range of the theme for what are neither arms nor studies; Vega-Lite knows no name of our own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The colours of one scheme: `arms` as ticket, sparsified, reinit, random, dense; `ramp` from dense to sparse.
+    """The colours of one scheme: `categories` of arms or studies, `neutral` of the baseline, `ramp` from first to last.
 
     The ramp names its two ends twice, because Vega takes the colours of n values from its inner n / (n + 1).
     """
@@ -22,8 +25,8 @@ class Palette:
     ink: str
     muted: str
     line: str
-    arms: tuple[str, str, str, str, str]
-    studies: tuple[str, ...]
+    neutral: str
+    categories: tuple[str, ...]
     ramp: tuple[str, ...]
 
 
@@ -33,8 +36,8 @@ LIGHT = Palette(
     ink="#1b2430",
     muted="#5b6675",
     line="#dde2e8",
-    arms=("#0072b2", "#aa3f86", "#d55e00", "#009e73", "#6b7480"),
-    studies=("#0072b2", "#d55e00", "#009e73", "#aa3f86", "#8a6d00", "#3f3f9c", "#6b7480"),
+    neutral="#6b7480",
+    categories=("#0072b2", "#d55e00", "#009e73", "#aa3f86", "#8a6d00", "#3f3f9c", "#7a4a2b", "#2f8f9d"),
     ramp=("#172f8f", "#172f8f", "#7a22a8", "#cc3b7c", "#ef7b3f", "#d8ab10", "#d8ab10"),
 )
 DARK = Palette(
@@ -43,14 +46,20 @@ DARK = Palette(
     ink="#e8ecf1",
     muted="#a2adba",
     line="#303947",
-    arms=("#56b4e9", "#e08cc4", "#ff8c42", "#35c89b", "#a9b3bf"),
-    studies=("#56b4e9", "#ff8c42", "#35c89b", "#e08cc4", "#e3c84a", "#9d9df2", "#a9b3bf"),
+    neutral="#a9b3bf",
+    categories=("#56b4e9", "#ff8c42", "#35c89b", "#e08cc4", "#e3c84a", "#9d9df2", "#d0a184", "#7fd3de"),
     ramp=("#6f9bff", "#6f9bff", "#c37bf0", "#f2709c", "#f7945f", "#f5d95a", "#f5d95a"),
 )
 
 
+def category_colors(palette: Palette, num_categories: int, *, has_baseline: bool) -> tuple[str, ...]:
+    """Return a colour a category, over again where they run out; the last is the baseline's, where there is one."""
+    colors = [palette.categories[index % len(palette.categories)] for index in range(num_categories)]
+    return (*colors, palette.neutral) if has_baseline else tuple(colors)
+
+
 def vega_config(palette: Palette, categories: Sequence[str]) -> dict[str, Any]:
-    """The Vega-Lite configuration of one scheme.
+    """Return the Vega-Lite configuration of one scheme.
 
     Args:
         palette: the scheme.
@@ -91,8 +100,15 @@ def vega_config(palette: Palette, categories: Sequence[str]) -> dict[str, Any]:
         },
         "title": {"anchor": "start", "color": palette.ink, "font": FONT, "fontSize": 13, "offset": 8},
         "line": {"strokeWidth": 2.2, "strokeJoin": "round"},
-        "range": {"category": list(categories), "ordinal": {"scheme": list(palette.ramp)}},
+        "text": {"color": palette.ink, "font": FONT, "fontSize": 12},
+        "range": {
+            "category": list(categories),
+            OTHER: list(palette.categories),
+            "ordinal": {"scheme": list(palette.ramp)},
+        },
         "style": {
+            "interval": {"color": palette.ink, "strokeWidth": 1.4},
+            "replicate": {"color": palette.ink, "opacity": 0.45},
             "reference-area": {"color": palette.muted, "opacity": 0.22},
             "reference-line": {"color": palette.muted, "strokeDash": [3, 3], "strokeWidth": 1.3},
         },

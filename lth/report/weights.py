@@ -4,42 +4,55 @@ from typing import Any
 
 import altair as alt
 
+from lth.analysis.documents import Distribution, LayerDensity
+from lth.report.bars import bar_figure
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import remaining_axis, rows, spread
-from lth.report.study import Distribution, Study
-from lth.report.words import remaining
+from lth.report.frames import falling_axis, rows, spread
+from lth.report.places import Axis, axis_of, main_axis
+from lth.report.study import Study
 
-NUM_LEVELS = 5
+NUM_PLACES = 5
 NUM_LAYERS = 6
 
 
 def layer_density_figure(study: Study) -> Figure | None:
-    """Percent of each layer's weights that remain, by level; None without layers."""
+    """Return the percentage of each layer's weights that remain, by place; None without layers.
+
+    With places of one density only it is a list of layers.
+    """
     layers = study.details["layers"]
     if not layers:
         return None
-    kept: dict[int, float] = {}
-    total: dict[int, float] = {}
+    kept: dict[str, float] = {}
+    total: dict[str, float] = {}
     for entry in layers:
-        kept[entry["level"]] = kept.get(entry["level"], 0.0) + entry["kept"]
-        total[entry["level"]] = total.get(entry["level"], 0.0) + entry["weights"]
-    overall = {level: 100 * kept[level] / total[level] for level in total}
+        key = _key(entry)
+        kept[key] = kept.get(key, 0.0) + entry["kept"]
+        total[key] = total.get(key, 0.0) + entry["weights"]
+    overall = {key: 100 * kept[key] / total[key] for key in total}
+    if len(set(overall.values())) < 2:
+        return _layer_list(study)
+    title = axis_of(study.results, "density").title
     table: list[dict[str, Any]] = [
         {
             "layer": short(entry["layer"]),
-            "level": entry["level"],
-            "percent": overall[entry["level"]],
+            "place": ", ".join(
+                f"{name} {axis_of(study.results, name).shown(value)}" for name, value in entry["at"].items()
+            ),
+            "percent": overall[_key(entry)],
             "density": 100 * entry["density"],
             "kept": entry["kept"],
         }
         for entry in layers
-        if entry["density"] > 0 and overall[entry["level"]] > 0
+        if entry["density"] > 0 and overall[_key(entry)] > 0
     ]
     names = list(dict.fromkeys(short(entry["layer"]) for entry in layers))
-    x = remaining_axis([row["percent"] for row in table], "Weights remaining in the whole network (%)")
+    x = falling_axis(
+        [row["percent"] for row in table], "percent", f"{title.removesuffix(' (%)')} in the whole network (%)"
+    )
     y = alt.Y(
         "density:Q",
-        title="Weights remaining in the layer (%)",
+        title=f"{title.removesuffix(' (%)')} in the layer (%)",
         scale=alt.Scale(type="log", nice=False),
         axis=alt.Axis(labelExpr="format(datum.value, '.3~g')", values=_one_two_five(table)),
     )
@@ -49,7 +62,7 @@ def layer_density_figure(study: Study) -> Figure | None:
     points = base.mark_point(filled=True, size=30, opacity=1).encode(
         tooltip=[
             alt.Tooltip("layer:N"),
-            alt.Tooltip("level:Q"),
+            alt.Tooltip("place:N", title="at"),
             alt.Tooltip("density:Q", title="remaining in the layer (%)", format=".3~g"),
             alt.Tooltip("kept:Q", title="weights kept", format=",.0f"),
         ]
@@ -57,74 +70,118 @@ def layer_density_figure(study: Study) -> Figure | None:
     whole = [{"percent": percent, "density": percent} for percent in overall.values() if percent > 0]
     diagonal = alt.Chart(rows(whole)).mark_line(style="reference-line").encode(x=x, y=y)
     empty = sum(entry["density"] <= 0 for entry in layers)
-    gone = " Levels at which a layer is empty have no point." if empty else ""
+    gone = " Where a layer is empty it has no point." if empty else ""
     caption = (
         "Weights that remain in each layer against those that remain in the whole network, both logarithmic; colours "
-        "run from the first layer to the last. Dotted: the whole network; a layer above that line is pruned less."
-        + gone
+        f"run from the first layer to the last. Dotted: the whole network; a layer above that is pruned less.{gone}"
     )
-    chart = alt.layer(diagonal, base.mark_line(), points, height=320, description="Density of each layer by level")
+    chart = alt.layer(diagonal, base.mark_line(), points, height=320, description="Density of each layer")
     entries = tuple((name, name) for name in names)
     return Figure("layer_density", "Density per layer", caption, (panel(chart),), (Key("color", "Layer", entries),))
 
 
+def _layer_list(study: Study) -> Figure | None:
+    """Return a bar per layer, for studies of one density."""
+    table = [{"layer": short(entry["layer"]), "density": entry["density"]} for entry in study.details["layers"]]
+    tables = {"layers": table}
+    return bar_figure(
+        Study(
+            {**study.results, "metrics": {"density": {"better": "higher", "unit": "fraction", "words": ""}}},
+            {**study.details, "tables": tables},
+        ),
+        {
+            "name": "layer_density",
+            "title": "Density per layer",
+            "words": "Weights that remain in each layer.",
+            "x": "layer",
+            "y": "density",
+            "x_words": "",
+            "y_words": axis_of(study.results, "density").title,
+            "log_x": False,
+            "colour": "layer",
+            "panel": "",
+            "table": "layers",
+            "mark": "bar",
+        },
+    )
+
+
 def distribution_figure(study: Study) -> Figure | None:
-    """Distributions of trained surviving weights, a panel a layer and a colour a level; None without distributions."""
+    """Return distributions of trained surviving weights, a panel per layer and a colour per place; None without any."""
     entries = study.details["distributions"]
+    axis = main_axis(study.results, (entry["at"] for entry in entries))
     if not entries:
         return None
     names = list(dict.fromkeys(entry["layer"] for entry in entries))
     chosen = [names[index] for index in spread(range(len(names)), NUM_LAYERS)]
-    levels = spread((entry["level"] for entry in entries), NUM_LEVELS, study.results["verdict"].get("level"))
-    shown = sorted((entry for entry in entries if entry["level"] in levels), key=lambda entry: entry["level"])
-    labels = list(dict.fromkeys(remaining(entry["density"]) for entry in shown))
-    panels = [_distribution_panel([each for each in shown if each["layer"] == name], labels) for name in chosen]
+    if axis is not None:
+        numbers = [value for entry in entries if isinstance(value := entry["at"].get(axis.name), int | float)]
+        wanted = study.results["verdict"]["at"].get(axis.name)
+        kept = spread(numbers, NUM_PLACES, wanted if isinstance(wanted, int | float) else None)
+        entries = [entry for entry in entries if entry["at"].get(axis.name) in kept or not numbers]
+        entries = sorted(entries, key=lambda entry: _order(entry, axis))
+    labels = list(dict.fromkeys(_label(entry, axis) for entry in entries))
+    title = axis.title if axis else "At the end"
+    panels = [
+        _distribution_panel([each for each in entries if each["layer"] == name], labels, title, axis) for name in chosen
+    ]
     left_out = f" {len(chosen)} of {len(names)} layers, evenly spread." if len(chosen) < len(names) else ""
     caption = (
-        "Probability density of the surviving weights after training, at the percentages of weights remaining in the "
-        f"key (of the whole network). Grey area: all weights of the layer before training.{left_out}"
+        "Probability density of the surviving weights at the end of training. Grey area: all weights of the layer at "
+        f"its start.{left_out}"
     )
-    key = Key("color", "Weights remaining", tuple((label, f"{label} %") for label in labels))
+    unit = axis.unit if axis else ""
+    key = Key("color", title.removesuffix(" (%)"), tuple((label, f"{label}{unit}") for label in labels))
     return Figure("weight_distributions", "Surviving weights", caption, tuple(panels), (key,))
 
 
+def _key(entry: LayerDensity) -> str:
+    return repr(sorted(entry["at"].items()))
+
+
+def _order(entry: Distribution, axis: Axis) -> tuple[float, str]:
+    """Sort densities falling, other numbers rising."""
+    value = entry["at"].get(axis.name)
+    number = value if isinstance(value, int | float) else 0.0
+    return (-number if axis.name == "density" else number), str(value)
+
+
+def _label(entry: Distribution, axis: Axis | None) -> str:
+    return axis.text(entry["at"].get(axis.name)) if axis else "trained"
+
+
 def _one_two_five(table: list[dict[str, Any]]) -> list[float]:
-    """Ticks 100, 50, 20, 10, ... down to the lowest density."""
+    """Return ticks 100, 50, 20, 10, ... down to the lowest density."""
     least = min((row["density"] for row in table), default=100.0)
     ticks = (digit * 10.0**power for power in range(2, -10, -1) for digit in (5, 2, 1))
     return [tick for tick in ticks if least <= tick <= 100]
 
 
 def short(layer: str) -> str:
-    """A layer's name without the parameter's: 'hidden1.weight' -> 'hidden1'."""
+    """Return a layer's name without the parameter's: 'hidden1.weight' -> 'hidden1'."""
     return layer.removesuffix(".weight")
 
 
-def _distribution_panel(entries: list[Distribution], labels: list[str]) -> Spec:
-    """One layer: the initial distribution as an area, and a line a level."""
+def _distribution_panel(entries: list[Distribution], labels: list[str], title: str, axis: Axis | None) -> Spec:
+    """Return one layer: the distribution at the start as an area, and a line per place."""
     x = alt.X("weight:Q", title="Weight", axis=alt.Axis(tickCount=5), scale=alt.Scale(nice=False))
     y = alt.Y("density:Q", title="Probability density", axis=alt.Axis(tickCount=4), scale=alt.Scale(nice=4))
-    initial = alt.Chart(rows(_histogram_rows(entries[0], "initial"))).mark_area(style="reference-area").encode(x=x, y=y)
-    color = alt.Color(
-        "remaining:O", scale=alt.Scale(domain=labels), sort=None, legend=alt.Legend(title="Weights remaining (%)")
+    start = (
+        alt.Chart(rows(_bins(entries[0], entries[0]["start"], ""))).mark_area(style="reference-area").encode(x=x, y=y)
     )
-    table = [row for entry in entries for row in _histogram_rows(entry, "final")]
+    color = alt.Color("place:O", scale=alt.Scale(domain=labels), sort=None, legend=alt.Legend(title=title))
+    table = [row for entry in entries for row in _bins(entry, entry["end"], _label(entry, axis))]
     base = alt.Chart(rows(table)).encode(x=x, y=y, color=color)
     pointed = base.mark_line(strokeWidth=9, opacity=0)
-    final = alt.layer(
-        base.mark_line(strokeWidth=1.7),
-        pointed.encode(tooltip=alt.Tooltip("remaining:N", title="weights remaining (%)")),
-    )
-    title = short(entries[0]["layer"])
-    return panel(alt.layer(initial, final, title=title, height=220, description=f"Distribution of weights of {title}"))
+    end = alt.layer(base.mark_line(strokeWidth=1.7), pointed.encode(tooltip=alt.Tooltip("place:N", title=title)))
+    name = short(entries[0]["layer"])
+    return panel(alt.layer(start, end, title=name, height=220, description=f"Distribution of weights of {name}"))
 
 
-def _histogram_rows(entry: Distribution, which: str) -> list[dict[str, Any]]:
-    """One row a bin, at its centre."""
-    heights = entry["initial"] if which == "initial" else entry["final"]
-    label = remaining(entry["density"])
+def _bins(entry: Distribution, heights: list[float | None], label: str) -> list[dict[str, Any]]:
+    """Return one row per bin, at its centre."""
     return [
-        {"weight": (low + high) / 2, "density": height, "remaining": label}
+        {"weight": (low + high) / 2, "density": height, "place": label}
         for low, high, height in zip(entry["edges"], entry["edges"][1:], heights, strict=False)
         if height is not None
     ]

@@ -1,75 +1,51 @@
-"""Numbers in words, the same in captions, tiles, tables and tooltips. Accuracies arrive as fractions."""
+"""Words of captions, tables and titles."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from lth.report.study import Interval, Results
+from lth.analysis.documents import Results
+from lth.analysis.facts import studied
+from lth.analysis.numbers import percent
+from lth.analysis.reading import Measure, num_replicates
 
-MINUS = "\N{MINUS SIGN}"
-
-
-def remaining(density: float) -> str:
-    """The weights that remain, in percent, three significant digits: 0.21234 -> '21.2'."""
-    return f"{100 * density:.3g}"
+MINUS, NO_BREAK = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 
 
-def number(value: float | None, digits: int = 0, signed: bool = False) -> str:
-    """One number with a true minus sign and thousands commas; 'n/a' where there is none."""
-    if value is None:
-        return "n/a"
-    text = f"{value:{'+' if signed else ''},.{digits}f}"
-    return text.replace("-", MINUS)
+def minus(text: str) -> str:
+    """Return text with a true minus sign before its numbers, and numbers that keep their percent sign on their line."""
+    return re.sub(r"(?<=\d) %", f"{NO_BREAK}%", re.sub(r"(?<![\w.)])-(?=\d)", MINUS, text))
 
 
-def points(interval: Interval) -> str:
-    """The mean of a difference of accuracies, in signed percentage points: '+0.12'."""
-    return number(None if interval["mean"] is None else 100 * interval["mean"], 2, signed=True)
-
-
-def point_range(interval: Interval, confidence: float) -> str:
-    """The interval of a difference of accuracies in words; says so where there is none."""
-    if interval["low"] is None or interval["high"] is None:
-        return "one replicate: no interval"
-    low, high = (number(100 * end, 2, signed=True) for end in (interval["low"], interval["high"]))
-    return f"{100 * confidence:g} % interval {low} to {high}"
-
-
-def num_replicates(results: Results) -> int:
-    """How many replicates the study has."""
-    return len(results["dense"]["test_accuracy"]["values"])
+def unbroken(text: str) -> str:
+    """Return a heading whose names do not break at their hyphens."""
+    return re.sub(r"(?<=\w)-(?=\w)", "\N{NON-BREAKING HYPHEN}", minus(text))
 
 
 def over_replicates(results: Results) -> str:
-    """One sentence on what lines and bands mean in this study."""
+    """Return one sentence on what lines and bands mean in this study."""
     count = num_replicates(results)
     if count == 1:
         return "One replicate: lines are its values, and there is no interval."
-    return (
-        f"Lines are means over {count} replicates, bands their {100 * results['confidence']:g} % Student-t intervals."
-    )
+    return f"Means over {count} replicates with their {percent(results['confidence'])} Student-t intervals."
 
 
 def engines(results: Results) -> str:
-    """What trained the networks: 'sparse', or 'sparse (60 networks), torch (5 networks)'."""
-    counts = results.get("engines") or {}
+    """Return what trained the networks: 'sparse', or 'sparse (60 networks), torch (5 networks)'."""
+    counts = results["engines"]
     if len(counts) < 2:
         return next(iter(counts), str(results["environment"].get("engine", "not recorded")))
     return ", ".join(f"{engine} ({count} networks)" for engine, count in counts.items())
 
 
 def subject(config: Mapping[str, Any]) -> str:
-    """What was studied: 'lenet-300-100 on mnist'."""
-    return f"{_name(config.get('model'))} on {_name(config.get('data'))}"
-
-
-def _name(value: Any) -> str:
-    """The name in a field that is a name or a table with a name."""
-    return str(value.get("name", "a network")) if isinstance(value, Mapping) else str(value)
+    """Return what was studied: 'lenet-300-100 on mnist'."""
+    return studied(config)
 
 
 def plain_fields(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """A nested configuration as dotted names and plain text, in its own order."""
+    """Return a configuration as names and plain text, in its own order; nested names are dotted."""
     fields: dict[str, str] = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
@@ -79,3 +55,19 @@ def plain_fields(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             fields[f"{prefix}{key}"] = json.dumps(value)
     return fields
+
+
+def axis_title(metric: Measure) -> str:
+    """Return the title of an axis: 'Test accuracy (%)', 'Test loss (nats)', 'Best step'."""
+    unit = {"fraction": " (%)", "nats": " (nats)", "bits": " (bits)"}.get(metric.unit, "")
+    return first_capital(f"{metric.part} {metric.name}".strip()) + unit
+
+
+def first_capital(text: str) -> str:
+    """Return text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a count with its noun: '1 replicate', '3 replicates'."""
+    return f"{number} {noun}{'s' * (number != 1)}"

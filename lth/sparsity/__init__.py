@@ -1,75 +1,95 @@
 """Pure functions on weights and masks: no training, no files.
 
 prunable -> criteria (score) -> scope (group) and granularity (what goes as one) -> select (cut) -> actions (restart);
-`prune` puts them together as the settings say, `metrics` describes a mask, `compact` makes a network smaller.
+`prune` puts them together as the settings say, `merge` makes masks of masks, `metrics` describes a mask, `compact`
+makes a network smaller.
 """
 
-from lth.sparsity.actions import KEPT_ACTIONS, PRUNED_ACTIONS, PrunedAction, Restart, combine, restart
-from lth.sparsity.criteria import CRITERIA, Criterion
-from lth.sparsity.deferred import Deferred
-from lth.sparsity.evidence import Evidence, Network
-from lth.sparsity.granularities import GRANULARITIES, Granularity, granularity
-from lth.sparsity.granularities.structure import Structure, structure_of
-from lth.sparsity.losses import LOSSES
+from lth.sparsity.actions import (
+    DISTRIBUTIONS,
+    combine,
+    constant,
+    noise,
+    permuted,
+    reshuffled,
+    with_signs,
+    zeroed_by_movement,
+)
+from lth.sparsity.batches import some_examples, split_batch
+from lth.sparsity.criteria import CRITERIA, Criterion, criterion
+from lth.sparsity.evidence import Evidence, Network, network_of
+from lth.sparsity.granularities import GRANULARITIES, Granularity, Structure, granularity, structure_of
+from lth.sparsity.merge import MERGES, complement, merged
 from lth.sparsity.metrics import density, density_by_tensor, warn_of_collapse
-from lth.sparsity.prunable import prunable
-from lth.sparsity.prune import examples_per_class, prune, target, targets
-from lth.sparsity.saliency import NEEDS_NETWORK, NEEDS_TRACES, ROUNDS, in_rounds
-from lth.sparsity.schedule import SCHEDULES, Schedule
+from lth.sparsity.prunable import left_out, prunable
+from lth.sparsity.prune import densities_by_pattern, density_of_level, prune
+from lth.sparsity.rounds import in_rounds
+from lth.sparsity.schedule import SCHEDULES, Schedule, schedule
 from lth.sparsity.scope import SCOPES, Group, Scope, erk, global_scope, layerwise, per_pattern, uniform_plus
 from lth.sparsity.select import planned_counts, planned_density, select
 from lth.sparsity.shuffle import shuffle_within_tensors
 from lth.sparsity.threshold import kth_smallest, survivors
+from lth.sparsity.ties import Tie, ties, units_lost_by_ties
 from lth.sparsity.types import Masks, Scores, Shapes, Weights
+from lth.sparsity.words import words_of
 
 __all__ = [
     "CRITERIA",
+    "DISTRIBUTIONS",
     "GRANULARITIES",
-    "KEPT_ACTIONS",
-    "LOSSES",
-    "NEEDS_NETWORK",
-    "NEEDS_TRACES",
-    "PRUNED_ACTIONS",
-    "ROUNDS",
+    "MERGES",
     "SCHEDULES",
     "SCOPES",
     "Criterion",
-    "Deferred",
     "Evidence",
     "Granularity",
     "Group",
     "Masks",
     "Network",
-    "PrunedAction",
-    "Restart",
     "Schedule",
     "Scope",
     "Scores",
     "Shapes",
     "Structure",
+    "Tie",
     "Weights",
     "combine",
+    "complement",
+    "constant",
+    "criterion",
+    "densities_by_pattern",
     "density",
     "density_by_tensor",
+    "density_of_level",
     "erk",
-    "examples_per_class",
     "global_scope",
     "granularity",
     "in_rounds",
     "kth_smallest",
     "layerwise",
+    "left_out",
+    "merged",
+    "network_of",
+    "noise",
     "per_pattern",
+    "permuted",
     "planned_counts",
     "planned_density",
     "prunable",
     "prune",
-    "restart",
+    "reshuffled",
+    "schedule",
     "select",
     "shuffle_within_tensors",
+    "some_examples",
+    "split_batch",
     "structure_of",
     "survivors",
-    "target",
-    "targets",
+    "ties",
     "uniform_plus",
+    "units_lost_by_ties",
     "warn_of_collapse",
+    "with_signs",
+    "words_of",
+    "zeroed_by_movement",
 ]

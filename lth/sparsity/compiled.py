@@ -10,7 +10,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F, *, stamp: str | None = None, **options: Any) -> F:
-    """Compiles a function at its first call for each kind of arguments, and keeps the code on disk if it can.
+    """Compile a function at its first call for each kind of arguments, and keep the code on disk if it can.
 
     Args:
         function: in numba's part of Python.
@@ -33,12 +33,12 @@ def compiled(function: F, *, stamp: str | None = None, **options: Any) -> F:
 
 
 def is_kept(function: Any) -> bool:
-    """Whether there is a folder where code of a compiled function is kept."""
+    """Return whether there is a folder where code of a compiled function is kept."""
     return hasattr(getattr(function, "_cache", None), "_cache_file")
 
 
 def is_on_disk(function: Any) -> bool:
-    """Whether fresh code of a compiled function is kept on disk, for some kind of arguments."""
+    """Return whether fresh code of a compiled function is kept on disk, for some kind of arguments."""
     try:
         return bool(function._cache._cache_file._load_index())
     except (AttributeError, OSError):  # it is not kept

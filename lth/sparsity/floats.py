@@ -37,34 +37,34 @@ FORMATS = {
 
 
 def format_of(dtype: torch.dtype) -> Format:
-    """The format in which values of a type are compared: its own, or one that holds them all (integers up to 2**53)."""
+    """Return the format to compare values of a type in: its own, or one that holds them all (integers up to 2**53)."""
     if dtype in FORMATS:
         return FORMATS[dtype]
     return FORMATS[torch.float32 if dtype.is_floating_point else torch.float64]
 
 
 def ordered(values: Tensor, form: Format) -> Tensor:
-    """The integers of values, in the same shape."""
+    """Return the integers of values, in the same shape."""
     bits = values.to(form.dtype).contiguous().view(form.integer)
     magnitude = bits & form.without_sign
     return torch.where(bits < 0, -magnitude, magnitude)
 
 
 def from_ordered(integer: int, form: Format) -> float:
-    """The float of an integer."""
+    """Return the float of an integer."""
     magnitude = float(torch.tensor([abs(integer)], dtype=form.integer).view(form.dtype))
     return -magnitude if integer < 0 else magnitude
 
 
 def lowest_integer(threshold: float, form: Format) -> tuple[int, bool]:
-    """The integer of the smallest float of this format that is not below the threshold, and whether it equals it."""
+    """Return the integer of the smallest float of this format not below the threshold, and whether it equals it."""
     nearest = torch.tensor([threshold], dtype=torch.float64).to(form.dtype)
     integer = int(ordered(nearest, form))
     return integer + int(float(nearest) < threshold), float(nearest) == threshold
 
 
 def pieces(values: Tensor, mask: Tensor | None, size: int) -> Iterator[Values]:
-    """Views of at most `size` values and their mask, in row-major order, whatever the strides."""
+    """Give views of at most `size` values and their mask, in row-major order, whatever the strides."""
     if values.numel() <= size:
         yield values, mask
     elif values.ndim > 1 and values.is_contiguous() and (mask is None or mask.is_contiguous()):

@@ -32,7 +32,7 @@ Array = NDArray[Any]
 def count_digits(
     tensors: list[Values], form: Format, *, is_magnitude: bool, shift: int, prefix: int | None, threads: int
 ) -> Tensor:
-    """How often each 16-bit digit occurs, and as a last entry the number of NaNs.
+    """Count how often each 16-bit digit occurs, and as a last entry the number of NaNs.
 
     Args:
         tensors: (values, mask) pairs on the CPU; only entries where the mask is True count, all of them where it is
@@ -71,7 +71,7 @@ def count_digits(
 def survivors(
     tensor: Values, form: Format, *, is_magnitude: bool, lowest: int, ties: int, threads: int
 ) -> tuple[Tensor, int]:
-    """The mask of values whose integer is at least `lowest`, less the first `ties` that equal it; and the ties left."""
+    """Return the mask of values of at least `lowest`, less the first `ties` that equal it; and the ties left."""
     result = torch.empty(tensor[0].shape, dtype=torch.bool)
     slices = list(_slices([tensor], form))
     ends = np.cumsum([values.numel() for values, _ in slices], dtype=np.int64).tolist()
@@ -89,8 +89,8 @@ def survivors(
     else:
         with ThreadPoolExecutor(workers) as pool:
             equal = list(pool.map(keep, range(len(slices))))
-    for index, found in enumerate(equal):
-        dropped = min(ties, found)
+    for index, num_equal in enumerate(equal):
+        dropped = min(ties, num_equal)
         if dropped:
             bits, _ = _arrays(slices[index], form)
             _drop_first(bits, is_magnitude, form.without_sign, lowest, dropped, outputs[index])
@@ -105,7 +105,7 @@ def _slices(tensors: list[Values], form: Format) -> Iterator[Values]:
 
 
 def _arrays(piece: Values, form: Format) -> tuple[Array, Array | None]:
-    """Views of a piece's bits and mask; copies where strides or types differ."""
+    """Return views of a piece's bits and mask; copies where strides or types differ."""
     values, mask = piece
     bits = values.to(form.dtype).contiguous().view(-1).view(form.integer)
     return bits.numpy(), None if mask is None else mask.contiguous().view(-1).numpy()

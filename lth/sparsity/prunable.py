@@ -1,22 +1,28 @@
 """Which parameters of a module may be pruned."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from torch import nn
 
 from lth.sparsity.patterns import matching
 
+SMALL = re.compile(r"bias|embed|token|(^|[._])(wte|wpe|pos|positions?|positional)([._]|$)")
+"""Names of parameters that people do not expect to be pruned: biases, positions, embeddings, class tokens."""
+
 
 def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[str]:
-    """Names of the parameters that may be pruned, in the order of `module.named_parameters()`.
+    """Return the names of the parameters that may be pruned, in the order of `module.named_parameters()`.
 
-    By default these are the weights of Linear, convolution, attention-projection and Hugging Face `Conv1D` layers;
-    biases, norms and embeddings are not (nor is a projection that shares its weight with an embedding).
+    By default these are the weights of Linear, convolution, recurrent (LSTM, GRU, RNN, their cells and projections),
+    attention-projection and Hugging Face `Conv1D` layers that train. Biases, norms and embeddings are not (nor is a
+    projection that shares its weight with an embedding), nor is what does not train (`requires_grad` False): pruning
+    it would say nothing of training. `left_out` names the matrices that this choice leaves out.
 
     Args:
         module: any network.
-        include: patterns that replace the default choice.
-        exclude: patterns taken out of the choice.
+        include: names or patterns that replace the default choice; frozen parameters can be named.
+        exclude: names or patterns taken out of the choice.
     Raises:
         ValueError: if nothing is left to prune, or a pattern matches no parameter.
     """
@@ -24,33 +30,69 @@ def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[s
     if include:
         chosen = matching(names.values(), include)
     else:
-        embedded = {id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Embedding | nn.EmbeddingBag)}
-        weights = [
-            id(weight) for layer in module.modules() for weight in _matrices(layer) if id(weight) not in embedded
-        ]
-        wanted = {names[weight] for weight in weights}
+        embedded = _embedded(module)
+        wanted = {
+            names[id(weight)]
+            for layer in module.modules()
+            for weight in _matrices(layer)
+            if id(weight) not in embedded and weight.requires_grad
+        }
         chosen = [name for name in names.values() if name in wanted]
     if exclude:
         dropped = set(matching(names.values(), exclude))
         chosen = [name for name in chosen if name not in dropped]
     if not chosen:
+        frozen = [name for name, parameter in module.named_parameters() if not parameter.requires_grad]
+        note = f", of which these do not train: {', '.join(frozen)}" if frozen else ""
         raise ValueError(
-            f"the model has no prunable weights. Its parameters: {', '.join(names.values()) or 'none'}. "
+            f"the model has no prunable weights. Its parameters: {', '.join(names.values()) or 'none'}{note}. "
             "Choose some by pattern (`prune_only`)"
         )
     return chosen
 
 
+def left_out(module: nn.Module, names: Iterable[str]) -> dict[str, float]:
+    """Return the parameters of two dimensions or more that are not among `names`, each with its share of all weights.
+
+    Not listed are those that nobody expects there: embeddings and what is tied to them, frozen parameters, and what
+    bears the name of a bias, a position, an embedding or a token.
+
+    Args:
+        module: any network.
+        names: what `prunable` chose by default; what patterns leave out is left out on purpose.
+    """
+    chosen, embedded = set(names), _embedded(module)
+    parameters = dict(module.named_parameters())
+    total = sum(parameter.numel() for parameter in parameters.values())
+    return {
+        name: parameter.numel() / total
+        for name, parameter in parameters.items()
+        if name not in chosen
+        and parameter.ndim >= 2
+        and parameter.requires_grad
+        and id(parameter) not in embedded
+        and not SMALL.search(name.lower())
+    }
+
+
+def is_hugging_face_conv1d(layer: nn.Module) -> bool:
+    """Return whether this is `transformers`' Conv1D (a Linear stored [in, out]), without importing transformers."""
+    return type(layer).__name__ == "Conv1D" and type(layer).__module__.startswith("transformers.")
+
+
+def _embedded(module: nn.Module) -> set[int]:
+    """Return the ids of the weights of embeddings."""
+    return {id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Embedding | nn.EmbeddingBag)}
+
+
 def _matrices(layer: nn.Module) -> list[nn.Parameter]:
-    """The weight matrices that belong to this layer itself."""
+    """Return the weight matrices that belong to this layer itself."""
     if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd) or is_hugging_face_conv1d(layer):
         return [layer.weight] if isinstance(layer.weight, nn.Parameter) else []
     if isinstance(layer, nn.MultiheadAttention):
         projections = (layer.in_proj_weight, layer.q_proj_weight, layer.k_proj_weight, layer.v_proj_weight)
         return [weight for weight in projections if weight is not None]
+    if isinstance(layer, nn.RNNBase | nn.RNNCellBase):  # weight_ih, weight_hh and the projection weight_hr
+        own = layer.named_parameters(recurse=False)
+        return [parameter for name, parameter in own if name.startswith("weight_")]
     return []
-
-
-def is_hugging_face_conv1d(layer: nn.Module) -> bool:
-    """Whether this is `transformers`' Conv1D (a Linear stored [in, out]), told without importing transformers."""
-    return type(layer).__name__ == "Conv1D" and type(layer).__module__.startswith("transformers.")

@@ -1,24 +1,29 @@
 """One level of pruning: criterion, scope, granularity and schedule put together as the settings say."""
 
+import warnings
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from lth.config import Pruning
-from lth.sparsity.criteria import CRITERIA
+from lth.sparsity.batches import examples_at
+from lth.sparsity.criteria import criterion
 from lth.sparsity.evidence import Evidence
-from lth.sparsity.granularities import granularity
-from lth.sparsity.granularities.structure import structure_of
-from lth.sparsity.saliency import ROUNDS, in_rounds
-from lth.sparsity.schedule import SCHEDULES
-from lth.sparsity.scope import SCOPES
-from lth.sparsity.select import select
+from lth.sparsity.granularities import Granularity, Structure, families_of, granularity, structure_of
+from lth.sparsity.granularities.units import alive_units, unit_scores
+from lth.sparsity.rounds import in_rounds
+from lth.sparsity.schedule import schedule
+from lth.sparsity.scope import SCOPES, Group
+from lth.sparsity.select import planned_counts, select
+from lth.sparsity.ties import Decided, decided_by_ties, describe, together
 from lth.sparsity.types import Masks, Scores
 
 
 def prune(evidence: Evidence, module: nn.Module, pruning: Pruning, level: int) -> Masks:
-    """The masks of a level, chosen among what `evidence.masks` keeps.
+    """Return the masks of a level, chosen among what `evidence.masks` keeps.
+
+    Warns once, in one line, where equal scores decided in bulk.
 
     Args:
         evidence: what the criterion looks at; its weights are the prunable ones, in the order of the network.
@@ -26,55 +31,98 @@ def prune(evidence: Evidence, module: nn.Module, pruning: Pruning, level: int) -
         pruning: the settings.
         level: counts from 1.
     """
-    names = list(evidence.final)
-    structure, grain = structure_of(module, names), granularity(pruning.granularity)
+    names, grain, chosen = list(evidence.end), granularity(pruning.granularity), criterion(pruning.criterion)
+    structure = _structure(evidence, module, names, grain)
+    density, by_pattern = density_of_level(pruning, level), densities_by_pattern(pruning, level)
+    decided: dict[str, Decided] = {}
 
     def cut(scores: Scores, masks: Masks, share: float) -> Masks:
-        """The masks after a share of the way to the level's density, counted in equal factors."""
-        return select(
-            {name: scores[name] for name in names},
-            masks,
-            sparsity=1 - target(pruning, level) ** share,
-            scope=SCOPES[pruning.scope],
-            by_pattern={name: 1 - kept**share for name, kept in targets(pruning, level).items()},
-            granularity=grain,
-            structure=structure,
+        """Return the masks after a share of the way to the level's density, counted in equal factors."""
+        nonlocal decided
+        scores = {name: scores[name] for name in names}
+        settings = {
+            "density": density**share,
+            "scope": SCOPES.pick(pruning.scope),
+            "by_pattern": {pattern: each**share for pattern, each in by_pattern.items()},
+            "granularity": grain,
+            "structure": structure,
+        }
+        new = select(scores, masks, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `select` has said it
+            groups = [group for group, _ in planned_counts({n: s.shape for n, s in scores.items()}, **settings)]
+        decided = together(decided, _decided_by_ties(scores, masks, new, groups, grain, structure))
+        return new
+
+    rounds = 1 if grain.pattern else pruning.rounds or chosen.rounds
+    masks = in_rounds(chosen, evidence, rounds, cut)
+    if decided:
+        noun = "weights" if grain.families is None else "units"
+        warnings.warn(
+            f"criterion {pruning.criterion!r} gives equal scores in bulk, so the order of indices decided: "
+            f"{describe(decided, noun)}. Choose another criterion, or leave such tensors out",
+            stacklevel=2,
         )
-
-    rounds = 1 if grain.pattern else pruning.rounds or ROUNDS.get(pruning.criterion, 1)
-    return in_rounds(CRITERIA[pruning.criterion], evidence, rounds, cut)
+    return masks
 
 
-def target(pruning: Pruning, level: int) -> float:
-    """Density that a level is pruned to; N:M has one of its own."""
+def density_of_level(pruning: Pruning, level: int) -> float:
+    """Return the density that a level is pruned to; N:M has one of its own."""
     if pattern := granularity(pruning.granularity).pattern:
         return pattern[0] / pattern[1]
-    return SCHEDULES[pruning.schedule].density(pruning.rate, level, pruning.level_rates)
+    return schedule(pruning.schedule).density(pruning.rate, level, pruning.level_rates)
 
 
-def targets(pruning: Pruning, level: int) -> Mapping[str, float]:
-    """Densities of the patterns that have a rate of their own; listed rates shrink in the same proportion."""
-    schedule = SCHEDULES[pruning.schedule]
-    for pattern, rate in pruning.rates.items():
+def densities_by_pattern(pruning: Pruning, level: int) -> Mapping[str, float]:
+    """Return the densities of the patterns that have a rate of their own; listed rates shrink in the same proportion.
+
+    Raises:
+        ValueError: if a listed rate becomes 1 or more so.
+    """
+    rates = pruning.rates or {}
+    for pattern, rate in rates.items():
         if highest := [each for each in pruning.level_rates if each * rate / pruning.rate >= 1]:
             raise ValueError(
                 f"rates: {pattern!r} has {rate / pruning.rate:g} times the usual rate, which at the listed rate "
                 f"{max(highest):g} is 1 or more: lower one of them, or set --rate to what {pattern!r} is compared with"
             )
     return {
-        pattern: schedule.density(rate, level, [each * rate / pruning.rate for each in pruning.level_rates])
-        for pattern, rate in pruning.rates.items()
+        pattern: schedule(pruning.schedule).density(
+            rate, level, [each * rate / pruning.rate for each in pruning.level_rates]
+        )
+        for pattern, rate in rates.items()
     }
 
 
-def examples_per_class(labels: Tensor, number: int, generator: torch.Generator) -> Tensor:
-    """Indices of up to `number` random examples of each class, in the order of the data.
+def _structure(evidence: Evidence, module: nn.Module, names: list[str], grain: Granularity) -> Structure | None:
+    """Return what a granularity needs to know of the network; single weights need nothing."""
+    if grain.families is None and grain.pattern is None:
+        return None
+    if grain.families is None or evidence.network is None:
+        return structure_of(module, names)
+    network = evidence.network()
+    few = examples_at(network.batch, slice(0, 2))
 
-    Args:
-        labels: (example,).
-        number: of each class; a smaller class gives all it has.
-        generator: on the CPU.
-    """
-    order = torch.randperm(len(labels), generator=generator)
-    chosen = [order[labels.cpu()[order] == label][:number] for label in torch.unique(labels).cpu()]
-    return torch.cat(chosen).sort().values
+    def run() -> Tensor:
+        return network.task.forward(network.module, few)
+
+    return structure_of(network.module, names, run)
+
+
+def _decided_by_ties(
+    scores: Scores, before: Masks, after: Masks, groups: list[Group], grain: Granularity, structure: Structure | None
+) -> dict[str, Decided]:
+    if grain.pattern is not None:
+        return {}  # N of every M are told apart in groups of M: there is no one cut
+    names = [group.names for group in groups]
+    if grain.families is None:
+        return decided_by_ties(scores, before, after, names)
+    assert structure is not None
+    full = {name: before[name] if name in before else torch.ones_like(mask) for name, mask in after.items()}
+    families = families_of(grain, {name: score.shape for name, score in scores.items()}, structure)
+    return decided_by_ties(
+        {family.name: unit_scores(family, scores, full) for family in families},
+        {family.name: alive_units(family, full) for family in families},
+        {family.name: alive_units(family, after) for family in families},
+        names,
+    )

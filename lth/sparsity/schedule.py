@@ -1,11 +1,25 @@
-"""Schedules over rounds: how dense each level is, and whose weights decide it. (Within training: `Sparsifier`.)"""
+"""Schedules over levels: how dense each level is, and whose weights decide it. (Within training: `Sparsifier`.)
+
+Source: Frankle & Carbin 2019, arXiv:1803.03635, Section 2 (iterative, one-shot).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from lth.config.choices import Table
+from lth.sparsity.words import first_paragraph
+
 RateOfLevel = Callable[[float, int, Sequence[float]], float]
 """(rate, level, listed rates) -> fraction of the remaining weights that this level removes."""
+
+
+def _the_level_before(level: int) -> int:
+    return level - 1
+
+
+def _the_dense_level(level: int) -> int:
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,37 +27,46 @@ class Schedule:
     """How a study walks down in density.
 
     Attributes:
-        words: what it does, for people.
         rate: the fraction of the remaining weights that a level removes.
-        source: level -> the level whose trained weights are scored for it.
+        source: level -> the level whose trained weights are scored for it; by default the one before.
+        words: what it does; by default the first paragraph of the docstring of `rate`.
     """
 
-    words: str
     rate: RateOfLevel
-    source: Callable[[int], int]
+    source: Callable[[int], int] = _the_level_before
+    words: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.words:
+            object.__setattr__(self, "words", first_paragraph(self.rate))
 
     def density(self, rate: float, level: int, listed: Sequence[float] = ()) -> float:
-        """Fraction of all weights kept at a level; 1 at level 0."""
+        """Return the fraction of all weights kept at a level; 1 at level 0."""
         return float(prod(1 - self.rate(rate, each, listed) for each in range(1, level + 1)))
 
 
-def constant(rate: float, level: int, listed: Sequence[float]) -> float:
-    """The same rate at every level."""
+def iterative(rate: float, level: int, listed: Sequence[float]) -> float:
+    """Prune the level before, by the same rate each time."""
+    return rate
+
+
+def one_shot(rate: float, level: int, listed: Sequence[float]) -> float:
+    """Cut each level from the dense network at once."""
     return rate
 
 
 def increasing(rate: float, level: int, listed: Sequence[float]) -> float:
-    """Once, twice, three and from then on four times the rate: 5, 10, 15, 20, 20 % for 0.05; at most 0.95."""
+    """Prune the level before, by a rate that rises to four times itself: 5, 10, 15, 20, 20 % for 0.05; at most 95 %."""
     return min(rate * min(level, 4), 0.95)
 
 
 def decreasing(rate: float, level: int, listed: Sequence[float]) -> float:
-    """The rate divided by the level: 60, 30, 20, 15 % for 0.6."""
+    """Prune the level before, by the rate divided by the level: 60, 30, 20, 15 % for 0.6."""
     return rate / level
 
 
 def as_listed(rate: float, level: int, listed: Sequence[float]) -> float:
-    """The level's entry of the list.
+    """Prune the level before, by the rates of --level-rates.
 
     Raises:
         ValueError: if the list is too short.
@@ -53,23 +76,23 @@ def as_listed(rate: float, level: int, listed: Sequence[float]) -> float:
     return listed[level - 1]
 
 
-def _the_one_before(level: int) -> int:
-    return level - 1
+SCHEDULES: Table[Schedule | RateOfLevel] = Table(
+    "schedule",
+    {
+        "iterative": Schedule(iterative),
+        "one-shot": Schedule(one_shot, _the_dense_level),
+        "increasing": Schedule(increasing),
+        "decreasing": Schedule(decreasing),
+        "list": Schedule(as_listed),
+    },
+)
 
 
-def _the_dense_one(level: int) -> int:
-    return 0
+def schedule(name: str) -> Schedule:
+    """Return the schedule of this name; a bare function in the table gives rates, and prunes the level before.
 
-
-SCHEDULES: dict[str, Schedule] = {
-    "iterative": Schedule("Each level prunes the one before by the same rate.", constant, _the_one_before),
-    "one-shot": Schedule("Each level is cut from the dense network at once.", constant, _the_dense_one),
-    "increasing": Schedule(
-        "As iterative; the rate rises to four times itself: 5, 10, 15, 20, 20 %.", increasing, _the_one_before
-    ),
-    "decreasing": Schedule(
-        "As iterative; the rate is divided by the level: 60, 30, 20, 15 %.", decreasing, _the_one_before
-    ),
-    "list": Schedule("As iterative; the rates of --level-rates.", as_listed, _the_one_before),
-}
-"""Source: Frankle & Carbin 2019, arXiv:1803.03635, Section 2 (iterative, one-shot)."""
+    Raises:
+        ValueError: if there is none; suggests the nearest name.
+    """
+    entry = SCHEDULES.pick(name)
+    return entry if isinstance(entry, Schedule) else Schedule(entry)

@@ -6,7 +6,7 @@ from lth.sparsity.types import Masks
 
 
 def shuffle_within_tensors(masks: Masks, generator: torch.Generator) -> Masks:
-    """Masks with each tensor's entries permuted at random: the same density per tensor, no structure.
+    """Permute each tensor's entries at random: the same density per tensor, no structure.
 
     Args:
         masks: the ticket's masks.

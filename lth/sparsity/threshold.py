@@ -34,7 +34,7 @@ AllReduce = Callable[[Tensor], Tensor]
 def kth_smallest(
     tensors: Iterable[tuple[Tensor, Tensor | None]], k: int, key: Key | None = None, all_reduce: AllReduce | None = None
 ) -> tuple[float, int]:
-    """The k-th smallest value (k counts from 1) and how many values are strictly smaller.
+    """Return the k-th smallest value (k counts from 1) and how many values are strictly smaller.
 
     The bits of a float, with the sign folded in, are an integer in the same order. A histogram of its top 16 bits
     finds the bin that holds the answer; a second pass looks at that bin's lower 16 bits. (float64 takes four passes,
@@ -81,7 +81,7 @@ def kth_smallest(
 def survivors(
     values: Tensor, mask: Tensor | None, threshold: float, ties: int, key: Key | None = None
 ) -> tuple[Tensor, int]:
-    """The mask without values below the threshold and the first `ties` equal ones; and the ties still to remove.
+    """Return the mask without values below the threshold and the first `ties` equal ones; and the ties still to remove.
 
     Large CPU tensors are cut by compiled loops, as in `kth_smallest`; nothing of the size of `values` is made but the
     result. Comparisons are exact where the threshold comes from a finer type than `values`.
@@ -128,7 +128,7 @@ def survivors(
 
 
 def _count_digits(tensors: list[Values], form: Format, key: Key | None, shift: int, prefix: int | None) -> Tensor:
-    """How often each digit occurs in values with this prefix (None: in all), and as a last entry how many are NaN."""
+    """Count each digit in values with this prefix (None: in all), and as a last entry the NaNs."""
     if _is_compiled(tensors, key):
         from lth.sparsity import kernels
 
@@ -155,13 +155,13 @@ def _count_digits(tensors: list[Values], form: Format, key: Key | None, shift: i
 
 
 def _keyed(values: Tensor, form: Format, key: Key | None) -> Tensor:
-    """The integers of one chunk's values."""
+    """Return the integers of one chunk's values."""
     parts = torch.split(values, PIECE if values.is_cpu else CHUNK)
     return torch.cat([ordered(part if key is None else key(part), form) for part in parts])
 
 
 def _is_compiled(tensors: list[Values], key: Key | None) -> bool:
-    """Whether compiled loops can count these tensors, and are worth their loading."""
+    """Return whether compiled loops can count these tensors, and are worth their loading."""
     total = sum(values.numel() for values, _ in tensors)
     is_loaded = "lth.sparsity.kernels" in sys.modules
     return (
@@ -172,7 +172,7 @@ def _is_compiled(tensors: list[Values], key: Key | None) -> bool:
 
 
 def _common_format(tensors: list[Values], key: Key | None, all_reduce: AllReduce | None) -> Format:
-    """The coarsest format that holds the values of all tensors, of all processes."""
+    """Return the coarsest format that holds the values of all tensors, of all processes."""
     dtypes = [format_of(_key_dtype(values, key)).dtype for values, _ in tensors]
     if all_reduce is not None:
         present = all_reduce(torch.tensor([dtypes.count(dtype) for dtype in FORMATS]))
@@ -185,7 +185,7 @@ def _key_dtype(values: Tensor, key: Key | None) -> torch.dtype:
 
 
 def _held(values: Tensor, mask: Tensor | None, all_reduce: AllReduce | None) -> Values:
-    """What this process has to count of a tensor."""
+    """Return what this process has to count of a tensor."""
     tensor: Any = values
     placements = getattr(tensor, "placements", ())  # of a DTensor, without importing its module
     if any(placement.is_partial() for placement in placements):
@@ -202,7 +202,7 @@ def _held(values: Tensor, mask: Tensor | None, all_reduce: AllReduce | None) -> 
 
 
 def _local(tensor: Tensor) -> Tensor:
-    """The tensor itself, or of a DTensor the shard that this process holds."""
+    """Return the tensor itself, or of a DTensor the shard that this process holds."""
     to_local: Callable[[], Tensor] | None = getattr(tensor, "to_local", None)
     return (tensor if to_local is None else to_local()).detach().resolve_neg()
 

@@ -9,7 +9,7 @@ Weights = dict[str, Tensor]
 """Values by parameter (or buffer) name."""
 
 Masks = dict[str, Tensor]
-"""`torch.bool` tensors by parameter name, True keeps. A parameter without a mask is kept whole."""
+"""`torch.bool` tensors by parameter name, True keeps. A parameter without a mask is dense."""
 
 Scores = dict[str, Tensor]
 """One score per weight, by parameter name; the lowest scores are pruned first."""

@@ -1,7 +1,20 @@
-"""The science, as functions over nodes: which trainings a question needs. Nothing here trains."""
+"""The science, one study per file: which jobs a question needs, and what follows from them. Nothing here trains."""
 
-from lth.studies.find_ticket import Run, find_ticket_runs
-from lth.studies.study import Study, find_ticket_study
-from lth.studies.supermask import SupermaskStudy, supermask_study
+from lth.studies.experiments import EXPERIMENTS, Experiment, Published
+from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS, KeptAction, Level, PrunedAction
+from lth.studies.study_type import StudyType
+from lth.studies.table import STUDIES, settings_of
 
-__all__ = ["Run", "Study", "SupermaskStudy", "find_ticket_runs", "find_ticket_study", "supermask_study"]
+__all__ = [
+    "EXPERIMENTS",
+    "KEPT_ACTIONS",
+    "PRUNED_ACTIONS",
+    "STUDIES",
+    "Experiment",
+    "KeptAction",
+    "Level",
+    "PrunedAction",
+    "Published",
+    "StudyType",
+    "settings_of",
+]

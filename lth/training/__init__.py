@@ -1,21 +1,33 @@
 """Training: the population (who), the engines (how), and what is measured on the way."""
 
-from lth.training.engines import Outcome, members_that_fit, release_memory, train
-from lth.training.history import History
+from lth.training.engines import (
+    ENGINES,
+    EngineChoice,
+    EngineType,
+    Outcome,
+    TorchEngine,
+    Unstackable,
+    choose_engine,
+    train,
+)
+from lth.training.history import History, read_history
 from lth.training.journal import Interrupted, Journal, NoJournal
 from lth.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
 from lth.training.population import Member
 from lth.training.seeds import Seeds, derive_seed, seeds_of
 from lth.training.snapshot import Snapshot, snapshot_from_bytes
-from lth.training.sparsifiers import SPARSIFIERS, Application, applications, plan_sparsifier
+from lth.training.sparsifiers import SPARSIFIERS, plan_sparsifier
 from lth.training.traces import MOMENTS, SUMS
+from lth.training.where import Where
 
 __all__ = [
+    "ENGINES",
     "MOMENTS",
     "OPTIMIZERS",
     "SPARSIFIERS",
     "SUMS",
-    "Application",
+    "EngineChoice",
+    "EngineType",
     "History",
     "Interrupted",
     "Journal",
@@ -24,13 +36,15 @@ __all__ = [
     "Outcome",
     "Seeds",
     "Snapshot",
-    "applications",
+    "TorchEngine",
+    "Unstackable",
+    "Where",
     "check_optimizer",
+    "choose_engine",
     "derive_seed",
     "make_optimizer",
-    "members_that_fit",
     "plan_sparsifier",
-    "release_memory",
+    "read_history",
     "seeds_of",
     "snapshot_from_bytes",
     "train",

@@ -1,65 +1,116 @@
 """What is measured while a member trains."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+FORMAT = "lth.metrics/1"
+
+
+class Best(BaseModel):
+    """The early-stopping point: where the validation part was best (the first step, if several tie)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: int
+    value: float
+    by: str
+
+
+class MaskChangeRecord(BaseModel):
+    """One change of the masks by a sparsifier.
+
+    Attributes:
+        step: optimizer steps done before it.
+        density: fraction of the prunable weights kept after it.
+        revived: weights that were pruned before and are kept now.
+        revival_rate: these as a fraction of the weights that were pruned before.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: int
+    density: float
+    revived: int
+    revival_rate: float
 
 
 class History(BaseModel):
     """One member's curves, one entry per evaluation, and its early-stopping point.
 
-    The early-stopping iteration is that of the minimum validation loss (the first, if several tie), as in Frankle &
-    Carbin 2019. Training does not stop there; it is only noted. Where a sparsifier changes the masks, evaluations
-    before its last change do not count for it: they are of another, mostly denser, network.
+    Training does not stop at that point; it is only noted (Frankle & Carbin 2019). Where a sparsifier changes the
+    masks, evaluations before its last change do not count for it: they are of another, mostly denser, network.
 
-    The `mask_` curves have one entry per change of the masks by a sparsifier: its step, the density after it, how many
-    weights it revived, and these as a fraction of the weights that were pruned before it.
+    Attributes:
+        steps: where evaluations were made.
+        curves: values by `part/metric` (`validation/loss`, `train/loss`), one per entry of `steps`; the training loss
+            is the mean since the evaluation before, None at the first.
+        best: the early-stopping point.
+        end: what was measured at the end, by `part/metric`.
+        at_best: the same of the weights at the early-stopping point.
+        mask_changes: by a sparsifier, in order.
+        diverged_at: the step whose loss was not finite; nothing is measured after it.
+        start_digest: of the weights that it started from.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    iterations: list[int] = []
-    validation_loss: list[float] = []
-    validation_accuracy: list[float] = []
-    train_loss: list[float | None] = []
-    early_stop_iteration: int | None = None
-    minimum_validation_loss: float | None = None
+    steps: list[int] = []
+    curves: dict[str, list[float | None]] = {}
+    best: Best | None = None
+    end: dict[str, float] = {}
+    at_best: dict[str, float] = {}
+    mask_changes: list[MaskChangeRecord] = []
     diverged_at: int | None = None
-    mask_steps: list[int] = []
-    mask_density: list[float] = []
-    mask_revived: list[int] = []
-    mask_revival_rate: list[float] = []
+    start_digest: str = ""
 
-    def add(self, iteration: int, validation_loss: float, validation_accuracy: float, train_loss: float | None) -> bool:
-        """Notes one evaluation; True if its validation loss is the lowest so far."""
-        if not math.isfinite(validation_loss):
-            self.diverged_at = iteration
+    def add(
+        self, step: int, validation: Mapping[str, float], train_loss: float | None, stop_by: str, sign: int
+    ) -> bool:
+        """Note one evaluation; return whether it is the best so far.
+
+        Args:
+            step: optimizer steps done.
+            validation: metrics of the validation part.
+            train_loss: mean training loss since the last evaluation.
+            stop_by: the metric of early stopping.
+            sign: 1 if higher is better, else -1.
+        """
+        value = validation[stop_by]
+        if not math.isfinite(value):
+            self.diverged_at = step
             return False
-        self.iterations.append(iteration)
-        self.validation_loss.append(validation_loss)
-        self.validation_accuracy.append(validation_accuracy)
-        self.train_loss.append(train_loss)
-        if self.minimum_validation_loss is not None and validation_loss >= self.minimum_validation_loss:
+        self.note(step, {f"validation/{name}": each for name, each in validation.items()} | {"train/loss": train_loss})
+        if self.best is not None and sign * value <= sign * self.best.value:
             return False
-        self.minimum_validation_loss, self.early_stop_iteration = validation_loss, iteration
+        self.best = Best(step=step, value=value, by=f"validation/{stop_by}")
         return True
 
-    def add_mask_change(self, step: int, density: float, revived: int, revival_rate: float) -> None:
-        """Notes one change of the masks."""
-        self.mask_steps.append(step)
-        self.mask_density.append(density)
-        self.mask_revived.append(revived)
-        self.mask_revival_rate.append(revival_rate)
+    def note(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Add an entry to every curve: its value, None where there is none or it is not finite."""
+        self.steps.append(step)
+        for name in {**self.curves, **values}:
+            curve, value = self.curves.setdefault(name, [None] * (len(self.steps) - 1)), values.get(name)
+            curve.append(value if value is not None and math.isfinite(value) else None)
 
-    def forget_early_stop(self) -> None:
-        """Starts the search for the lowest validation loss over."""
-        self.early_stop_iteration = self.minimum_validation_loss = None
+    @property
+    def last(self) -> dict[str, float]:
+        """The last value of each curve."""
+        return {name: values[-1] for name, values in self.curves.items() if values and values[-1] is not None}
 
-    def metrics(self, test: dict[str, float | None]) -> dict[str, Any]:
-        """Everything measured, as JSON values; `test` adds what was read from the test set.
+    def document(self) -> dict[str, Any]:
+        """Return everything measured, as JSON values: the content of metrics.json."""
+        return {"format": FORMAT, **self.model_dump()}
 
-        Without a sparsifier there are no `mask_` curves.
-        """
-        unused = set() if self.mask_steps else {name for name in type(self).model_fields if name.startswith("mask_")}
-        return {**self.model_dump(exclude=unused), **test}
+
+def read_history(document: Mapping[str, Any]) -> History:
+    """Return the history in the content of a metrics.json.
+
+    Raises:
+        ValueError: if it is of another format.
+    """
+    if document.get("format") != FORMAT:
+        raise ValueError(f"these metrics have format {document.get('format')!r}; this lth reads {FORMAT!r}")
+    return History(**{name: value for name, value in document.items() if name != "format"})

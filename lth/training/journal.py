@@ -1,5 +1,6 @@
 """Where a training reports to: the seam between engines, which know no files, and the store, which trains nothing."""
 
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from lth.sparsity.types import Weights
@@ -12,40 +13,46 @@ class Interrupted(Exception):
 
 
 class Journal(Protocol):
-    """What an engine tells, and asks, while it trains. Keys name members."""
+    """What an engine reports, and asks, while it trains. Keys name members.
 
-    def resume(self, key: str) -> list[Snapshot]:
-        """The last snapshots of this member, empty if it has not been trained in part."""
+    Attributes:
+        checkpoints: steps whose full state is wanted.
+        until: stop after this many steps in total, without reading the test parts; None for the training's end.
+    """
+
+    checkpoints: Collection[int]
+    until: int | None
+
+    def resume(self, key: str) -> Iterable[Snapshot]:
+        """Return the last snapshots of this member, newest first; none if it has not been trained in part."""
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
-        """Keeps a snapshot, and the one before: members of a stack must find a step that they share."""
+        """Keep a snapshot, and the one before: members of a stack must find a step that they share."""
 
     def save_checkpoint(self, key: str, step: int, weights: Weights) -> None:
-        """Keeps the whole state after `step` updates."""
+        """Keep the full state after `step` steps."""
 
     def progress(self, key: str, step: int, history: History) -> None:
-        """Tells how far a member is."""
+        """Take note of how far a member is."""
 
     def should_stop(self) -> bool:
-        """Whether to save and stop now."""
+        """Return whether to save and stop now."""
 
 
 class NoJournal:
-    """Keeps nothing and never stops: for trainings in memory."""
+    """Keep nothing and never stop: for trainings in memory."""
 
-    def resume(self, key: str) -> list[Snapshot]:
-        """Nothing is kept, so there is nothing to resume."""
-        return []
+    checkpoints: Collection[int] = ()
 
-    def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
-        """Drops it."""
+    def __init__(self, until: int | None = None) -> None:
+        self.until = until
 
-    def save_checkpoint(self, key: str, step: int, weights: Weights) -> None:
-        """Drops it."""
+    def resume(self, key: str) -> Iterable[Snapshot]:
+        return ()
 
-    def progress(self, key: str, step: int, history: History) -> None:
-        """Drops it."""
+    def save_snapshot(self, key: str, snapshot: Snapshot) -> None: ...
+    def save_checkpoint(self, key: str, step: int, weights: Weights) -> None: ...
+    def progress(self, key: str, step: int, history: History) -> None: ...
 
     def should_stop(self) -> bool:
-        """Never."""
         return False

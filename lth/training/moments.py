@@ -13,7 +13,7 @@ Moments = dict[str, Weights]
 
 
 def per_weight_entries(optimizer: torch.optim.Optimizer, parameter: Tensor) -> Weights:
-    """The live optimizer state of one parameter that has a value for each weight; empty before the first step."""
+    """Return one parameter's live optimizer state that has a value for each weight; empty before the first step."""
     state = optimizer.state.get(parameter, {})  # `state[parameter]` would make an entry
     return {
         entry: value
@@ -23,14 +23,14 @@ def per_weight_entries(optimizer: torch.optim.Optimizer, parameter: Tensor) -> W
 
 
 def fresh_values(optimizer: torch.optim.Optimizer, entries: Iterable[str]) -> dict[str, float]:
-    """What the optimizer itself starts these entries from: zero, but for the steps of Rprop and the sums of Adagrad."""
+    """Return what the optimizer starts these entries from: zero, but for the steps of Rprop and the sums of Adagrad."""
     group = optimizer.param_groups[0]
     starts = {"step_size": float(group["lr"]), "sum": float(group.get("initial_accumulator_value", 0.0))}
     return {entry: starts.get(entry, 0.0) for entry in entries}
 
 
 def counter_device(optimizer: torch.optim.Optimizer, device: torch.device) -> torch.device:
-    """Where the optimizer keeps its step counters: fused and capturable ones count on the parameters' device."""
+    """Return where the optimizer keeps its step counters: fused and capturable ones count on the parameters' device."""
     options = optimizer.param_groups[0]
     return device if options.get("fused") or options.get("capturable") else torch.device("cpu")
 
@@ -39,7 +39,7 @@ def counter_device(optimizer: torch.optim.Optimizer, device: torch.device) -> to
 def change_moments(
     policy: str, entries: Weights, fresh: Mapping[str, float], pruned: Tensor, revived: Tensor, stash: Weights
 ) -> None:
-    """Does to the moments of one parameter of one member what the policy says where weights were pruned or revived.
+    """Change the moments of one parameter of one member where weights were pruned or revived, by the policy.
 
     Args:
         policy: `zero` (both start over), `keep` (nothing: the optimizer goes on with them, gradients being zero), or
@@ -61,20 +61,20 @@ def change_moments(
 
 @torch.no_grad()
 def moments_of(optimizer: torch.optim.Optimizer, population: Population, index: int) -> Moments:
-    """A copy on the CPU of one member's optimizer state."""
-    found: Moments = {}
+    """Return a copy on the CPU of one member's optimizer state."""
+    moments: Moments = {}
     for name, parameter in population.parameters.items():
         own = per_weight_entries(optimizer, parameter)
         for entry, value in optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
                 each = population.own(value, index) if entry in own else value
-                found.setdefault(entry, {})[name] = each.detach().cpu().clone()
-    return found
+                moments.setdefault(entry, {})[name] = each.detach().cpu().clone()
+    return moments
 
 
 @torch.no_grad()
 def load_moments(optimizer: torch.optim.Optimizer, population: Population, members: Sequence[Member]) -> None:
-    """Starts the optimizer from the members' moments; those of pruned entries start over.
+    """Start the optimizer from the members' moments; those of pruned entries start over.
 
     Raises:
         ValueError: if they do not fit the optimizer or the parameters, only some members have them, or members of a
@@ -118,7 +118,7 @@ def _check(
     optimizer: torch.optim.Optimizer,
     population: Population,
 ) -> None:
-    """One member's moments have the entries of this optimizer, for parameters of this network, in their shapes."""
+    """Check that a member's moments have this optimizer's entries, for this network's parameters, in their shapes."""
     if moments.keys() != per_weight.keys():
         raise ValueError(
             f"the moments hold {', '.join(sorted(moments)) or 'nothing'}; {type(optimizer).__name__} with its options "
@@ -138,7 +138,7 @@ def _check(
 
 
 def _entries(optimizer: torch.optim.Optimizer) -> dict[str, bool]:
-    """The entries that this optimizer keeps of a parameter, and whether each has one value per weight.
+    """Return the entries that this optimizer keeps of a parameter, and whether each has one value per weight.
 
     Found by a step on a parameter of its own, because optimizers make their state when they first step.
     """

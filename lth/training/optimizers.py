@@ -5,34 +5,36 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from lth.config.choices import check_choice
+from lth.config.choices import Table
 
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "nadam": torch.optim.NAdam,
-    "radam": torch.optim.RAdam,
-    "adamax": torch.optim.Adamax,
-    "rmsprop": torch.optim.RMSprop,
-    "adagrad": torch.optim.Adagrad,
-    "adadelta": torch.optim.Adadelta,
-    "rprop": torch.optim.Rprop,
-}
+OPTIMIZERS: Table[type[torch.optim.Optimizer]] = Table(
+    "optimizer",
+    {
+        "sgd": torch.optim.SGD,
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "nadam": torch.optim.NAdam,
+        "radam": torch.optim.RAdam,
+        "adamax": torch.optim.Adamax,
+        "rmsprop": torch.optim.RMSprop,
+        "adagrad": torch.optim.Adagrad,
+        "adadelta": torch.optim.Adadelta,
+        "rprop": torch.optim.Rprop,
+    },
+)
 """The elementwise ones: an entry without gradient and without momentum stays where it is (but for weight decay), and
 members of a stacked population do not touch each other. LBFGS, Muon, Adafactor and SparseAdam are not of this kind."""
 
 
 def make_optimizer(
-    name: str, parameters: Iterable[Tensor], lr: float, weight_decay: float, options: dict[str, Any]
+    name: str, parameters: Iterable[Any], lr: float, weight_decay: float, options: dict[str, Any]
 ) -> torch.optim.Optimizer:
-    """The optimizer over these parameters, fused where PyTorch offers that.
+    """Return the optimizer over these parameters, fused where PyTorch offers that.
 
     Args:
         name: entry of OPTIMIZERS.
-        parameters: leaf tensors, possibly stacked over a population.
+        parameters: leaf tensors, possibly stacked over a population, or groups of them as `torch.optim` takes them.
         lr: learning rate per step.
         weight_decay: as the optimizer means it (decoupled for AdamW).
         options: further keyword arguments (momentum, betas, eps, ...).
@@ -47,7 +49,7 @@ def make_optimizer(
 
 
 def check_optimizer(name: str, lr: float, weight_decay: float, options: dict[str, Any]) -> None:
-    """Raises what `make_optimizer` would, but makes none: that loads PyTorch's compiler, which takes two seconds."""
+    """Raise what `make_optimizer` would, but make none: that loads PyTorch's compiler, which takes two seconds."""
     optimizer_class, arguments = _class_and_arguments(name, lr, weight_decay, options)
     try:
         optimizer_class([], **arguments)
@@ -59,7 +61,7 @@ def check_optimizer(name: str, lr: float, weight_decay: float, options: dict[str
 def _class_and_arguments(
     name: str, lr: float, weight_decay: float, options: dict[str, Any]
 ) -> tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]:
-    optimizer_class = OPTIMIZERS[check_choice("optimizer", name, OPTIMIZERS)]
+    optimizer_class = OPTIMIZERS.pick(name)
     allowed = inspect.signature(optimizer_class).parameters
     for option in options:
         if option not in allowed or option in ("params", "lr", "weight_decay"):

@@ -1,6 +1,6 @@
 """The population: one network, or several of one kind stacked on a leading axis, with masks, losses and gradients."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lth.sparsity.losses import LOSSES
+from lth.data.types import Examples, batches_of
 from lth.sparsity.types import Masks, Weights
+from lth.tasks import Batch, Tally, Task
 from lth.training.seeds import Seeds
-from lth.training.stacking import Forward, Stacking, has_convolutions, stacked_forward, usual_stacking
+from lth.training.stacking import Stacking, call_with, stacked_losses, usual_stacking
 
 EVALUATION_BATCH = {"cpu": 200, "cuda": 1000}
 """Examples per forward pass of an evaluation. On a CPU larger batches no longer lie in its caches: of 200, 500 and 1000
@@ -24,8 +25,8 @@ class Member:
 
     Attributes:
         key: its name in records.
-        start: the whole state that it starts from: parameters and buffers.
-        masks: pruned entries stay at their start value; a parameter without a mask is whole.
+        start: the full state that it starts from: parameters and buffers.
+        masks: pruned entries stay at their start value; a parameter without a mask is dense.
         seeds: data order and augmentation (the initialisation lies in `start`).
         moments: optimizer state to start from, by entry (`exp_avg`) and parameter; None starts fresh. A training leaves
             it by the trace `moments`.
@@ -47,29 +48,19 @@ class Population:
     optimizer serves them all.
 
     Attributes:
-        stacking: how the forward pass of a stack is done; see `lth.training.stacking`.
-        is_channels_last: whether convolutions get images with the channel innermost, as the tensor cores of a GPU want
-            them in bfloat16. Not under `vmap`: grouped convolutions gain nothing. Not run on a GPU yet.
+        stacking: how the passes of a stack are made; see `lth.training.stacking`.
     """
 
     def __init__(
-        self,
-        module: nn.Module,
-        members: Sequence[Member],
-        device: torch.device,
-        precision: str,
-        loss: str = "cross_entropy",
+        self, module: nn.Module, members: Sequence[Member], device: torch.device, precision: str, task: Task
     ) -> None:
         self.size = len(members)
         self.is_stacked = self.size > 1
-        self.device = device
-        self._dtype = torch.float64 if precision == "float64" else torch.float32
-        self.precision = precision
+        self.device, self.precision, self.task = device, precision, task
+        self.dtype = torch.float64 if precision == "float64" else torch.float32
         self._autocast = precision == "bfloat16"
-        self._loss = LOSSES[loss]
-        self.module = module.to(device=device, dtype=self._dtype)
-        self.stacking = usual_stacking(module)
-        self.is_channels_last = self._autocast and device.type == "cuda" and has_convolutions(module)
+        self.module = module.to(device=device, dtype=self.dtype)
+        self.stacking: Stacking = usual_stacking(module)
         check_start(module, members)
         first_name = {id(value): name for name, value in reversed(_all_parameters(module))}
         self._aliases = {name: first_name[id(value)] for name, value in _all_parameters(module)}
@@ -87,17 +78,17 @@ class Population:
         self.set_masks([member.masks for member in members])
 
     def _stack(self, states: Sequence[Weights]) -> Weights:
-        """Copies of the states (never aliases), stacked if there are several."""
+        """Return copies of the states (never aliases), stacked if there are several."""
 
         def place(value: Tensor) -> Tensor:
-            return value.detach().to(self.device, self._dtype if value.is_floating_point() else value.dtype, copy=True)
+            return value.detach().to(self.device, self.dtype if value.is_floating_point() else value.dtype, copy=True)
 
         if not self.is_stacked:
             return {name: place(value) for name, value in states[0].items()}
         return {name: torch.stack([place(state[name]) for state in states]) for name in states[0]}
 
     def set_masks(self, masks_by_member: Sequence[Masks]) -> None:
-        """From now on each member trains under these masks: pruned entries rest at the values they have now.
+        """Train each member under these masks from now on: pruned entries are frozen at the values they have now.
 
         Masks are kept as floats for the gradients; tensors that no member prunes get none, so they cost nothing.
         """
@@ -108,62 +99,70 @@ class Population:
             masks = [masks.get(name, ones).to(self.device) for masks in masks_by_member]
             if any(not bool(mask.all()) for mask in masks):
                 self.masked.append(parameter)
-                self._mask_factors.append(self.gather(masks).to(self._dtype))
+                self._mask_factors.append(self.gather(masks).to(self.dtype))
         self._frozen = [
             parameter.detach() * (1 - factor) for parameter, factor in zip(self.masked, self._mask_factors, strict=True)
         ]
         self.has_nonzero_frozen = any(bool(values.count_nonzero()) for values in self._frozen)
 
     def own(self, value: Tensor, index: int) -> Tensor:
-        """One member's part of a tensor that is stacked if the population is; not a copy."""
+        """Return one member's part of a tensor that is stacked if the population is; not a copy."""
         return value[index] if self.is_stacked else value
 
     def gather(self, values: Sequence[Tensor]) -> Tensor:
-        """One tensor of each member as the population holds them: stacked if there are several."""
+        """Return one tensor of each member as the population holds them: stacked if there are several."""
         return (torch.stack(list(values)) if self.is_stacked else values[0]).to(self.device)
 
-    def losses(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss of each member on its own batch: (batch, ...) or (member, batch, ...) -> (member,)."""
+    def fitted(self, batch: Batch) -> Batch:
+        """Return a batch with its floats in the population's type."""
+        return {name: each.to(self.dtype) if each.is_floating_point() else each for name, each in batch.items()}
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Return the mean loss of each member on its own batch, (member,).
+
+        Tensors of the batch are (member, batch, ...); of one member alone (batch, ...).
+        """
         with self._precision():
             if not self.is_stacked:
-                return self._loss(self.module(self._laid_out(inputs)), labels).unsqueeze(0)
-            logits = self._stacked(own_inputs=True)(self.parameters, self.buffers, inputs)  # (member, batch, class)
-        return self._losses(logits.float() if self._autocast else logits, labels)
+                outputs = self.task.forward(self.module, batch)
+                return self.task.loss(outputs, batch).unsqueeze(0)
+            return stacked_losses(
+                self.module, self.task, self._aliases, self.stacking, self.parameters, self.buffers, batch
+            )
 
-    def evaluate(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss and accuracy of each member on the same examples, in evaluation mode: two of (member,)."""
-        loss = torch.zeros(self.size, dtype=torch.float64, device=self.device)
-        correct = torch.zeros(self.size, dtype=torch.int64, device=self.device)
+    @torch.no_grad()
+    def evaluate(self, examples: Examples) -> list[dict[str, float]]:
+        """Return the metrics of each member on the same examples, in evaluation mode."""
+        tallies: list[Tally | None] = [None] * self.size
         was_training = self.module.training
         self.module.eval()
-        with torch.no_grad(), self._precision():
-            forward = self._stacked(own_inputs=False) if self.is_stacked else None
-            size = EVALUATION_BATCH.get(self.device.type, 1000)
-            for start in range(0, len(labels), size):
-                x, y = inputs[start : start + size], labels[start : start + size]
-                if forward is None:
-                    logits = self.module(self._laid_out(x)).unsqueeze(0)
-                else:
-                    logits = forward(self.parameters, self.buffers, x)
-                y = y.expand(self.size, -1)
-                loss += self._losses(logits.to(self._dtype), y).double() * y.shape[1]
-                correct += (logits.argmax(-1) == y).sum(1)
+        with self._precision():
+            for taken in batches_of(examples, EVALUATION_BATCH.get(self.device.type, 1000), self.device):
+                batch = self.fitted(taken)
+                for index in range(self.size):
+                    outputs = self.task.forward(self._caller(index), batch)
+                    more = self.task.tally(outputs, batch)
+                    before = tallies[index]
+                    tallies[index] = more if before is None else self.task.merge(before, more)
         self.module.train(was_training)
-        return loss / len(labels), correct.double() / len(labels)
+        return [self.task.read(tally) for tally in tallies if tally is not None]
 
-    def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """(member, batch, class), (member, batch) -> (member,)"""
-        losses = self._loss(logits.flatten(0, 1), labels.reshape(-1), "none")
-        return losses.view(labels.shape).mean(1)
+    def _caller(self, index: int) -> Callable[..., Any]:
+        """Return one member's network as a function."""
+        if not self.is_stacked:
+            return self.module
+        parameters = {name: value[index] for name, value in self.parameters.items()}
+        buffers = {name: value[index] for name, value in self.buffers.items()}
+        return call_with(self.module, self._aliases, parameters, buffers)
 
     def mask_gradients(self) -> None:
-        """Gradients of pruned entries become zero: before any clipping, so that they do not inflate the norm."""
+        """Set gradients of pruned entries to zero: before any clipping, so that they do not inflate the norm."""
         pairs = [(p.grad, mask) for p, mask in zip(self.masked, self._mask_factors, strict=True) if p.grad is not None]
         if pairs:
             torch._foreach_mul_([gradient for gradient, _ in pairs], [mask for _, mask in pairs])
 
     def clip_gradients(self, max_norm: float) -> None:
-        """Scales each member's gradient to at most this norm."""
+        """Scale each member's gradient to at most this norm."""
         if not self.is_stacked:
             torch.nn.utils.clip_grad_norm_(self.parameters.values(), max_norm)
             return
@@ -175,55 +174,45 @@ class Population:
 
     @torch.no_grad()
     def restore_frozen(self) -> None:
-        """Puts pruned entries back to their fill value, bit for bit (needed where weight decay moves them)."""
+        """Put pruned entries back to their fill value, bit for bit (needed where weight decay moves them)."""
         for parameter, factor, frozen in zip(self.masked, self._mask_factors, self._frozen, strict=True):
             parameter.copy_(torch.where(factor.bool(), parameter, frozen))
 
     def tensors(self) -> Weights:
-        """The live parameters and buffers, stacked if there are several members; not copies."""
+        """Return the live parameters and buffers, stacked if there are several members; not copies."""
         return {name: value.detach() for name, value in self.parameters.items()} | self.buffers
 
     @torch.no_grad()
     def load(self, tensors: Weights) -> None:
-        """Copies values into the live parameters and buffers; names and shapes are those of `tensors()`."""
+        """Copy values into the live parameters and buffers; names and shapes are those of `tensors()`."""
         for name, value in self.tensors().items():
             value.copy_(tensors[name])
 
     def state_of(self, index: int) -> Weights:
-        """A copy on the CPU of one member's whole state, under every name of the module's state dict."""
+        """Return a copy on the CPU of one member's full state, under every name of the module's state dict."""
         own = {name: self.own(value, index) for name, value in self.tensors().items()}
         names = self.module.state_dict().keys()
         return {name: own[self._aliases.get(name, name)].detach().cpu().clone() for name in names}
 
     @contextmanager
-    def trying(self, stacking: Stacking) -> Iterator[None]:
-        """Passes are done this way for a while, and leave no trace in buffers, gradients and generators."""
-        kept, buffers = self.stacking, {name: value.clone() for name, value in self.buffers.items()}
-        self.stacking = stacking
+    def trying(self) -> Iterator[None]:
+        """Make passes that leave no trace in buffers, gradients and generators."""
+        buffers = {name: value.clone() for name, value in self.buffers.items()}
         try:
             with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
                 yield
         finally:
-            self.stacking = kept
             for name, value in self.buffers.items():
                 value.copy_(buffers[name])
             for parameter in self.parameters.values():
                 parameter.grad = None
-
-    def _stacked(self, *, own_inputs: bool) -> Forward:
-        return stacked_forward(self.module, self._aliases, self.stacking, own_inputs=own_inputs, lay_out=self._laid_out)
-
-    def _laid_out(self, inputs: Tensor) -> Tensor:
-        if self.is_channels_last and inputs.ndim == 4:
-            return inputs.contiguous(memory_format=torch.channels_last)
-        return inputs
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self._autocast else nullcontext()
 
 
 def check_start(module: nn.Module, members: Sequence[Member]) -> None:
-    """Members start from weights and masks of this module.
+    """Check that members start from weights and masks of this module.
 
     Raises:
         ValueError: if a name or a shape is another.
@@ -244,5 +233,5 @@ def check_start(module: nn.Module, members: Sequence[Member]) -> None:
 
 
 def _all_parameters(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """Every name of every parameter: a tied weight appears once per name."""
+    """Return every name of every parameter: a tied weight appears once per name."""
     return list(module.named_parameters(remove_duplicate=False))

@@ -16,11 +16,11 @@ class Seeds(BaseModel):
 
 
 def seeds_of(base: int, replicate: int) -> Seeds:
-    """The seeds of a replicate, derived from the study's seed: the same numbers on every machine."""
+    """Return the seeds of a replicate, derived from the study's seed: the same numbers on every machine."""
     return Seeds(**{role: derive_seed(base, replicate, role) for role in ("init", "order", "augmentation")})
 
 
 def derive_seed(*parts: object) -> int:
-    """A 63-bit seed from the SHA-256 of the parts' text."""
+    """Return a 63-bit seed from the SHA-256 of the parts' text."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lth.training.history import History
 
-FORMAT = "lth.snapshot/2"
+FORMAT = "lth.snapshot/3"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,12 +33,12 @@ class Snapshot:
     engine: str
 
     def part(self, role: str) -> dict[str, Tensor]:
-        """The tensors of one role, without its prefix."""
+        """Return the tensors of one role, without its prefix."""
         prefix = f"{role}/"
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
     def to_bytes(self) -> bytes:
-        """One line of JSON with everything but the tensors, then these as safetensors."""
+        """Return one line of JSON with everything but the tensors, then these as safetensors."""
         body = save({name: value.detach().cpu().contiguous() for name, value in self.tensors.items()})
         head = {"format": FORMAT, "step": self.step, "engine": self.engine, "history": self.history.model_dump()}
         text = json.dumps(head | {"sha256": hashlib.sha256(body).hexdigest()}, allow_nan=False)
@@ -46,7 +46,7 @@ class Snapshot:
 
 
 def engine_in(path: Path) -> str:
-    """The engine of the snapshot in a file, by its first line alone; empty if that is damaged."""
+    """Return the engine of the snapshot in a file, by its first line alone; empty if that is damaged."""
     with path.open("rb") as file:
         line = file.readline()
     try:
@@ -56,7 +56,7 @@ def engine_in(path: Path) -> str:
 
 
 def snapshot_from_bytes(content: bytes, name: str) -> Snapshot:
-    """The snapshot in some bytes, its checksum verified.
+    """Return the snapshot in some bytes, its checksum verified.
 
     Args:
         content: as `Snapshot.to_bytes` gave it.

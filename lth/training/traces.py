@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 import torch
 
-from lth.config.choices import check_choice
+from lth.config.choices import Table, check_choice
 from lth.sparsity.types import Weights
 from lth.training.population import Population
 
@@ -14,7 +14,7 @@ MOMENTS = "moments"
 
 @torch.no_grad()
 def movement_pruning(sums: Weights, population: Population) -> None:
-    """Adds -gradient * weight of every trainable parameter: positive where weights grow away from zero.
+    """Add -gradient * weight of every trainable parameter: positive where weights grow away from zero.
 
     Called when gradients are masked but not yet clipped, and the step is not yet taken.
 
@@ -26,11 +26,11 @@ def movement_pruning(sums: Weights, population: Population) -> None:
         torch._foreach_addcmul_(totals, gradients, weights, value=-1)
 
 
-SUMS: dict[str, Callable[[Weights, Population], None]] = {"movement_pruning": movement_pruning}
+SUMS: Table[Callable[[Weights, Population], None]] = Table("trace", {"movement_pruning": movement_pruning})
 
 
 def empty_sums(kinds: Collection[str], population: Population) -> dict[str, Weights]:
-    """Zeros for every trainable parameter, for those of the kinds that are sums.
+    """Return zeros for every trainable parameter, for those of the kinds that are sums.
 
     Raises:
         ValueError: if a kind is unknown.

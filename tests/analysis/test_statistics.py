@@ -2,7 +2,7 @@
 
 import pytest
 
-from lth.analysis import interval, paired_difference
+from lth.analysis.statistics import interval, paired_difference
 
 
 def test_interval_by_hand() -> None:

@@ -4,18 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from lth.cli.main import main
+from cli_runs import outcome
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    with pytest.raises(SystemExit) as exit_info:
-        main(arguments)
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err
-    code = exit_info.value.code
-    assert isinstance(code, int)
-    return code, captured.err.strip()
+    code, _, message = outcome(capsys, *arguments)
+    return code, message
 
 
 USAGE = [
@@ -26,12 +20,21 @@ USAGE = [
     (["plan", "--levls", "3"], "--levls", "--levels"),
     (["plan", "--levels", "three"], "--levels", "three"),
     (["plan", "--duration", "50"], "'50' is not a duration", "'50ep'"),
-    (["plan", "--controls", "reinit,shuffle"], "shuffle", "'reinit' or 'random'"),
+    (["plan", "--controls", "reinit,shuffle"], "unknown control 'shuffle'", "Choices: reinit, random, none"),
     (["plan", "--device", "tpu"], "device", "'cpu' or 'cuda'"),
-    (["plan", "--engine", "dense"], "engine", "'auto', 'torch' or 'sparse'"),
-    (["plan", "--loss", "hinge"], "loss", "'cross_entropy' or 'mean_squared_error'"),
+    (["plan", "--lr-decay", "slow"], "lr_decay", "'constant', 'cosine', 'linear' or 'step'"),
+    (["plan", "--kept", "rewnd"], "'rewnd'", "Did you mean 'rewind'? Choices: rewind, keep"),
+    (["plan", "--sparsifier", "rig1"], "unknown sparsifier 'rig1'", "Did you mean 'rigl'?"),
+    (["plan", "--moments", "restore"], "moments: 'restore'", "choose a sparsifier"),
+    (["plan", "--preset", "digit"], "unknown preset 'digit'", "Did you mean 'digits'?"),
+    (["plan", "supermask", "--density", "1.5"], "density", "less than 1"),
+    (["plan", "supermask", "--levels", "3"], "--levels", "Unknown option"),
+    (["plan", "supermask", "--method", "best"], "method", "'bernoulli' or 'edge_popup'"),
+    (["plan", "supermask", "--method", "edge_popup", "--initial-score", "1"], "initial_score", "leave the setting out"),
+    (["reproduce", "frankle-carbin-lenet", "--scale", "3"], "--scale 3", "above 0, at most 1"),
     (["plan", "--config", "/nonexistent.yaml"], "/nonexistent.yaml", "No such file"),
-    (["frobnicate"], "frobnicate", "--help"),
+    (["frobnicate"], "unknown command 'frobnicate'", "--help"),
+    (["find-tickets"], "unknown command 'find-tickets'", "Did you mean 'find-ticket'?"),
 ]
 
 
@@ -42,6 +45,8 @@ def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str], arguments: list
     assert "\n" not in message
     assert found in message
     assert advice in message
+    assert message.count("found ") <= 1
+    assert message.endswith(" See --help.")
 
 
 FAILURES = [
@@ -52,14 +57,26 @@ FAILURES = [
     (["plan", "--optimizer-options", "momentum=0.9"], "no option 'momentum'", "betas"),
     (["plan", "--criterion", "large_finl"], "unknown criterion 'large_finl'", "Did you mean 'large_final'?"),
     (["plan", "--scope", "globl"], "unknown scope 'globl'", "Did you mean 'global'?"),
-    (["plan", "--rewind-to", "600it"], "step 600", "rewind to an earlier step"),
+    (["plan", "--duration", "300it", "--rewind-to", "300it"], "step 300", "rewind to an earlier step"),
     (["plan", "--never-prune", "*"], "no prunable weights", "prune_only"),
     (["plan", "--rates", "hiden*=0.1"], "'hiden*' matches no parameter", "hidden1.weight"),
     (["plan", "--scope", "global", "--rates", "output.weight=0.1"], "scope 'global'", "per-pattern"),
     (["plan", "--levels", "90"], "would leave no weight", "ask for at most"),
     (["plan", "--batch-size", "5000"], "batch size 5000", "training examples"),
-    (["plan", "--validation", "5000"], "validation", "cannot be held out"),
+    (["plan", "--engine", "dense"], "unknown engine 'dense'", "Choices: torch, sparse, auto"),
+    (["plan", "--loss", "hinge"], "unknown loss 'hinge'", "cross_entropy, mean_squared_error"),
+    (["plan", "--task", "classificaton"], "unknown task 'classificaton'", "Did you mean 'classification'?"),
+    (["plan", "--duration", "5Mtok"], "'5Mtok' counts tokens", "use it (steps)"),
+    (["plan", "--criterion", "snip", "--sparsifier", "gradual"], "criterion: 'snip'", "such as large_final"),
+    (["plan", "--train", "no.such:train"], "no.such", "package.module:function"),
+    (["plan", "lenet-300-100", "diabetes", "--task", "classification"], "task 'classification'", "'regression'"),
+    (["plan", "lenet-300-100:width=3"], "takes no argument 'width'", "Its arguments"),
+    (["reproduce", "frankle"], "unknown experiment 'frankle'", "Did you mean 'frankle-carbin-lenet'?"),
+    (["show", "abc"], "holds no studies", "--store"),
+    (["plan", "--validation", "5000"], "validation", "Allowed: 1 to "),
     (["plan", "convnet", "--engine", "sparse"], "sparse engine cannot", "auto"),
+    (["plan", "connect", "--engine", "sparse", "--precision", "bfloat16"], "sparse engine cannot", "auto"),
+    (["plan", "--compiled", "--engine", "sparse"], "torch.compile", "found engine 'sparse'"),
     (["find-ticket", "convnet", "--engine", "sparse"], "sparse engine cannot", "auto"),
     (["find-ticket", "--engine", "sparse", "--precision", "bfloat16"], "bfloat16", "auto"),
     (["supermask", "--engine", "sparse"], "sparse engine cannot", "auto"),

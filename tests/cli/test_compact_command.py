@@ -6,29 +6,19 @@ from typing import Any
 
 import pytest
 import torch
-from cyclopts import App
+from cli_runs import outcome, run
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lth.cli.compact import compact
-from lth.cli.errors import CommandError, UsageError
-from lth.launch.export import load_compact
-from lth.lineage import Sources, apply_masks, read_ticket, starting_weights
+import lth
+from lth import apply_masks, load_compact, read_ticket
 from lth.models import LeNet300100
-
-app = App(name="lth", help_format="plaintext")
-app.command(compact)
 
 
 @pytest.fixture
 def ticket(small_study: Path) -> Path:
     """The sparsest ticket of the study."""
     return sorted((small_study / "tickets").glob("*.ticket.safetensors"))[-1]
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    app(arguments, exit_on_error=False, result_action="return_value")
-    return capsys.readouterr().out
 
 
 def outputs(module: torch.nn.Module, inputs: Tensor) -> Tensor:
@@ -39,10 +29,10 @@ def outputs(module: torch.nn.Module, inputs: Tensor) -> Tensor:
 
 def lenet(file: Path, weights: dict[str, Tensor] | None = None) -> LeNet300100:
     """The ticket's network with its pruned weights at zero."""
-    found = read_ticket(file)
-    module = LeNet300100(**found.model.arguments)
-    module.load_state_dict(weights or starting_weights(found, Sources()))
-    apply_masks(found, module)
+    opened = read_ticket(file)
+    module = LeNet300100(**opened.model.arguments)
+    module.load_state_dict(weights or opened.starting_weights())
+    apply_masks(opened, module)
     return module
 
 
@@ -89,46 +79,67 @@ def test_onnx(capsys: pytest.CaptureFixture[str], ticket: Path, tmp_path: Path) 
     assert (tmp_path / "compact.onnx").stat().st_size > 1000
 
 
-def test_what_is_wrong_is_said_in_one_line(ticket: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--batch-size 0 is no batch"):
-        compact(ticket, out=tmp_path, batch_size=0)
-    with pytest.raises(UsageError, match="'8,a' is no shape"):
-        compact(ticket, out=tmp_path, input_shape="8,a")
-    with pytest.raises(CommandError, match=r"cannot read .*absent: No such file"):
-        compact(ticket, out=tmp_path, checkpoint=tmp_path / "absent")
-    save_file({"hidden1.weight": torch.zeros(300, 64)}, tmp_path / "part.safetensors")
-    with pytest.raises(ValueError, match=r"another architecture.*'hidden2\.weight'"):
-        compact(ticket, out=tmp_path, checkpoint=tmp_path / "part.safetensors")
-    with pytest.raises(ValueError, match="no ticket"):
-        compact(tmp_path / "part.safetensors", out=tmp_path)
+def test_the_function_gives_the_network_itself(ticket: Path, small_found: lth.Found, tmp_path: Path) -> None:
+    store = small_found.folder.parent / "store"
+    report = lth.compact_ticket(ticket, tmp_path, store=store, batch_size=4)
+    assert report.weights == "as the ticket was trained"
+    opened = read_ticket(ticket)
+    inputs = torch.rand(5, *opened.model.arguments["input_shape"])
+    expected = outputs(lenet(ticket, opened.trained_weights(store)), inputs)
+    torch.testing.assert_close(outputs(report.module, inputs), expected, rtol=1e-5, atol=1e-5)
+    before, after = report.costs["parameters"]
+    assert after == sum(value.numel() for value in report.module.parameters()) < before
+    assert [path.name for path in report.files] == ["compact.safetensors", "compact.json"]
+    with pytest.raises(lth.StoreError, match="does not hold this ticket's training"):
+        lth.compact_ticket(opened, tmp_path, store=tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--batch-size", "0"], 2, "--batch-size 0 is no batch"),
+        (["--input-shape", "8,a"], 2, "'8,a' is no shape"),
+        (["--checkpoint", "absent"], 1, "cannot read absent: No such file"),
+        (["--checkpoint", "part.safetensors"], 1, "another architecture"),
+        (["--checkpoint", "no-biases.safetensors"], 1, "does not fit the model 'lenet-300-100': Error"),
+        (["--store", "empty"], 1, "the store empty does not hold this ticket's training"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, ticket: Path, tmp_path: Path,
+    arguments: list[str], code: int, message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    save_file({"hidden1.weight": torch.zeros(300, 64)}, "part.safetensors")
     state = LeNet300100((8, 8)).state_dict()
-    save_file({name: value for name, value in state.items() if "bias" not in name}, tmp_path / "no-biases.safetensors")
-    with pytest.raises(CommandError, match="does not fit the model 'lenet-300-100'.*Missing"):
-        compact(ticket, out=tmp_path, checkpoint=tmp_path / "no-biases.safetensors")
-    assert not (tmp_path / "compact.json").exists()
+    save_file({name: value for name, value in state.items() if "bias" not in name}, "no-biases.safetensors")
+    found, _, said = outcome(capsys, "compact", str(ticket), "--out", "out", *arguments)
+    assert (found, len(said.splitlines())) == (code, 1)
+    assert message in said
+    assert not (tmp_path / "out").exists()
+    found, _, said = outcome(capsys, "compact", "part.safetensors", "--out", "out")
+    assert (found, "no ticket" in said) == (1, True)
 
 
 def test_a_model_of_the_users_own(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import lth
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "compactable_nets.py").write_text(
         "from torch import nn\n\ndef make(num_classes):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 20), nn.ReLU(), nn.Linear(20, num_classes))\n"
     )
-    found = lth.find_ticket(
-        model="compactable_nets:make", store=tmp_path / "store", out=tmp_path / "out",
+    left = lth.find_ticket(
+        model="compactable_nets:make", store=tmp_path / "store", out=tmp_path / "out", progress=False,
         execution=lth.Execution(workers=0), levels=3, rate=0.7, replicates=1, duration="20it", evaluate_every=20,
         controls=(),
     )  # fmt: skip
-    ticket = sorted((found.folder / "tickets").glob("*.ticket.safetensors"))[-1]
-    with pytest.raises(CommandError, match="name it with --model"):
-        compact(ticket, out=tmp_path, input_shape="8,8")
-    with pytest.raises(CommandError, match="--input-shape"):
-        compact(ticket, out=tmp_path, model="compactable_nets:make")
-    arguments = ["compact", str(ticket), "--out", "small", "--model", "compactable_nets:make", "--input-shape", "8x8"]
-    assert "parameters" in run(capsys, *arguments)
+    file = str(left.tickets[-1])
+    _, _, said = outcome(capsys, "compact", file, "--out", "small", "--input-shape", "8,8")
+    assert "whose code is none of lth's and is not run unasked: name it" in said
+    _, _, said = outcome(capsys, "compact", file, "--out", "small", "--model", "compactable_nets:make")
+    assert "--input-shape" in said
+    arguments = ["--out", "small", "--model", "compactable_nets:make", "--input-shape", "8x8"]
+    assert "parameters" in run(capsys, "compact", file, *arguments)
     assert (tmp_path / "small" / "compact.safetensors").exists()

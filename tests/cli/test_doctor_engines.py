@@ -1,3 +1,5 @@
+"""The doctor's look at the engines."""
+
 import pytest
 import torch
 
@@ -31,19 +33,11 @@ def test_the_measurement_is_a_ratio_and_leaves_the_threads() -> None:
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize("variable", ["LTH_LINEAR", "LTH_COMPILE"])
-def test_an_unknown_way_is_named(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(variable, "mkl")
-    status, _, advice = check_linear()
-    assert status == "fail"
-    assert f"unknown {variable} 'mkl'" in advice
-
-
-def test_compiled_passes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LTH_COMPILE", "1")
+def test_an_unknown_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTH_LINEAR", "mkl")
     status, found, advice = check_linear()
-    assert (status, advice) == ("ok", "")
-    assert found.startswith("through torch.compile, as LTH_COMPILE asks")
+    assert (status, found) == ("fail", "LTH_LINEAR is not possible")
+    assert "unknown LTH_LINEAR 'mkl'" in advice
 
 
 def test_the_sparse_engine_can_run_here() -> None:

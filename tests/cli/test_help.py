@@ -1,64 +1,114 @@
 """Help is complete, true and fast."""
 
+import re
+import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
+from cli_runs import run
 
-from lth.cli.main import main
-from lth.config import FindTicket, Running
+from lth.cli.main import app
+from lth.config import Running, flat_fields
+from lth.studies import STUDIES, settings_of
 
-COMMANDS = (
-    "find-ticket",
-    "supermask",
-    "compact",
-    "plan",
-    "ls",
-    "methods",
-    "show",
-    "sparsity",
-    "report",
-    "ticket",
-    "doctor",
-)
+COMMANDS = [name for name in app if not name.startswith("-")]
+PAGES = [
+    (), *((name,) for name in COMMANDS), *(("plan", name) for name in STUDIES),
+    ("ticket", "show"), ("ticket", "verify"), ("ticket", "apply"),
+]  # fmt: skip
+STUDY_PAGES = [*((name,) for name in STUDIES), *(("plan", name) for name in STUDIES), ("plan",)]
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *command: str) -> str:
-    with pytest.raises(SystemExit) as exit_info:
-        main([*command, "--help"])
-    assert exit_info.value.code == 0
-    return " ".join(capsys.readouterr().out.replace("│", " ").split())
+    return run(capsys, *command, "--help")
+
+
+def words_of(text: str) -> str:
+    return " ".join(text.replace("│", " ").split())
 
 
 def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     shown = help_of(capsys)
-    assert all(command in shown for command in COMMANDS)
+    assert {*STUDIES, "plan", "reproduce", "ls", "show", "report", "ticket", "sparsity", "compact", "methods",
+            "doctor"} == set(COMMANDS)  # fmt: skip
+    places = [shown.index(f"│ {command} ") for command in COMMANDS]
+    assert places[:9] == sorted(places[:9])  # the most used first
     assert "130 interrupted" in shown
 
 
-@pytest.mark.parametrize("command", ["find-ticket", "plan"])
-def test_every_setting_is_an_option(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    shown = help_of(capsys, command)
-    for name, info in {**FindTicket.model_fields, **Running.model_fields}.items():
-        assert f"--{(info.alias or name).replace('_', '-')}" in shown
-        assert info.description, f"{name} has no help text"
+@pytest.mark.parametrize("page", PAGES, ids=" ".join)
+@pytest.mark.parametrize("columns", [80, 120])
+def test_pages_fit_and_show_examples_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, page: tuple[str, ...], columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = help_of(capsys, *page).splitlines()
+    assert max(map(len, lines)) <= columns
+    examples = [line for line in lines if line.startswith("  lth ")]
+    if examples:
+        assert lines.index(examples[0]) < next(at for at, line in enumerate(lines) if line.startswith("╭"))
+        assert len(examples) == sum(line.startswith("  ") for line in lines)  # none is broken over two lines
+    for example in examples:
+        _, _, unused, *_ = app.parse_known_args(shlex.split(example.split("#")[0])[1:])
+        assert not unused, example
 
 
-def test_defaults_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = help_of(capsys, "find-ticket")
-    for text in ("[default: lenet-300-100]", "[default: 0.2]", "[default: 0.0012]", "[default: reinit,random]"):
-        assert text in shown
+@pytest.mark.parametrize("page", STUDY_PAGES, ids=" ".join)
+def test_every_setting_of_every_study_is_an_option(capsys: pytest.CaptureFixture[str], page: tuple[str, ...]) -> None:
+    shown = words_of(help_of(capsys, *page))
+    study = STUDIES[page[-1]] if page[-1] in STUDIES else STUDIES["find-ticket"]
+    options = {name: info.description for name, info, *_ in flat_fields(study.settings)}
+    options |= {info.alias or name: info.description for name, info in Running.model_fields.items()}
+    for name, description in options.items():
+        assert re.search(f"--{name.replace('_', '-')}[ │]", shown), name
+        assert description
+        assert description[:30] in shown
+    assert "--preset" in shown
+    assert set(re.findall(r"--no-[a-z]+(?:-[a-z]+)*", shown)) - {"--no-decay"} == (
+        {"--no-rescale"} if study.name == "supermask" else set()
+    )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["find-ticket", "--help"], ["ticket", "verify", "--help"]])
-def test_help_imports_no_torch(arguments: list[str]) -> None:
+def test_groups_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    groups = re.findall(r"╭─ (.+?) ─", help_of(capsys, "find-ticket"))
+    assert groups == ["Study", "Pruning", "Pruning within training", "Training", "Running"]
+    assert re.findall(r"╭─ (.+?) ─", help_of(capsys, "supermask")) == ["Study", "Supermask", "Training", "Running"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_defaults_are_those_of_a_study_without_arguments(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    shown = words_of(help_of(capsys, name))
+    flat = settings_of(STUDIES[name], {}).flat()
+    assert f"Defaults shown are those of {flat['model']} on {flat['data']}." in shown
+    for option in ("duration", "replicates", "model", "evaluate_every"):
+        start = re.search(rf"--{option.replace('_', '-')} ", shown.partition("─ Study")[2])
+        assert start is not None
+        text = shown.partition("─ Study")[2][start.end() :]
+        assert re.search(r"\[default: ([^\]]+)\]", text).group(1) == str(flat[option])  # type: ignore[union-attr]
+
+
+def test_where_other_models_differ_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = words_of(help_of(capsys, "find-ticket"))
+    said = re.search(r"Models and data sets without a preset have (.+?)\. What the store", shown)
+    assert said is not None
+    options = dict(zip(*[iter(said.group(1).split())] * 2, strict=True))
+    general, usual = STUDIES["find-ticket"].settings().flat(), settings_of(STUDIES["find-ticket"], {}).flat()
+    assert options["--levels"] == str(general["levels"])
+    assert len(options) == sum(general[name] != usual[name] for name in general)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["find-ticket", "--help"], ["plan", "--help"],
+                                       ["ticket", "verify", "--help"]], ids=" ".join)  # fmt: skip
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom lth.cli.main import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
-        "assert 'torch' not in sys.modules and 'altair' not in sys.modules and 'scipy' not in sys.modules"
+        "heavy = {'torch', 'altair', 'scipy', 'pandas', 'numpy', 'yaml'} & set(sys.modules)\nassert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, timeout=200)
 
 
 def test_module_and_script_are_the_same() -> None:
     shown = subprocess.run([sys.executable, "-m", "lth", "--version"], check=True, capture_output=True, text=True)
-    assert shown.stdout.strip() == "0.1.0"
+    assert shown.stdout.strip() == version("lth")

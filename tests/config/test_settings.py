@@ -1,114 +1,191 @@
-"""Settings: parsed, checked, and the same however they are written."""
+"""Settings of a study: parts that are written flat, the same however they are written."""
+
+import warnings
+from typing import Any, ClassVar
 
 import pytest
-from pydantic import ValidationError
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lth.config import PRESETS, FindTicket, Pruning, Recipe, check_choice, expand_sweep, preset, to_steps
-from lth.config.presets import frankle_carbin_2019_lenet
+from lth.config import Recipe, StudySettings, check_names, flat_fields, parts_of
+from lth.studies import STUDIES, StudyType, settings_of
+from lth.studies.find_ticket import FIND_TICKET, AfterTraining, FindTicket, WithinTraining
+
+OTHER: dict[str, dict[str, Any]] = {
+    "find-ticket": {
+        "levels": 3, "lr": 1e-3, "rates": {"output.weight": 0.1}, "controls": ("reinit",), "no_decay": ("vectors",),
+        "optimizer_options": {"momentum": 0.9}, "rewind_to": "5it", "lr_decay": "step", "lr_milestones": ("5it",),
+    },
+    "supermask": {"density": 0.3, "rescale": True, "initial_score": 1.0, "draws": 3, "clip": 1.0},
+    "connect": {"rewind_to": ("0it", "10%"), "connect_levels": (0, 2), "points": 5, "scope": "global"},
+    "stability": {"levels": 2, "rewind_to": "2ep", "never_prune": ("output.*",), "warmup": "3it"},
+}  # fmt: skip
+SPARSIFIED: dict[str, Any] = {"sparsifier": "rigl", "scope": "erk", "begin": 0.2, "moments": "restore"}
+CASES = [(name, given) for name in STUDIES for given in ({}, OTHER[name])] + [("find-ticket", SPARSIFIED)]
 
 
-@pytest.mark.parametrize(("text", "steps"), [("500it", 500), ("3ep", 30), (" 07 it ", 7), ("0it", 0)])
-def test_durations(text: str, steps: int) -> None:
-    assert to_steps(text, steps_per_epoch=10) == steps
+@pytest.mark.parametrize(("name", "given"), CASES, ids=[f"{name}-{len(given)}" for name, given in CASES])
+def test_flat_settings_round_trip(name: str, given: dict[str, Any]) -> None:
+    """Flags, YAML and Python hold flat settings; parts are inside alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = settings_of(STUDIES[name], given)
+        flat = made.flat()
+        as_yaml = yaml.safe_load(yaml.safe_dump(flat))
+        assert as_yaml == flat
+        again = type(made)(**as_yaml)
+        assert again == made
+        assert made.with_() == made
+        assert made.with_(lr=0.5).flat() == flat | {"lr": 0.5}
+    assert not flat.keys() & parts_of(type(made)).keys()
+    values = given.items()
+    assert all(flat[name] == (list(value) if isinstance(value, tuple) else value) for name, value in values)
 
 
-@pytest.mark.parametrize("text", ["500", "ep", "-3it", "1.5ep", "3 epochs", ""])
-def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a duration"):
-        to_steps(text, 10)
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_setting_has_a_name_and_a_description(name: str) -> None:
+    settings = STUDIES[name].settings
+    check_names(settings)
+    names = [field for field, *_ in flat_fields(settings)]
+    assert len(names) == len(set(names))
+    assert set(names) >= set(settings().flat())
+    for field, info, _, group in flat_fields(settings):
+        assert info.description, f"{field} has no help text"
+        assert group
+
+
+class Wide(BaseModel):
+    """A part with a name that another part has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    group: ClassVar[str] = "Wide"
+
+    lr: float = Field(default=1.0, description="a width")
+
+
+class Stored(BaseModel):
+    """A part with a name that says where a study runs."""
+
+    store: str = "a shop"
+
+
+def test_a_name_that_two_parts_share_is_an_error() -> None:
+    class Shared(StudySettings):
+        wide: Wide = Wide()
+
+    class Taken(StudySettings):
+        shop: Stored = Stored()
+
+    class Own(StudySettings):
+        optimizer: str = "mine"
+
+    for settings, message in (
+        (Shared, "settings Shared: 'lr' stands in training and in wide: rename one"),
+        (Taken, "settings Taken: 'store' stands in Running and in shop: rename one"),
+        (Own, "settings Own: 'optimizer' stands in Own and in training: rename one"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_names(settings)
+        with pytest.raises(ValueError, match=message):
+            StudyType("mine", "", settings, (), lambda *_: iter(()), lambda *_: None, ())  # type: ignore[arg-type,return-value]
+
+
+def test_parts_are_chosen_by_what_they_require() -> None:
+    assert isinstance(FindTicket(rate=0.3).masks, AfterTraining)
+    within = FindTicket(rate=0.3, sparsifier="set").masks
+    assert isinstance(within, WithinTraining)
+    assert within.rate == 0.3
+    assert isinstance(FindTicket(sparsifier="none").masks, AfterTraining)
+    assert FindTicket(rate=0.3, sparsifier="set").with_(sparsifier="none") == FindTicket(rate=0.3)
+    assert FindTicket(training=Recipe(lr=0.5), rate=0.3) == FindTicket(lr=0.5, duration=Recipe().duration, rate=0.3)
+
+
+def test_a_study_has_defaults_of_its_own_in_a_part() -> None:
+    assert FindTicket().training == Recipe(duration="600it")
+    assert FindTicket(lr=0.1).training == Recipe(duration="600it", lr=0.1)
+    assert {name: default for name, _, default, _ in flat_fields(FindTicket)}["duration"] == "600it"
 
 
 def test_settings_forbid_unknown_fields_and_are_frozen() -> None:
     with pytest.raises(ValidationError, match="levls"):
-        FindTicket(levls=3)  # type: ignore[call-arg]
+        FindTicket(levls=3)
     with pytest.raises(ValidationError, match="frozen"):
-        FindTicket().levels = 3  # type: ignore[misc]
+        FindTicket().levels = 3
 
 
 def test_text_and_values_mean_the_same() -> None:
-    as_text = FindTicket.model_validate(
-        {"lr": "1e-3", "controls": "reinit", "rates": "a=0.1,b*=0.3", "optimizer_options": "momentum=0.9,nesterov=true"}
-    )
+    as_text = FindTicket(
+        lr="1e-3", controls="reinit", rates="a=0.1,b*=0.3", optimizer_options="momentum=0.9,nesterov=true",
+        lr_decay="step", lr_milestones="5it, 10 it", level_rates="0.1,0.2", schedule="list", levels=2,
+    )  # fmt: skip
     as_values = FindTicket(
-        lr=0.001,
-        controls=("reinit",),
-        rates={"a": 0.1, "b*": 0.3},
-        optimizer_options={"momentum": 0.9, "nesterov": True},
-    )
+        lr=0.001, controls=("reinit",), rates={"a": 0.1, "b*": 0.3}, lr_decay="step", lr_milestones=["5it", "10it"],
+        optimizer_options={"momentum": 0.9, "nesterov": True}, level_rates=[0.1, 0.2], schedule="list", levels=2,
+    )  # fmt: skip
     assert as_text == as_values
-    assert FindTicket.model_validate({"controls": "none"}).controls == ()
-
-
-@pytest.mark.parametrize("fields", [{"rate": 0}, {"rate": 1}, {"rates": {"a": 1.0}}, {"levels": 0}, {"lr": -1}])
-def test_values_out_of_range(fields: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        FindTicket(**fields)  # type: ignore[arg-type]
-
-
-def test_recipe_and_pruning_are_parts_of_the_whole() -> None:
-    config = FindTicket(lr=0.01, rate=0.3, scope="global")
-    assert config.recipe == Recipe(lr=0.01, duration=config.duration)
-    assert config.pruning({"out": 0.1}) == Pruning(rate=0.3, scope="global", rates={"out": 0.1})
-    assert FindTicket(rates={}).pruning({"out": 0.1}).rates == {}
-
-
-def test_a_recipe_is_counted_in_steps() -> None:
-    recipe = Recipe(duration="3ep", warmup="1ep", lr_decay="step", lr_milestones=("2ep",), batch_size=10).in_steps(109)
-    assert (recipe.duration, recipe.warmup, recipe.lr_milestones, recipe.steps) == ("30it", "10it", ("20it",), 30)
-    with pytest.raises(ValueError, match="larger than the 5 training examples"):
-        Recipe(batch_size=6).in_steps(5)
-    with pytest.raises(ValueError, match="must rise"):
-        Recipe(duration="10it", lr_decay="step", lr_milestones=("12it",)).in_steps(100)
-    with pytest.raises(ValueError, match="as long as the training"):
-        Recipe(duration="10it", warmup="10it").in_steps(100)
-    with pytest.warns(UserWarning, match="has no effect"):
-        Recipe(duration="10it", lr_milestones=("5it",)).in_steps(100)
-
-
-def test_learning_rates_by_hand() -> None:
-    warm = Recipe(lr=1.0, warmup="4it", duration="10it")
-    assert [warm.lr_at(step) for step in (0, 1, 3, 4, 9)] == [0.25, 0.5, 1.0, 1.0, 1.0]
-    linear = Recipe(lr=1.0, lr_decay="linear", duration="10it")
-    assert [linear.lr_at(step) for step in (0, 5, 9)] == pytest.approx([1.0, 0.5, 0.1])
-    cosine = Recipe(lr=1.0, lr_decay="cosine", duration="10it")
-    assert [cosine.lr_at(step) for step in (0, 5)] == pytest.approx([1.0, 0.5])
-    stepped = Recipe(lr=1.0, lr_decay="step", lr_milestones=("4it", "8it"), duration="10it")
-    assert [stepped.lr_at(step) for step in (3, 4, 8)] == pytest.approx([1.0, 0.1, 0.01])
-
-
-def test_the_presets_are_the_published_settings() -> None:
-    paper = frankle_carbin_2019_lenet()
-    assert (paper.lr, paper.batch_size, paper.rate, paper.replicates) == (1.2e-3, 60, 0.2, 5)
-    assert (paper.duration, paper.optimizer, paper.scope, paper.validation) == ("50000it", "adam", "layerwise", 5000)
-    for (model, data), make in PRESETS.items():
-        assert (make().model, make().data) == (model, data)
-    assert preset("my:model", "own.npz").model == "my:model"
-
-
-def test_sweeps_multiply() -> None:
-    settings = {"levels": 2, "sweep": {"grid": {"rate": [0.1, 0.2]}, "zip": {"lr": [1, 2], "batch_size": [10, 20]}}}
-    expanded = expand_sweep(settings)
-    assert len(expanded) == 4
-    assert expanded[1] == {"levels": 2, "rate": 0.1, "lr": 2, "batch_size": 20}
-    assert [each["seed"] for each in expand_sweep({"sweep": {"seeds": [4, 7]}})] == [4, 7]
+    assert FindTicket(controls="none").controls == ()
+    assert (FindTicket(rates="none").masks.rates, FindTicket(rates="default").masks.rates) == ({}, None)
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("fields", "message"),
     [
-        ({"sweep": {"gird": {}}}, "grid, zip, seeds"),
-        ({"sweep": {"zip": {"lr": [1], "rate": [0.1, 0.2]}}}, "differ in length"),
-        ({"sweep": {"grid": {"rate": 0.1}}}, "table of lists"),
-        ({"rate": 0.3, "sweep": {"grid": {"rate": [0.1]}}}, "swept and also set"),
-        ({"sweep": {"seeds": "many"}}, "list of seeds"),
+        ({"rate": 0}, "rate"),
+        ({"rate": 1}, "rate"),
+        ({"rates": {"a": 1.0}}, "rates: 'a' has rate 1.0; a rate lies between 0 and 1"),
+        ({"levels": 0}, "levels"),
+        ({"controls": "reinit,reinit"}, "reinit, reinit names one twice"),
+        ({"controls": "shuffle"}, "unknown control 'shuffle'. Choices: reinit, random, none"),
+        ({"kept": "rewnd"}, "unknown choice for kept weights 'rewnd'. Did you mean 'rewind'"),
+        ({"pruned": "zeros"}, "unknown choice for pruned weights 'zeros'. Did you mean 'zero'"),
+        ({"moments": "keep"}, "moments: 'keep' goes with kept 'keep' or 'lr_rewind'.*found 'rewind'"),
+        ({"moments": "restore"}, "moments: 'restore' is for weights that come back within a training"),
+        ({"sparsifier": "rig1"}, "unknown sparsifier 'rig1'. Did you mean 'rigl'"),
+        ({"sparsifier": "rigl", "criterion": "movement"}, "criterion: sparsifier 'rigl' drops weights by magnitude"),
+        (
+            {"sparsifier": "set", "granularity": "filters"},
+            "sparsifier: 'set' chooses single weights; found granularity",
+        ),
+        ({"sparsifier": "set", "rates": "a=0.1"}, "rates: a sparsifier shares out one density by its scope"),
+        ({"sparsifier": "set", "pruned": "soft"}, "pruned: 'soft' trains on what sparsifier 'set' pruned"),
+        ({"kept": "keep", "rewind_to": "5it"}, "rewind_to: kept 'keep' goes back to no step; found '5it'"),
+        ({"schedule": "list", "level_rates": "0.1"}, "level_rates: found 1 rates for 8 levels"),
+        ({"level_rates": "0.1"}, "level_rates: only schedule 'list' reads them; found schedule 'iterative'"),
+        ({"begin": 0.9, "sparsifier": "set"}, r"begin 0\.9 comes after end 0\.85"),
     ],
 )
-def test_sweeps_that_are_none(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        expand_sweep(settings)
+def test_settings_that_do_not_go_together(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        FindTicket(**fields)
 
 
-def test_choices_suggest_the_nearest() -> None:
-    assert check_choice("scope", "global", ["global", "layerwise"]) == "global"
-    with pytest.raises(ValueError, match=r"unknown scope 'layrwise'\. Did you mean 'layerwise'"):
-        check_choice("scope", "layrwise", ["global", "layerwise"])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("digits", "digits"), ("frankle-carbin-lenet", "mnist"), ("frankle-carbin-lenet-fashion", "fashion-mnist")],
+)
+def test_presets_by_name_and_by_model_and_data(name: str, data: str) -> None:
+    model = "lenet-300-100"
+    by_name = settings_of(STUDIES["find-ticket"], {"preset": name})
+    assert by_name == settings_of(STUDIES["find-ticket"], {"model": model, "data": data})
+    assert (by_name.model, by_name.data) == (model, data)
+    assert by_name.flat()["levels"] == (21 if "mnist" in data else FIND_TICKET.presets["digits"]().levels)
+    over = settings_of(STUDIES["find-ticket"], {"preset": name, "levels": 1, "lr": 0.5})
+    assert over == by_name.with_(levels=1, lr=0.5)
+
+
+def test_the_preset_is_the_published_protocol() -> None:
+    paper = settings_of(STUDIES["find-ticket"], {"data": "mnist"}).flat()
+    expected = {
+        "lr": 1.2e-3, "batch_size": 60, "rate": 0.2, "replicates": 5, "duration": "50000it", "optimizer": "adam",
+        "scope": "layerwise", "validation": 5000, "kept": "rewind", "rewind_to": "0it", "criterion": "large_final",
+    }  # fmt: skip
+    assert {name: paper[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_preset_is_a_whole_study(name: str) -> None:
+    for make in STUDIES[name].presets.values():
+        assert type(make()) is STUDIES[name].settings
+    with pytest.raises(ValueError, match=r"unknown preset 'digit'\. Did you mean 'digits'"):
+        settings_of(STUDIES[name], {"preset": "digit"})
+    assert settings_of(STUDIES[name], {"model": "my:model", "data": "own.npz"}).model == "my:model"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lth.data import load_data
+from lth.data import Arrays, load_data
 from lth.data.mnist import load_idx_images, locate
 
 Serve = Callable[[Path], Any]
@@ -42,9 +42,14 @@ def test_found_where_people_keep_it(
     if through == "environment":
         monkeypatch.setenv("LTH_DATA_DIR", str(tmp_path / "data"))
     data = load_idx_images(name, tmp_path / "data" if through == "folder" else None, mirrors=[])
-    assert (data.name, data.num_classes, data.scale, data.input_shape) == (name, 10, 1 / 255, (4, 4))
-    assert data.y_test.tolist() == list(range(10))
-    assert data.x_train.dtype == torch.uint8
+    assert (data.name, data.task, data.facts) == (
+        name, "classification", {"input_shape": (4, 4), "num_classes": 10},
+    )  # fmt: skip
+    train, test = (data.parts[part] for part in ("train", "test"))
+    assert isinstance(train, Arrays)
+    assert isinstance(test, Arrays)
+    assert test.tensors["y"].tolist() == list(range(10))
+    assert (train.tensors["x"].dtype, train.scale) == (torch.uint8, {"x": 1 / 255})
 
 
 def test_the_folder_comes_before_the_environment(

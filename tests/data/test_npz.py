@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from lth.data import from_arrays, load_data, load_npz
+from lth.data import Arrays, from_arrays, load_data, load_npz
 
 
 def contents() -> dict[str, Any]:
@@ -24,7 +24,9 @@ def test_round_trip(tmp_path: Path, save: Any) -> None:
     save(path, **contents())
     data = load_npz(path)
     assert data.digest == from_arrays(**contents()).digest
-    assert (data.name, data.scale, data.x_train.dtype) == ("mine", 1 / 255, torch.uint8)
+    train = data.parts["train"]
+    assert isinstance(train, Arrays)
+    assert (data.name, train.scale, train.tensors["x"].dtype) == ("mine", {"x": 1 / 255}, torch.uint8)
 
 
 def test_floats_are_used_as_they_are(tmp_path: Path) -> None:
@@ -32,8 +34,8 @@ def test_floats_are_used_as_they_are(tmp_path: Path) -> None:
     arrays |= {role: arrays[role].astype(np.float32) for role in ("x_train", "x_test")}
     np.savez(tmp_path / "floats.npz", **arrays)
     data = load_npz(tmp_path / "floats.npz")
-    assert data.scale == 1.0
-    assert torch.equal(data.x_train, torch.from_numpy(arrays["x_train"]))
+    batch = data.parts["train"].take(torch.arange(8), torch.device("cpu"))
+    assert torch.equal(batch["x"], torch.from_numpy(arrays["x_train"]))
 
 
 def test_found_by_path_and_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,10 +57,32 @@ def test_missing_arrays_are_listed(tmp_path: Path, missing: list[str]) -> None:
         load_npz(path)
 
 
+def test_a_validation_part_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "three.npz"
+    own = {"x_validation": contents()["x_test"][:1], "y_validation": contents()["y_test"][:1]}
+    np.savez(path, **contents(), **own)
+    data = load_npz(path)
+    assert data.digest == from_arrays(**contents(), **own).digest
+    assert len(data.parts["validation"]) == 1
+    np.savez(path, **contents(), x_validation=own["x_validation"])
+    with pytest.raises(ValueError, match=r"three\.npz: x_validation is given without y_validation"):
+        load_npz(path)
+
+
+def test_arguments_behind_the_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, **contents())
+    data = load_data(f"{path}:task=regression,scale=0.5")
+    assert (data.task, data.facts["num_targets"]) == ("regression", 1)
+    assert data.digest == from_arrays(**contents(), task="regression", scale=0.5).digest
+    with pytest.raises(ValueError, match="takes no argument 'block'. Its arguments: task, scale"):
+        load_data(f"{path}:block=3")
+
+
 def test_unused_arrays_are_named_and_not_read(tmp_path: Path) -> None:
     path = tmp_path / "more.npz"
-    np.savez(path, x_validation=np.array([{}], dtype=object), **contents())
-    with pytest.warns(UserWarning, match="x_validation not used"):
+    np.savez(path, names=np.array([{}], dtype=object), **contents())
+    with pytest.warns(UserWarning, match="names not used"):
         data = load_npz(path)
     assert data.digest == from_arrays(**contents()).digest
 
@@ -73,7 +97,7 @@ def test_objects_are_never_unpickled(tmp_path: Path) -> None:
 def test_misfits_name_the_file(tmp_path: Path) -> None:
     path = tmp_path / "misfit.npz"
     np.savez(path, **(contents() | {"y_test": np.array([1, 2])}))
-    with pytest.raises(ValueError, match=r"misfit\.npz: y_test has the label 2"):
+    with pytest.raises(ValueError, match=r"misfit\.npz: y_test has the class 2"):
         load_npz(path)
 
 

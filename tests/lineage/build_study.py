@@ -6,10 +6,10 @@ from pathlib import Path
 import builds
 
 from lth.lineage import Execution, Store, build
-from lth.studies import Study
+from lth.studies.prepare import Study
 from lth.training import Interrupted
 
-STUDY = {"replicates": 2, "controls": ("reinit",), "duration": "150it", "rewind_to": "20it"}
+STUDY = {"replicates": 2, "controls": ("reinit",), "duration": "60it", "rewind_to": "20it"}
 
 
 def process_study() -> Study:
@@ -27,7 +27,7 @@ class Printer(builds.Notes):
 
 if __name__ == "__main__":
     made = process_study()
-    execution = Execution(workers=int(sys.argv[2]), snapshot_seconds=0.02)
+    execution = Execution(workers=int(sys.argv[2]), snapshot_seconds=0.0)
     try:
         skipped = build(made.targets, Store(Path(sys.argv[1])), made.sources, execution, Printer())
     except Interrupted:

@@ -4,7 +4,7 @@ import pytest
 from builds import built, study
 
 from lth.lineage import Store
-from lth.studies import Study
+from lth.studies.prepare import Study
 
 
 @pytest.fixture(scope="session")

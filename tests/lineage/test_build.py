@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from builds import HERE, Notes, assert_same_content, built, content, files_in, interrupt, runs, study
+from builds import HERE, Notes, assert_same_content, built, content, files_in, interrupt, jobs, study
 
 from lth.lineage import BuildError, Checkpoint, Execution, Store, StoreError, build, plan
-from lth.studies import Study
+from lth.studies.prepare import Study
 from lth.training import Interrupted
 
 OFTEN = Execution(workers=0, snapshot_seconds=0.0)
@@ -24,7 +24,7 @@ def test_ctrl_c_stops_and_the_rest_resumes(execution: Execution, tmp_path: Path)
     with pytest.raises(Interrupted):
         build(made.targets, store, made.sources, execution, Notes(12, interrupt))
     assert signal.getsignal(signal.SIGINT) is handler
-    dense = runs(made, "dense")[0]
+    dense = jobs(made, "dense")[0]
     assert not store.has(dense)
     left = files_in(store.work_folder(dense.key))
     assert "snapshot" in left
@@ -32,7 +32,7 @@ def test_ctrl_c_stops_and_the_rest_resumes(execution: Execution, tmp_path: Path)
     todo = plan(made.targets, store)
     assert (len(todo.works), todo.works[0].checkpoints) == (2, ())
     assert build(made.targets, store, made.sources, HERE) == {}
-    assert_same_content(store, whole, made)
+    assert_same_content(store, whole, *made.targets)
     assert {path.name for path in (store.root / "work").iterdir()} == {".lock"}
 
 
@@ -66,23 +66,24 @@ def test_everything_is_started_and_finished_once(tmp_path: Path) -> None:
 def test_another_study_may_want_a_checkpoint_that_the_interrupted_one_did_not(tmp_path: Path) -> None:
     """The dense network is the same, its snapshot lies past the rewind step: it must not be skipped."""
     one, other, store = study(controls=()), study(controls=(), rewind_to="5it"), Store(tmp_path / "store")
-    assert runs(one, "dense") == runs(other, "dense")
+    assert jobs(one, "dense") == jobs(other, "dense")
     with pytest.raises(Interrupted):
         build(one.targets, store, one.sources, OFTEN, Notes(12, interrupt))
     assert build(other.targets, store, other.sources, HERE) == {}
-    assert store.has(Checkpoint(trained=runs(other, "dense")[0], step=5))
-    assert_same_content(store, built(tmp_path / "whole", other), other)
+    assert store.has(Checkpoint(trained=jobs(other, "dense")[0], step=5))
+    assert_same_content(store, built(tmp_path / "whole", other), *other.targets)
 
 
 def test_a_stack_equals_one_at_a_time(tmp_path: Path) -> None:
     made = study(replicates=3, precision="float64", rewind_to="5it")
     alone = built(tmp_path / "alone", made, Execution(workers=0, engine="torch"))
     stacked = built(tmp_path / "stacked", made, Execution(workers=0, population=4, engine="torch"))
-    one, other = content(alone, made), content(stacked, made)
+    one, other = content(alone, *made.targets), content(stacked, *made.targets)
     for key, (weights, metrics) in one.items():
         for name, value in weights.items():
             torch.testing.assert_close(other[key][0][name], value, rtol=0, atol=1e-9)
-        assert other[key][1]["validation_loss"] == pytest.approx(metrics["validation_loss"], abs=1e-9)
+        for curve, values in metrics["curves"].items():
+            assert other[key][1]["curves"][curve] == pytest.approx(values, abs=1e-9)
     sizes = [stacked.manifest(key)["provenance"]["population"] for key in one]
     assert (sizes[0], max(sizes)) == (3, 4)  # three dense networks; then the arms of a level share stacks
     assert {alone.manifest(key)["provenance"]["population"] for key in one} == {1}
@@ -92,7 +93,7 @@ def test_a_damaged_parent_is_named_and_heals_when_removed(tmp_path: Path) -> Non
     made = study(controls=(), levels=1)
     dense, ticket = made.targets
     store = built(tmp_path / "store", made)
-    whole = content(store, made)
+    whole = content(store, *made.targets)
     shutil.rmtree(store.folder(ticket.key))
     shutil.rmtree(store.folder(ticket.masks.key))
     path = store.folder(dense.key) / "weights.safetensors"
@@ -102,14 +103,14 @@ def test_a_damaged_parent_is_named_and_heals_when_removed(tmp_path: Path) -> Non
             build(made.targets, store, made.sources, execution)
     shutil.rmtree(path.parent)
     assert build(made.targets, store, made.sources, HERE) == {}
-    assert content(store, made)[ticket.key][1] == whole[ticket.key][1]
+    assert content(store, *made.targets)[ticket.key][1] == whole[ticket.key][1]
 
 
 def test_a_damaged_snapshot_is_named(tmp_path: Path) -> None:
     made, store = study(), Store(tmp_path)
     with pytest.raises(Interrupted):
         build(made.targets, store, made.sources, OFTEN, Notes(12, interrupt))
-    path = store.work_folder(runs(made, "dense")[0].key) / "snapshot"
+    path = store.work_folder(jobs(made, "dense")[0].key) / "snapshot"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=f"{path} is damaged.*delete it"):

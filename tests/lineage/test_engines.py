@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from builds import Notes, built, interrupt, runs, study
+from builds import Notes, built, interrupt, jobs, study, weights_in
 from torch import nn
 
-from lth.lineage import BuildError, Checkpoint, Execution, Store, build, plan
+from lth.lineage import BuildError, Checkpoint, Execution, Reader, Store, build, plan
 from lth.lineage.engines import engine_to_use
 from lth.training import Interrupted
 from lth.training.engines.sparse import steps
@@ -26,14 +26,15 @@ def small_convnet() -> nn.Module:
 def chosen(made: Any, store: Store, *begun_by: list[str], engine: str, is_forced: bool = False) -> str:
     """What `engine_to_use` says of the first trainings of a study."""
     works = plan(made.targets, store).works[: len(begun_by)]
-    return engine_to_use(works, begun_by, store, made.sources, engine=engine, is_forced=is_forced, device="cpu")
+    reader = Reader(store, made.sources)
+    return engine_to_use(works, begun_by, reader, engine=engine, is_forced=is_forced, device="cpu")
 
 
 def test_no_key_depends_on_it_and_it_is_recorded(tmp_path: Path) -> None:
     made = study(levels=1, rewind_to="5it")
     store = built(tmp_path, made, TORCH)
     assert plan(made.targets, store).works == ()
-    checkpoint = Checkpoint(trained=runs(made, "dense")[0], step=5)
+    checkpoint = Checkpoint(trained=jobs(made, "dense")[0], step=5)
     for key in (*(node.key for node in made.targets), checkpoint.key):
         assert store.manifest(key)["provenance"]["engine"] == "torch"
 
@@ -44,7 +45,7 @@ def test_what_one_began_it_finishes(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         build(made.targets, store, made.sources, TORCH, Notes(12, interrupt))
     assert build(made.targets, store, made.sources, AUTO) == {}
-    provenance = store.manifest(runs(made, "dense")[0].key)["provenance"]
+    provenance = store.manifest(jobs(made, "dense")[0].key)["provenance"]
     assert provenance["engine"] == "torch"
     assert 0 < provenance["steps"] < 30
 
@@ -87,7 +88,7 @@ def test_a_late_checkpoint_is_taken_by_the_engine_that_finished(tmp_path: Path) 
     with pytest.warns(UserWarning, match="by the torch engine took no checkpoint on its way, and one is taken by"):
         assert chosen(later, store, [], engine="sparse", is_forced=True) == "sparse"
     assert build(later.targets, store, later.sources, AUTO) == {}
-    checkpoint = Checkpoint(trained=runs(later, "dense")[0], step=5)
+    checkpoint = Checkpoint(trained=jobs(later, "dense")[0], step=5)
     assert store.manifest(checkpoint.key)["provenance"]["engine"] == "torch"
 
 
@@ -111,7 +112,7 @@ def test_workers_use_the_engine_they_are_told(tmp_path: Path) -> None:
     assert [(each["engine"], each["threads"]) for each in provenance] == [("torch", 1)] * 2
     here = built(tmp_path / "here", made, Execution(workers=0, engine="torch"))
     for node in made.targets:
-        one, other = store.read_weights(node), here.read_weights(node)
+        one, other = weights_in(store, node), weights_in(here, node)
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 

@@ -5,22 +5,23 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from builds import built, runs, study, tiny
+from builds import built, jobs, study, tiny
 
-from lth.lineage import Deriver, Pruned
+from lth.lineage import Pruned, Reader
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
 def test_taylor_masks_keep_the_largest_by_the_recipes_loss(loss: str, tmp_path: Path) -> None:
     fields = {"criterion": "taylor", "scope": "global", "rates": {}, "samples": 10_000, "precision": "float64"}
     made = study(levels=1, controls=(), loss=loss, **fields)
-    deriver = Deriver(built(tmp_path, made), made.sources)
-    node = runs(made, "ticket")[0].masks
+    reader = Reader(built(tmp_path, made), made.sources)
+    node = jobs(made, "ticket")[0].masks
     assert isinstance(node, Pruned)
-    masks, module = deriver.masks(node), tiny().double()
-    module.load_state_dict(deriver.weights(node.trained))
-    split = made.sources.split(made.data)
-    logits, labels = module(split.x_train.double()), split.y_train
+    masks, module = reader.masks(node), tiny().double()
+    module.load_state_dict(reader.weights(node.end))
+    train = reader.parts(made.subject.data)["train"]
+    batch = train.take(torch.arange(len(train)), torch.device("cpu"))
+    logits, labels = module(batch["x"].double()), batch["y"]
     one_hot = F.one_hot(labels, 10).double()
     error = F.cross_entropy(logits, labels) if loss == "cross_entropy" else F.mse_loss(logits, one_hot)
     error.backward()

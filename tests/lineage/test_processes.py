@@ -14,7 +14,7 @@ from build_study import process_study
 from builds import assert_same_content, built, files_in
 
 from lth.lineage import Store, Trained, derivation
-from lth.studies import Study
+from lth.studies.prepare import Study
 
 Start = Callable[..., "subprocess.Popen[str]"]
 SCRIPT = Path(__file__).parent / "build_study.py"
@@ -91,7 +91,7 @@ def test_killed_at_random_moments_the_numbers_are_the_same(
         assert process.wait(timeout=200) == (-signal.SIGKILL if victim == "build" else 1)
         wait_for("the end of the workers", lambda pids=workers: not any(map(is_alive, pids)))
     assert start(tmp_path).wait(timeout=200) == 0
-    assert_same_content(Store(tmp_path), whole, made)
+    assert_same_content(Store(tmp_path), whole, *made.targets)
     assert {path.name for path in (tmp_path / "work").iterdir()} == {".lock"}
 
 
@@ -104,7 +104,7 @@ def test_two_builds_at_once_train_each_network_once(
     assert [process.returncode for process in processes] == [0, 0]
     trained = [node.key for node in derivation(*made.targets).values() if isinstance(node, Trained)]
     assert sorted(set(started[0] + started[1])) == sorted(trained)
-    assert_same_content(Store(tmp_path), whole, made)
+    assert_same_content(Store(tmp_path), whole, *made.targets)
     assert [name for name in files_in(tmp_path / "work") if not name.endswith(".lock")] == []
     # A process in which networks train one at a time tells of a start, and may give the network back, once per wave.
     assert len(set(started[0])) == len(started[0])

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from builds import example_nodes, files_in, runs
+from builds import example_nodes, files_in, jobs, metrics_in, weights_in
 
 from lth.lineage import Node, Pruned, Store, StoreError, weights_to_bytes, write_file
-from lth.studies import Study
+from lth.studies.prepare import Study
 
 NODE = example_nodes()["Trained"]
 WEIGHTS = {"b": torch.randn(3, 2), "a": torch.arange(5), "scalar": torch.tensor(2.5, dtype=torch.float64)}
-FILES = {"weights.safetensors": weights_to_bytes(WEIGHTS), "metrics.json": b'{"test_accuracy": 0.5}\n'}
+FILES = {"weights.safetensors": weights_to_bytes(WEIGHTS), "metrics.json": b'{"end": {"test/accuracy": 0.5}}\n'}
 
 
 def committed(folder: Path, node: Node = NODE) -> Store:
@@ -29,11 +29,11 @@ def committed(folder: Path, node: Node = NODE) -> Store:
 def test_commit_and_read_round_trip(tmp_path: Path) -> None:
     store = committed(tmp_path)
     assert store.has(NODE)
-    read = store.read_weights(NODE)
+    read = weights_in(store, NODE)
     assert {name: (value.dtype, value.tolist()) for name, value in read.items()} == {
         name: (value.dtype, value.tolist()) for name, value in WEIGHTS.items()
     }
-    assert store.read_metrics(NODE) == {"test_accuracy": 0.5}
+    assert metrics_in(store, NODE) == {"end": {"test/accuracy": 0.5}}
     assert store.manifest(NODE.key)["provenance"] == {"seconds": 1.0}
     assert store.keys() == store.keys(NODE.key[:6]) == [NODE.key]
     assert store.keys("zz") == []
@@ -70,15 +70,15 @@ def test_a_damaged_file_is_named(name: str, kind: str, tmp_path: Path) -> None:
         path.unlink()
     else:
         path.write_bytes(bytes([content[0] ^ 1]) + content[1:] if kind == "flipped" else content[:-1])
-    read = store.read_weights if name == "weights.safetensors" else store.read_metrics
+    read = weights_in if name == "weights.safetensors" else metrics_in
     with pytest.raises(StoreError, match=re.escape(str(path)) + r".*remove the folder .* and run again"):
-        read(NODE)
+        read(store, NODE)
 
 
 def test_a_damaged_mask_is_named(finished: tuple[Study, Store], tmp_path: Path) -> None:
     made, source = finished
     shutil.copytree(source.root, tmp_path / "store")
-    store, node = Store(tmp_path / "store"), runs(made, "ticket")[0].masks
+    store, node = Store(tmp_path / "store"), jobs(made, "ticket")[0].masks
     assert isinstance(node, Pruned)
     for name in ("masks.safetensors", "shapes.json"):
         path = store.folder(node.key) / name
@@ -98,7 +98,7 @@ def test_a_manifest_that_is_none_is_named(content: bytes, tmp_path: Path) -> Non
     path = store.folder(NODE.key) / "manifest.json"
     path.write_bytes(content)
     with pytest.raises(StoreError, match=re.escape(str(path)) + ".*remove the folder"):
-        store.read_weights(NODE)
+        weights_in(store, NODE)
 
 
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
@@ -106,20 +106,20 @@ def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
     path = store.folder(NODE.key) / "manifest.json"
     path.unlink()
     with pytest.raises(StoreError, match=re.escape(str(path))):
-        store.read_metrics(NODE)
+        metrics_in(store, NODE)
 
 
 def test_a_result_of_another_key_or_derivation_is_not_trusted(tmp_path: Path) -> None:
     store, other = committed(tmp_path), example_nodes()["ticket"]
     shutil.copytree(store.folder(NODE.key), store.folder(other.key))
     with pytest.raises(StoreError, match="belongs to another result"):
-        store.read_weights(other)
+        weights_in(store, other)
     path = store.folder(NODE.key) / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["node"]["fields"]["seeds"]["init"] = 8
     path.write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match="was derived differently from what its key says"):
-        store.read_weights(NODE)
+        weights_in(store, NODE)
 
 
 def test_a_store_under_a_file_cannot_be_written(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
         assert not store.has(NODE)
         assert files_in(store.root) == {}
         store.commit(NODE, FILES, {})
-        assert store.read_metrics(NODE) == {"test_accuracy": 0.5}
+        assert metrics_in(store, NODE) == {"end": {"test/accuracy": 0.5}}
 
 
 def test_a_file_on_a_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,10 +181,10 @@ def test_a_field_that_was_added_later_keeps_old_results_but_another_default_does
     store = committed(tmp_path)
     path = store.folder(NODE.key) / "manifest.json"
     manifest = json.loads(path.read_text())
-    clip = manifest["settings"]["recipe"].pop("clip")
+    clip = manifest["settings"]["training"].pop("clip")
     path.write_text(json.dumps(manifest))
-    assert store.read_metrics(NODE) == {"test_accuracy": 0.5}
-    manifest["settings"]["recipe"] |= {"clip": clip, "batch_size": 61}
+    assert metrics_in(store, NODE) == {"end": {"test/accuracy": 0.5}}
+    manifest["settings"]["training"] |= {"clip": clip, "batch_size": 61}
     path.write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match="other defaults"):
-        store.read_metrics(NODE)
+        metrics_in(store, NODE)

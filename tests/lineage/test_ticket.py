@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from builds import HERE, runs, study, tiny
+from builds import HERE, jobs, metrics_in, study, tiny
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from lth.data import load_data
 from lth.lineage import (
-    Deriver,
+    Reader,
     Sources,
     Store,
     StoreError,
@@ -23,11 +23,10 @@ from lth.lineage import (
     check_fit,
     make_ticket,
     read_ticket,
-    starting_weights,
     write_ticket,
 )
 from lth.models import LeNet300100
-from lth.studies import Study
+from lth.studies.prepare import Study
 
 SCORES = {"test_accuracy": 0.5}
 LABELS = {"level": 2, "replicate": 0}
@@ -36,7 +35,7 @@ LABELS = {"level": 2, "replicate": 0}
 def ticket_of(finished: tuple[Study, Store], folder: Path, arm: str = "ticket") -> tuple[Ticket, Path]:
     """The level 2 ticket of a finished study, and its file."""
     made, store = finished
-    ticket = make_ticket(runs(made, arm)[1], Deriver(store, made.sources), SCORES, LABELS)
+    ticket = make_ticket(jobs(made, arm)[1], Reader(store, made.sources), SCORES, LABELS)
     path = folder / f"{arm}.ticket.safetensors"
     write_ticket(ticket, path)
     return ticket, path
@@ -61,8 +60,8 @@ def test_a_ticket_round_trips(finished: tuple[Study, Store], tmp_path: Path) -> 
     assert ticket.start is not None
     assert all(torch.equal(read.start[name], value) for name, value in ticket.start.items())
     made, _ = finished
-    assert read.trained == runs(made, "ticket")[1]
-    assert read.model == made.model
+    assert read.trained == jobs(made, "ticket")[1]
+    assert read.model == made.subject.model
     document = read.document
     assert (document["scores"], document["labels"], document["density"]) == (SCORES, LABELS, 0.25)
     assert document["density_by_tensor"] == {"1.weight": 0.25, "3.weight": 0.25}
@@ -77,8 +76,8 @@ def test_weights_of_step_0_are_drawn_again_and_a_rewound_start_is_kept(
         _, path = ticket_of((made, store), tmp_path)
         ticket = read_ticket(path)
         assert (ticket.start is None) == (store is redrawn[1])
-        wanted = Deriver(store, made.sources).weights(runs(made, "ticket")[1].start)
-        found = starting_weights(ticket, Sources(models={"tiny": tiny}))
+        wanted = Reader(store, made.sources).weights(jobs(made, "ticket")[1].start)
+        found = ticket.starting_weights(tiny)
         assert found.keys() == wanted.keys()
         assert all(torch.equal(found[name], value) for name, value in wanted.items())
 
@@ -87,12 +86,12 @@ def test_a_lenet_ticket_is_tens_of_kilobytes(tmp_path: Path) -> None:
     made = study(LeNet300100, model="lenet-300-100", levels=1, controls=(), duration="1it", rates={})
     store = Store(tmp_path / "store")
     build(made.targets, store, made.sources, HERE)
-    ticket = make_ticket(runs(made, "ticket")[0], Deriver(store, made.sources), SCORES, LABELS)
+    ticket = make_ticket(jobs(made, "ticket")[0], Reader(store, made.sources), SCORES, LABELS)
     path = tmp_path / "lenet.ticket.safetensors"
     write_ticket(ticket, path)
     num_bytes_of_masks = sum((mask.numel() + 7) // 8 for mask in ticket.masks.values())
     assert num_bytes_of_masks < path.stat().st_size < num_bytes_of_masks + 10_000 < 20_000
-    assert starting_weights(read_ticket(path), Sources())["hidden1.weight"].shape == (300, 64)
+    assert read_ticket(path).starting_weights()["hidden1.weight"].shape == (300, 64)
 
 
 def test_a_ticket_is_rebuilt_from_its_file_alone(finished: tuple[Study, Store], tmp_path: Path) -> None:
@@ -103,9 +102,9 @@ def test_a_ticket_is_rebuilt_from_its_file_alone(finished: tuple[Study, Store], 
     sources = Sources(models={ticket.model.name: tiny}, data={data.digest: data})
     empty = Store(tmp_path / "empty")
     assert build([ticket.trained], empty, sources, HERE) == {}
-    masks = Deriver(empty, sources).masks(ticket.trained.masks)
+    masks = Reader(empty, sources).masks(ticket.trained.masks)
     assert all(torch.equal(masks[name], mask) for name, mask in ticket.masks.items())
-    assert empty.read_metrics(ticket.trained) == store.read_metrics(runs(made, "ticket")[1])
+    assert metrics_in(empty, ticket.trained) == metrics_in(store, jobs(made, "ticket")[1])
 
 
 def test_no_flipped_byte_goes_unnoticed(redrawn: tuple[Study, Store], tmp_path: Path) -> None:
@@ -158,20 +157,21 @@ def test_wrong_digests_and_formats_are_errors(
     redrawn: tuple[Study, Store], finished: tuple[Study, Store], tmp_path: Path
 ) -> None:
     _, path = ticket_of(redrawn, tmp_path)
-    with pytest.raises(ValueError, match=r"has format 'lth.ticket/2'; this lth reads 'lth.ticket/1': update lth"):
-        read_ticket(rewritten(path, format="lth.ticket/2"))
+    with pytest.raises(ValueError, match=r"has format 'lth.ticket/9'; this lth reads 'lth.ticket/2': update lth"):
+        read_ticket(rewritten(path, format="lth.ticket/9"))
+    with pytest.raises(ValueError, match=r"has format 'lth.ticket/1'; .*: run the search again"):
+        read_ticket(rewritten(path, format="lth.ticket/1"))
     with pytest.raises(ValueError, match=r"the masks have digest .* the ticket says 0000"):
         read_ticket(rewritten(path, masks_digest="0" * 64))
-    sources = Sources(models={"tiny": tiny})
     for each in (path, ticket_of(finished, tmp_path / "rewound")[1]):
         with pytest.raises(
             ValueError, match=r"the starting weights have digest .*the ticket says 0000.*another PyTorch"
         ):
-            starting_weights(read_ticket(rewritten(each, start_digest="0" * 64)), sources)
+            read_ticket(rewritten(each, start_digest="0" * 64)).starting_weights(tiny)
     documents = read_ticket(path).document["derivation"]
     documents[0]["fields"]["seed"] = 1
     with pytest.raises(ValueError, match="does not give its own key: it was altered"):
-        starting_weights(read_ticket(rewritten(path, derivation=documents)), sources)
+        read_ticket(rewritten(path, derivation=documents)).starting_weights(tiny)
 
 
 def test_what_is_no_ticket_is_said(tmp_path: Path, redrawn: tuple[Study, Store]) -> None:
@@ -216,9 +216,12 @@ def test_masks_are_applied_in_place_and_only_where_they_fit(redrawn: tuple[Study
 
 def test_a_changed_model_of_the_same_name_is_an_error(redrawn: tuple[Study, Store], tmp_path: Path) -> None:
     _, path = ticket_of(redrawn, tmp_path)
-    changed = Sources(models={"tiny": lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))})
+
+    def changed() -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+
     with pytest.raises(ValueError, match="'tiny' no longer has the structure that this result was made with"):
-        starting_weights(read_ticket(path), changed)
+        read_ticket(path).starting_weights(changed)
 
 
 def test_a_ticket_that_cannot_be_written_is_an_error(redrawn: tuple[Study, Store], tmp_path: Path) -> None:

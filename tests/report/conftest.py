@@ -1,57 +1,43 @@
-"""Studies to report on: the real small one, and copies of it with parts missing."""
+"""Studies to report on: a real one, one of each other shape, and copies with parts missing."""
 
-from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made import SHAPES, converted, other_seed, with_rows
 
-from lth.report import Study, read_study, write_report
-
-
-@pytest.fixture(scope="session")
-def study(small_study: Path) -> Study:
-    """The small study, read."""
-    return read_study(small_study)
+from lth.report import Study, write_report
 
 
 @pytest.fixture(scope="session")
-def report(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of the small study: the path of its page."""
-    return write_report([study], tmp_path_factory.mktemp("report"))
+def studies() -> dict[str, Study]:
+    """One study of each shape, by name."""
+    return {name: make() for name, make in SHAPES.items()}
 
 
 @pytest.fixture(scope="session")
-def comparison(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page that compares the small study with a copy of another id and seed."""
-    other = deepcopy(study)
-    other.results["id"] = other.details["id"] = "0" * 12
-    other.results["config"]["seed"] = "another"
-    return write_report([study, other], tmp_path_factory.mktemp("comparison"))
+def pages(studies: dict[str, Study], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The page of each study, and one that compares the real one with a copy of another seed."""
+    folder = tmp_path_factory.mktemp("pages")
+    found = {name: write_report([study], folder / name) for name, study in studies.items()}
+    both = [studies["find-ticket"], other_seed(studies["find-ticket"])]
+    return found | {"comparison": write_report(both, folder / "comparison")}
+
+
+@pytest.fixture
+def study() -> Study:
+    """The real study, to change."""
+    return converted()
 
 
 @pytest.fixture
 def one_replicate(study: Study) -> Study:
-    """The small study as if it had one replicate: no interval anywhere."""
-    single = deepcopy(study)
-    _keep_first_replicate(single.results)
-    return single
-
-
-def _keep_first_replicate(node: Any) -> None:
-    if isinstance(node, dict) and "values" in node:
-        node.update(values=node["values"][:1], mean=node["values"][0], low=None, high=None)
-    elif isinstance(node, dict | list):
-        for child in node.values() if isinstance(node, dict) else node:
-            _keep_first_replicate(child)
+    """The real study as if it had one replicate: no interval anywhere."""
+    return with_rows(study, lambda row: row["replicate"] == 0)
 
 
 @pytest.fixture
 def no_controls(study: Study) -> Study:
-    """The small study as if all controls were off."""
-    alone = deepcopy(study)
-    for level in alone.results["levels"]:
-        level["arms"] = {"ticket": level["arms"]["ticket"]}
-    alone.results["verdict"]["controls"] = {}
-    alone.details["curves"] = [curve for curve in alone.details["curves"] if curve["arm"] in ("dense", "ticket")]
-    return alone
+    """The real study as if all controls were off."""
+    arms = ("dense", "ticket")
+    study.details["curves"] = [curve for curve in study.details["curves"] if curve["arm"] in arms]
+    return with_rows(study, lambda row: row["arm"] in arms)

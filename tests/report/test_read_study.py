@@ -1,21 +1,22 @@
 """Result files are read whole or refused in one clear line that names the file."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made import language_model
 
-from lth.report import Study, read_study
+from lth.report import read_study
 
 
 @pytest.fixture
-def folder(small_study: Path, tmp_path: Path) -> Path:
-    """A copy of the two result files, to damage."""
-    for name in ("results.json", "details.json"):
-        shutil.copy(small_study / name, tmp_path / name)
+def folder(tmp_path: Path) -> Path:
+    """The two result files of a study, to damage."""
+    study = language_model()
+    (tmp_path / "results.json").write_text(json.dumps(study.results))
+    (tmp_path / "details.json").write_text(json.dumps(study.details))
     return tmp_path
 
 
@@ -26,10 +27,10 @@ def edit(path: Path, change: Callable[[Any], object]) -> None:
     path.write_text(json.dumps(content))
 
 
-def test_reads_both_files(small_study: Path) -> None:
-    study = read_study(small_study)
-    assert study.results == json.loads((small_study / "results.json").read_text())
-    assert study.details == json.loads((small_study / "details.json").read_text())
+def test_reads_both_files(folder: Path) -> None:
+    study = read_study(folder)
+    assert study.results["id"] == study.details["id"]
+    assert study.results["primary"] == "loss"
 
 
 DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
@@ -38,12 +39,18 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "binary": ("details.json", lambda path: path.write_bytes(b"\xff\xfe\x00"), "cannot be read as JSON"),
     "not a table": ("results.json", lambda path: path.write_text("[1]"), "has format 'list'"),
     "another format": ("results.json", lambda path: edit(path, lambda file: file.update(format="x")), "has format 'x'"),
-    "newer": ("details.json", lambda path: edit(path, lambda file: file.update(version=2)), "newer lth"),
-    "no levels": ("results.json", lambda path: edit(path, lambda file: file.pop("levels")), "damaged at 'levels'"),
+    "older": ("results.json", lambda path: edit(path, lambda file: file.update(version=1)), "Run the study again"),
+    "newer": ("details.json", lambda path: edit(path, lambda file: file.update(version=3)), "newer lth"),
+    "no rows": ("results.json", lambda path: edit(path, lambda file: file.pop("rows")), "damaged at 'rows'"),
     "text for a number": (
         "results.json",
-        lambda path: edit(path, lambda file: file["dense"]["test_accuracy"].update(mean="high")),
-        "damaged at 'dense.test_accuracy.mean'",
+        lambda path: edit(path, lambda file: file["rows"][0].update(replicate="first")),
+        "damaged at 'rows.0.replicate'",
+    ),
+    "no title": (
+        "results.json",
+        lambda path: edit(path, lambda file: file["verdict"].pop("title")),
+        "damaged at 'verdict.title'",
     ),
     "two studies": ("details.json", lambda path: edit(path, lambda file: file.update(id="f" * 12)), "'ffffffffffff'"),
 }
@@ -62,7 +69,6 @@ def test_damage_is_named_in_one_line(folder: Path, kind: str) -> None:
     assert "\n" not in message
 
 
-def test_nan_is_read_as_null(folder: Path) -> None:
-    edit(folder / "details.json", lambda file: file["curves"][0]["validation_loss"].__setitem__(0, float("nan")))
-    study: Study = read_study(folder)
-    assert study.details["curves"][0]["validation_loss"][0] is None
+def test_what_is_no_number_is_read_as_null(folder: Path) -> None:
+    edit(folder / "results.json", lambda file: file["rows"][0]["end"].update({"test/perplexity": float("inf")}))
+    assert read_study(folder).results["rows"][0]["end"]["test/perplexity"] is None

@@ -1,132 +1,150 @@
-"""Frames, levels and rows of the figures."""
+"""Figures of every shape of study: what is drawn is what was measured."""
+
+from copy import deepcopy
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from made import other_seed, plot
 
-from lth.report import Study
-from lth.report.by_level import arms_of, measure_rows
-from lth.report.compare import differing_fields, study_names
-from lth.report.frames import accuracy_frame, spread
-from lth.report.page import study_figures
-from lth.report.study import Results, Speedup, Verdict
-from lth.report.tiles import tiles
+from lth.report import Study, chart, figures
+from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
+from lth.report.figure import Figure, as_chart
+from lth.report.marks import marks
+from lth.report.theme import LIGHT
 
-NAMES = [
-    "accuracy",
-    "early_stopping",
-    "early_stop_accuracy",
-    "training_curves",
-    "layer_density",
-    "weight_distributions",
-]
-
-
-def test_collapse_of_a_control_does_not_flatten_the_ticket() -> None:
-    (bottom, top), is_cut = accuracy_frame(98.0, focus=[98.0, 98.3], others=[97.1, 11.3])
-    assert is_cut
-    assert 94.5 < bottom < 95.0  # 1.5 times the error of 2 points below, and a margin
-    assert 98.3 < top < 99
+NAMES = {
+    "find-ticket": [
+        *("by_density", "early_stopping", "at_best"),
+        *("training_curves", "layer_density", "weight_distributions"),
+    ],
+    "language-model": ["by_density", "early_stopping", "perplexity", "training_curves"],
+    "regression": ["by_density", "mse"],
+    "connect": ["error", "loss"],
+    "stability": ["layers", "overlap"],
+    "supermask": ["arms"],
+}
 
 
-def test_the_ticket_is_followed_further_down_than_a_control() -> None:
-    assert accuracy_frame(98.0, focus=[92.0], others=[]) == accuracy_frame(98.0, focus=[92.0], others=[92.0])
-    (bottom, _), is_cut = accuracy_frame(98.0, focus=[92.0], others=[60.0])
-    assert is_cut
-    assert 91 < bottom < 92
+def drawn_rows(figure: Figure, index: int = 0) -> list[dict[str, Any]]:
+    """All rows in the data of one panel."""
+    return [row for table in figure.panels[index]["datasets"].values() for row in table]
 
 
-def test_wide_intervals_widen_the_frame() -> None:
-    (bottom, _), is_cut = accuracy_frame(98.0, focus=[98.0], others=[91.0, 60.0], noise=2.0)
-    assert is_cut
-    assert 89 < bottom < 90
+@pytest.mark.parametrize("shape", NAMES)
+def test_every_figure_is_made_and_is_valid(studies: dict[str, Study], shape: str) -> None:
+    drawn = figures(studies[shape])
+    assert [figure.name for figure in drawn] == NAMES[shape]
+    for figure in drawn:
+        as_chart(figure, LIGHT, LIGHT.categories)  # altair checks all of it
+    document = chart(studies[shape], drawn[0].name).to_dict()
+    assert document["config"]["background"] == "#ffffff"
 
 
-def test_what_fits_is_shown_whole() -> None:
-    (bottom, top), is_cut = accuracy_frame(98.0, focus=[98.0, 98.3], others=[96.0], ends=[95.9, None, 60.0])
-    assert not is_cut
-    assert 95 < bottom < 95.9
-    assert top > 98.3
+def test_an_unknown_figure_is_answered_with_those_there_are(studies: dict[str, Study]) -> None:
+    with pytest.raises(ValueError, match="unknown figure 'los'. Did you mean 'loss'"):
+        chart(studies["connect"], "los")
 
 
-PERCENTS = st.lists(st.floats(0, 100))
+def test_points_are_the_results(study: Study) -> None:
+    figure = figures(study)[0]
+    table = [row for row in drawn_rows(figure) if row.get("arm") == "ticket" and row.get("value")]
+    last = [row for row in study.results["rows"] if row["arm"] == "ticket" and row["at"]["level"] == 21]
+    mean = sum(row["end"]["test/accuracy"] or 0 for row in last) / len(last)
+    assert len(table) == 21
+    assert table[-1]["x"] == pytest.approx(100 * float(last[0]["at"]["density"]), rel=1e-6)
+    assert table[-1]["mean"] == pytest.approx(100 * mean, rel=1e-6)
+    starts = [row for row in drawn_rows(figure) if row.get("arm") == "dense" and row["line"] == "ticket"]
+    assert [row["x"] for row in starts] == [100.0]
 
 
-@given(st.floats(0, 100), PERCENTS, PERCENTS, st.lists(st.floats(-50, 150)))
-def test_frame_holds_the_reference_and_the_best(
-    reference: float, focus: list[float], others: list[float], ends: list[float]
-) -> None:
-    (bottom, top), is_cut = accuracy_frame(reference, [reference, *focus], others, ends)
-    assert 0 <= bottom <= reference < top
-    assert max([reference, *focus, *others]) < top
-    assert is_cut or min([reference, *focus, *others]) >= bottom
+def test_bands_never_pass_a_hundred_percent(study: Study) -> None:
+    for row in study.results["rows"]:
+        if row["arm"] == "ticket":
+            row["end"]["test/accuracy"] = 0.97 if row["replicate"] else 1.0
+    highs = [row["high"] for row in drawn_rows(figures(study)[0]) if row.get("line") == "ticket" and row["high"]]
+    assert max(highs) <= 100
 
 
-@given(st.sets(st.integers(0, 40), min_size=1), st.integers(3, 8), st.integers(0, 40))
-def test_spread_keeps_the_ends_and_the_wanted_level(levels: set[int], count: int, wanted: int) -> None:
-    chosen = spread(levels, count, wanted)
-    assert len(chosen) == min(count, len(levels))
-    assert chosen[0] == min(levels)
-    assert chosen[-1] == max(levels)
-    assert set(chosen) <= levels
-    assert wanted in chosen or wanted not in levels
+def test_the_baseline_is_the_last_colour_and_in_the_key(studies: dict[str, Study]) -> None:
+    figure = figures(studies["find-ticket"])[0]
+    assert [value for value, _ in figure.keys[0].entries] == ["ticket", "reinit", "random", "dense"]
 
 
-def test_rows_hold_the_results_in_percent(study: Study) -> None:
-    table = measure_rows(study.results, "test_accuracy", "ticket")
-    levels = study.results["levels"]
-    assert [row["level"] for row in table] == [0, *(level["level"] for level in levels)]
-    last = levels[-1]["arms"]["ticket"]["test_accuracy"]
-    assert table[-1]["percent"] == pytest.approx(100 * levels[-1]["density"])
-    assert [table[-1]["mean"], table[-1]["low"]] == pytest.approx([100 * (last["mean"] or 0), 100 * (last["low"] or 0)])
+def test_a_panel_a_value_and_a_colour_a_density(studies: dict[str, Study]) -> None:
+    figure = figures(studies["connect"])[0]
+    assert [spec["title"] for spec in figure.panels] == ["Rewind 0", "Rewind 100", "Rewind 2,000"]
+    assert [words for _, words in figure.keys[0].entries] == ["100 %", "41 %", "10.7 %", "3.5 %"]
+    assert len(drawn_rows(figure)) == 4 * 11
 
 
-def test_a_level_where_all_diverged_has_no_row(one_replicate: Study) -> None:
-    lost = one_replicate.results["levels"][-1]["arms"]["ticket"]["test_accuracy"]
-    lost["mean"], lost["values"] = None, [None]
-    assert len(measure_rows(one_replicate.results, "test_accuracy", "ticket")) == len(one_replicate.results["levels"])
+def test_several_arms_are_told_apart_by_dashes(studies: dict[str, Study]) -> None:
+    study = deepcopy(studies["connect"])
+    study.results["arms"].append({"name": "random", "words": "random masks", "role": "control"})
+    study.results["rows"] += [{**row, "arm": "random"} for row in study.results["rows"]]
+    assert [key.channel for key in figures(study)[0].keys] == ["color", "strokeDash"]
 
 
-def test_all_figures_are_made(study: Study) -> None:
-    assert [figure.name for figure in study_figures(study)] == NAMES
+def test_a_table_is_a_mean_over_its_replicates(studies: dict[str, Study]) -> None:
+    study = studies["stability"]
+    place = {"layer": "lm_head", "masks": "two tickets", "density": 0.107}
+    chosen = [row for row in study.details["tables"]["layers"] if place.items() <= row.items()]
+    drawn = marks(study, study.results["plots"][0])
+    found = [mark for mark in drawn if [mark.x, mark.colour, mark.panel] == [*place.values()]]
+    assert len(chosen) == 3
+    assert found[0].interval["values"] == [row["overlap"] for row in chosen]
 
 
 def test_without_details_the_other_figures_are_made(study: Study) -> None:
     bare = Study(study.results, {**study.details, "curves": [], "layers": [], "distributions": []})
-    assert [figure.name for figure in study_figures(bare)] == NAMES[:3]
+    assert [figure.name for figure in figures(bare)] == NAMES["find-ticket"][:3]
 
 
-def test_controls_off_leaves_the_ticket(no_controls: Study) -> None:
-    assert arms_of(no_controls.results) == ["ticket"]
-    figure = study_figures(no_controls)[0]
-    assert [value for value, _ in figure.keys[0].entries] == ["ticket", "dense"]
-    assert not any("reinit" in tile["label"] for tile in tiles(no_controls))
+def test_a_curve_of_another_metric_stands_in(study: Study) -> None:
+    for curve in study.details["curves"]:
+        del curve["values"]["validation/accuracy"]
+    figure = next(figure for figure in figures(study) if figure.name == "training_curves")
+    assert figure.caption.startswith("Validation loss (nats)")
+
+
+def test_layers_of_one_density_are_a_list(studies: dict[str, Study]) -> None:
+    study = deepcopy(studies["supermask"])
+    study.details["layers"] = [
+        {"at": {}, "layer": name, "weights": 100, "kept": kept, "density": kept / 100}
+        for name, kept in (("hidden.weight", 20), ("output.weight", 60))
+    ]
+    table = [row for row in drawn_rows(figures(study)[-1]) if "mean" in row]
+    assert {row["category"]: row["mean"] for row in table} == {"hidden": 20.0, "output": 60.0}
+
+
+def test_a_place_where_all_diverged_has_no_point(study: Study) -> None:
+    for row in study.results["rows"]:
+        if row["arm"] == "ticket" and row["at"]["level"] == 21:
+            row["diverged_at"] = 10
+    found = marks(study, study.results["plots"][0])
+    assert len([mark for mark in found if mark.arm == "ticket"]) == 20
+
+
+def test_figures_name_no_colour(studies: dict[str, Study]) -> None:
+    for study in studies.values():
+        assert "'#" not in str([figure.panels for figure in figures(study)])
 
 
 def test_study_names_are_unique_and_say_what_differs(study: Study) -> None:
-    config = {**study.results["config"], "seed": "another"}
-    other = Study({**study.results, "id": "0" * 12, "config": config}, study.details)
+    other = other_seed(study)
     assert list(differing_fields([study, other])) == ["seed"]
     assert study_names([study, other])[1] == "seed another"
     assert len(set(study_names([study, study, other]))) == 3
 
 
-def test_tiles_do_not_claim_what_is_not_settled(study: Study) -> None:
-    first = study.results["levels"][0]
-    interval = first["arms"]["ticket"]["early_stop_iteration"]
-    speedup: Speedup = {"ticket_early_stop": interval, "dense_early_stop": interval, "ratio": 1.0}
-    verdict: Verdict = {
-        "found": True,
-        "sentences": ["A match."],
-        "level": first["level"],
-        "density": first["density"],
-        "confirmed": False,
-        "speedup": speedup,
-    }
-    results: Results = {**study.results, "verdict": verdict}
-    shown = tiles(Study(results, study.details))
-    assert [tile["label"] for tile in shown] == ["Sparsest matching ticket", "Early stopping"]
-    assert "not settled" in shown[0]["note"]
-    assert shown[1]["value"] == "no earlier"
-    speedup["ratio"] = 0.61
-    assert tiles(Study(results, study.details))[1]["value"] == "39 % earlier"
+def test_a_comparison_draws_what_all_have(studies: dict[str, Study]) -> None:
+    other = other_seed(studies["find-ticket"])
+    other.results["plots"] = [*other.results["plots"][:2], plot("own", "Own", "Its own.", "level")]  # type: ignore[list-item]
+    drawn = comparison_figures([studies["find-ticket"], other])
+    assert [figure.name for figure in drawn] == ["by_density", "early_stopping"]
+    bars = comparison_figures([studies["supermask"], other_seed(studies["supermask"])])
+    assert [value for value, _ in bars[0].keys[0].entries] == ["seed 0", "seed another"]
+
+
+def test_other_metrics_are_not_compared(studies: dict[str, Study]) -> None:
+    with pytest.raises(ValueError, match="one primary metric"):
+        check_comparable([studies["find-ticket"], studies["language-model"]])

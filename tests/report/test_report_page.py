@@ -1,16 +1,17 @@
-"""The page and its pictures: written whole, self-contained, and right for studies with parts missing."""
+"""The page and its pictures: complete, self-contained, and right for studies with parts missing."""
 
 import re
 import struct
-from copy import deepcopy
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from made import SHAPES
 
-from lth.report import Study, words, write_report
+from lth.report import Study, figures, words, write_report
+from lth.report.bundle import bundle
 from lth.report.figure import draw_png
-from lth.report.page import render, study_figures
+from lth.report.page import render
 from lth.report.theme import LIGHT
 
 
@@ -39,7 +40,16 @@ def outline(html: str) -> tuple[str, list[str]]:
     """The text of a page, white space joined, and its addresses."""
     parser = Outline()
     parser.feed(html)
-    return " ".join(" ".join(parser.texts).split()), parser.addresses
+    return plain(" ".join(parser.texts)), parser.addresses
+
+
+def plain(text: str) -> str:
+    """Text with simple spaces, hyphens and minus signs."""
+    return " ".join(text.replace("\N{NON-BREAKING HYPHEN}", "-").replace(words.MINUS, "-").split())
+
+
+def text_of(study: Study) -> str:
+    return outline(render([study], [], ""))[0]
 
 
 def png_size(path: Path) -> tuple[int, int]:
@@ -50,69 +60,102 @@ def png_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
-def test_page_says_what_the_study_found(report: Path, study: Study) -> None:
-    text, _ = outline(report.read_text(encoding="utf-8"))
-    results = study.results
-    for sentence in results["verdict"]["sentences"]:
-        assert " ".join(sentence.split()) in text
-    accuracy = results["levels"][-1]["arms"]["ticket"]["test_accuracy"]["mean"]
-    assert accuracy is not None
-    assert f"{100 * accuracy:.2f}" in text
+@pytest.mark.parametrize("shape", SHAPES)
+def test_page_says_what_the_study_found(pages: dict[str, Path], studies: dict[str, Study], shape: str) -> None:
+    text, _ = outline(pages[shape].read_text(encoding="utf-8"))
+    results = studies[shape].results
+    verdict, ran = results["verdict"], {row["arm"] for row in results["rows"]}
+    for said in (verdict["title"], *verdict["sentences"], *(tile["note"] for tile in verdict["tiles"])):
+        assert plain(said) in text
+    assert all(arm["words"] in text for arm in results["arms"] if arm["name"] in ran)
     assert results["id"] in text
-    assert results["environment"]["torch"] in text
-    assert f"engine {words.engines(results)}" in text
-    assert all(step["text"] in text for step in study.details["derivation"])
+    assert f"lth {results['study']} --config config.yaml" in text
+    assert all(step["text"] in text for step in studies[shape].details["derivation"])
 
 
-def test_page_loads_nothing_from_outside(report: Path, comparison: Path) -> None:
-    for page in (report, comparison):
+@pytest.mark.parametrize(
+    ("shape", "told", "untold"),
+    [
+        ("language-model", ["Test loss (nats)", "Test perplexity", "lower is better", "1.490"], ["ccuracy"]),
+        ("regression", ["Test r2", "Test mse"], ["ccuracy", "erplexity"]),
+        ("connect", ["Test error (%)", "Weights remaining (%)", "Share", "All 132 places"], ["ccuracy", "icket"]),
+    ],
+)
+def test_page_speaks_of_its_own_metrics(pages: dict[str, Path], shape: str, told: list[str], untold: list[str]) -> None:
+    text, _ = outline(pages[shape].read_text(encoding="utf-8"))
+    assert [each for each in told if each not in text] == []
+    assert [each for each in untold if each in text] == []
+
+
+def test_the_table_holds_the_results(study: Study) -> None:
+    text = text_of(study)
+    last = [row["end"]["test/accuracy"] or 0 for row in study.results["rows"] if row["arm"] == "ticket"][-5:]
+    assert f"0.96 {100 * sum(last) / 5:.2f}" in text
+    assert "98.03 97.86 to 98.20 dense" in text
+
+
+def test_page_loads_nothing_from_outside(pages: dict[str, Path]) -> None:
+    for page in pages.values():
         html = page.read_text(encoding="utf-8")
         _, addresses = outline(html)
         assert addresses == ["data:,"]
         assert not re.search(r"@import|url\(", html.split("<body>")[0])
 
 
-def test_one_picture_a_figure(report: Path, study: Study) -> None:
-    names = {figure.name for figure in study_figures(study)}
-    pictures = {path.stem: png_size(path) for path in (report.parent / "figures").iterdir()}
-    assert set(pictures) == names
-    assert all(width >= 1500 and height >= 500 for width, height in pictures.values())
+def test_one_picture_a_figure(pages: dict[str, Path], studies: dict[str, Study]) -> None:
+    for name, study in studies.items():
+        pictures = {path.stem: png_size(path) for path in (pages[name].parent / "figures").iterdir()}
+        assert set(pictures) == {figure.name for figure in figures(study)}
+        assert all(width >= 1500 and height >= 300 for width, height in pictures.values())
 
 
-def test_same_study_same_page(report: Path, study: Study) -> None:
-    assert render([study], study_figures(study)) == report.read_text(encoding="utf-8")
+def test_same_study_same_page(pages: dict[str, Path], study: Study) -> None:
+    assert render([study], figures(study), bundle().result()) == pages["find-ticket"].read_text(encoding="utf-8")
 
 
 def test_one_replicate_has_no_interval(one_replicate: Study) -> None:
-    figures = study_figures(one_replicate)
-    text, _ = outline(render([one_replicate], figures))
+    drawn = figures(one_replicate)
+    text, _ = outline(render([one_replicate], drawn, ""))
     assert "there is no interval" in text
     assert "Student" not in text
-    assert len(draw_png(figures[0], LIGHT, LIGHT.arms)) > 10_000
+    assert len(draw_png(drawn[0], LIGHT, LIGHT.categories)) > 10_000
 
 
 def test_controls_off(no_controls: Study) -> None:
-    html = render([no_controls], study_figures(no_controls))
-    assert 'class="arm ticket"' in html
-    assert 'class="arm reinit"' not in html
+    text, _ = outline(render([no_controls], figures(no_controls), ""))
+    assert "the same mask with new initial weights" not in text
+    assert "Against reinit" not in text
+    assert "no claim of a winning ticket" in text
 
 
-def test_no_ticket_found_prints_no_claim(study: Study) -> None:
-    verdict = {"found": False, "sentences": ["Nothing <matched> & so it is."], "level": None, "density": None}
-    lost = Study({**study.results, "verdict": verdict}, study.details)  # type: ignore[typeddict-item]
-    html = render([lost], study_figures(lost))
+def test_what_comes_from_files_is_escaped(study: Study) -> None:
+    study.results["verdict"]["sentences"] = ["Nothing <matched> & so it is."]
+    study.results["verdict"]["found"] = False
+    html = render([study], [], "")
     assert "Nothing &lt;matched&gt; &amp; so it is." in html
-    text, _ = outline(html)
-    assert "Sparsest matching ticket" not in text
-    assert "marked row" not in text
+    assert '<section class="verdict" ' in html
 
 
-def test_comparison_names_what_differs(comparison: Path) -> None:
-    text, _ = outline(comparison.read_text(encoding="utf-8"))
+def test_diverged_replicates_are_named(study: Study) -> None:
+    for row in study.results["rows"]:
+        if row["arm"] == "random" and row["at"]["level"] == 21 and row["replicate"] < 2:
+            row["diverged_at"] = 400
+    assert "random at level 21, density 0.96 %: 2" in text_of(study)
+
+
+def test_axes_have_the_titles_of_the_verdict(study: Study) -> None:
+    study.results["verdict"]["axis_words"] = {"density": "Weights not drawn anew (%)"}
+    html = render([study], figures(study), "")
+    assert "Weights not drawn anew (%)" in html
+    assert "Weights remaining (%)" not in html
+
+
+def test_comparison_names_what_differs(pages: dict[str, Path]) -> None:
+    text, _ = outline(pages["comparison"].read_text(encoding="utf-8"))
     assert "seed another" in text
     assert "What differs" in text
-    pictures = sorted(path.name for path in (comparison.parent / "figures").iterdir())
-    assert pictures == ["accuracy.png", "early_stopping.png"]
+    pictures = sorted(path.name for path in (pages["comparison"].parent / "figures").iterdir())
+    assert pictures == ["at_best.png", "by_density.png", "early_stopping.png"]
 
 
 def test_no_study_is_refused(tmp_path: Path) -> None:
@@ -121,10 +164,26 @@ def test_no_study_is_refused(tmp_path: Path) -> None:
 
 
 def test_several_engines_are_counted(study: Study) -> None:
-    several = deepcopy(study)
-    several.results["engines"] = {"sparse": 8, "torch": 2}
-    assert words.engines(several.results) == "sparse (8 networks), torch (2 networks)"
-    assert "sparse (8 networks), torch (2 networks)" in outline(render([several], []))[0]
-    del several.results["engines"]  # as results were before there was more than one engine
-    several.results["environment"]["engine"] = "torch"
-    assert words.engines(several.results) == "torch"
+    study.results["engines"] = {"sparse": 8, "torch": 2}
+    assert words.engines(study.results) == "sparse (8 networks), torch (2 networks)"
+    assert "sparse (8 networks), torch (2 networks)" in text_of(study)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("-0.12 points (95 % interval -1 to +2)", "~0.12 points (95\xa0% interval ~1 to +2)"),
+        ("lenet-300-100 at step 1-2", "lenet-300-100 at step 1-2"),
+    ],
+)
+def test_minus_signs_are_true_ones(text: str, shown: str) -> None:
+    assert words.minus(text) == shown.replace("~", words.MINUS)
+
+
+def test_a_real_study_has_a_page(small_study: Path, tmp_path: Path) -> None:
+    from lth.report import read_study
+
+    study = read_study(small_study)
+    page = write_report([study], tmp_path)
+    assert plain(study.results["verdict"]["title"]) in outline(page.read_text(encoding="utf-8"))[0]
+    assert len(figures(study)) >= 5

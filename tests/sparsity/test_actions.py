@@ -1,20 +1,23 @@
-"""Restarts, shuffles and what is said of masks."""
+"""What kept and pruned weights start from, by hand and by what each function promises."""
 
-from itertools import product
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from lth.sparsity import (
-    KEPT_ACTIONS,
-    PRUNED_ACTIONS,
     Masks,
-    Restart,
+    Weights,
     combine,
+    constant,
     density,
     density_by_tensor,
-    restart,
+    noise,
+    permuted,
+    reshuffled,
     shuffle_within_tensors,
+    with_signs,
+    zeroed_by_movement,
 )
 
 MASKS = {"w": torch.tensor([[True, False], [False, True]]), "v": torch.tensor([True, True, False])}
@@ -37,126 +40,95 @@ def test_combine_is_exact_and_shares_no_memory() -> None:
     assert all(bool((value == -5).all()) for value in pruned.values())
 
 
-INITIAL = [[1.0, -2.0], [0.5, -0.5]]
-FINAL = [[3.0, 1.0], [-1.0, -0.25]]
-KEPT = [[4.0, -6.0], [-8.0, 10.0]]
+INITIAL = {"w": torch.tensor([[1.0, -2.0], [0.5, -0.5]]), "bias": torch.ones(3)}
+END = {"w": torch.tensor([[3.0, 1.0], [-1.0, -0.25]]), "bias": torch.ones(3)}
 
 
-def evidence(
-    kept: list[list[float]] = KEPT, seed: int = 0, masks: Masks | None = None, before: Masks | None = None
-) -> Restart:
-    """A restart whose kept state differs from the initialisation, so that none is taken for the other."""
-    states = [{"w": torch.tensor(values), "bias": torch.ones(3)} for values in (kept, INITIAL, INITIAL, INITIAL, FINAL)]
-    masks = {"w": torch.tensor([[True, False], [False, True]])} if masks is None else masks
-    fresh = {"w": torch.full((2, 2), 9.0), "bias": torch.zeros(3)}
-    return Restart(
-        masks,
-        *states,
-        masks_before=before or {},
-        start_before={"w": torch.full((2, 2), 5.0)},
-        redraw=lambda: fresh,
-        generator=torch.Generator().manual_seed(seed),
-    )
-
-
-SPREAD = torch.tensor(KEPT).std(unbiased=False).item()
+def test_signs_by_hand() -> None:
+    weights = {"w": torch.tensor([[4.0, -6.0], [-8.0, 10.0]]), "bias": torch.ones(3)}
+    assert with_signs(weights, INITIAL, ["w"])["w"].tolist() == [[4, -6], [8, -10]]
+    assert with_signs(weights, {"w": torch.tensor([[0.0, -0.0], [1.0, -1.0]])}, ["w"])["w"].tolist() == [
+        [4, 6],
+        [8, -10],
+    ]
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("copy", KEPT),
-        ("signed", [[4.0, -6.0], [8.0, -10.0]]),
-        ("signed_constant", [[SPREAD, -SPREAD], [SPREAD, -SPREAD]]),
-    ],
+    ("toward", "expected"),
+    [(True, [[1.0, 0.0], [0.5, 0.0]]), (False, [[0.0, -2.0], [0.0, -0.5]])],  # the second and the last shrank
 )
-def test_kept_action_by_hand(name: str, expected: list[list[float]]) -> None:
-    assert torch.allclose(KEPT_ACTIONS[name](evidence())["w"], torch.tensor(expected))
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("zero", [[0.0, 0.0], [0.0, 0.0]]),
-        ("soft", [[0.0, 0.0], [0.0, 0.0]]),
-        ("freeze", INITIAL),
-        ("zero_if_toward_zero", [[1.0, 0.0], [0.5, 0.0]]),  # the second and the last shrank
-        ("zero_if_away_from_zero", [[0.0, -2.0], [0.0, -0.5]]),
-        ("reinit", [[9.0, 9.0], [9.0, 9.0]]),
-    ],
-)
-def test_pruned_action_by_hand(name: str, expected: list[list[float]]) -> None:
-    assert torch.equal(PRUNED_ACTIONS[name].values(evidence())["w"], torch.tensor(expected))
-
-
-@pytest.mark.parametrize("name", ["zero_if_toward_zero", "zero_if_away_from_zero"])
-def test_what_an_earlier_level_pruned_stays_where_it_was_put(name: str) -> None:
-    """It has not moved since, so there is nothing to judge it by."""
+def test_zeroed_by_movement_by_hand(toward: bool, expected: list[list[float]]) -> None:
+    values = zeroed_by_movement(INITIAL, INITIAL, END, ["w"], toward=toward)
+    assert values.keys() == {"w"}
+    assert values["w"].tolist() == expected
+    # What an earlier level pruned has not moved since, so there is nothing to judge it by: it stays where it was put.
     before = {"w": torch.tensor([[True, True], [False, False]])}
-    values = PRUNED_ACTIONS[name].values(evidence(before=before))["w"]
-    assert torch.equal(values[1], torch.tensor([5.0, 5.0]))
-    assert torch.equal(values[0], PRUNED_ACTIONS[name].values(evidence())["w"][0])
+    start = {"w": torch.full((2, 2), 5.0)}
+    values = zeroed_by_movement(INITIAL, INITIAL, END, ["w"], toward=toward, masks_before=before, start_before=start)
+    assert values["w"].tolist() == [expected[0], [5.0, 5.0]]
 
 
-def test_only_redrawn_and_soft_weights_train_on() -> None:
-    assert {name for name, action in PRUNED_ACTIONS.items() if action.trains} == {"reinit", "soft"}
-
-
-def big(seed: int = 0) -> Restart:
+def drawn(shape: tuple[int, ...] = (200, 100)) -> tuple[Weights, Masks]:
     generator = torch.Generator().manual_seed(7)
-    draws = [{"w": torch.randn(200, 100, generator=generator) * 0.1} for _ in range(5)]
-    masks = {"w": torch.rand(200, 100, generator=generator) < 0.3}
-    generator = torch.Generator().manual_seed(seed)
-    return Restart(masks, *draws, {}, draws[0], redraw=lambda: draws[0], generator=generator)
+    weights = {name: torch.randn(shape, generator=generator) * 0.1 for name in ("w", "a")}
+    return weights, {name: torch.rand(shape, generator=generator) < 0.3 for name in weights}
 
 
-@pytest.mark.parametrize("name", ["permute", "signed_permute", "shuffle", "signed_shuffle", "constant"])
-def test_what_drawn_actions_keep(name: str) -> None:
-    one = big()
-    values, mask, kept = KEPT_ACTIONS[name](one)["w"], one.masks["w"], one.kept["w"]
-    assert torch.equal(values, KEPT_ACTIONS[name](big())["w"])
-    assert not torch.equal(values, KEPT_ACTIONS[name](big(seed=1))["w"])
-    if "permute" in name:
-        assert torch.equal(values.abs().flatten().sort().values, kept.abs().flatten().sort().values)
-    if "shuffle" in name:
-        assert torch.equal(values[mask].abs().sort().values, kept[mask].abs().sort().values)
-    if name == "constant":
-        assert torch.allclose(values.abs(), kept.std(unbiased=False).expand_as(values))
-    agreement = float((values[mask].sign() == one.signs["w"][mask].sign()).float().mean())
-    assert agreement == 1 if name.startswith("signed") else abs(agreement - 0.5) < 0.05
+DRAWS: dict[str, Callable[[Weights, Masks, torch.Generator], Weights]] = {
+    "permuted": permuted,
+    "reshuffled": reshuffled,
+    "constant": constant,
+    "normal noise": noise,
+    "uniform noise": lambda weights, names, generator: noise(weights, names, generator, "uniform"),
+}
 
 
-@pytest.mark.parametrize("name", ["normal_noise", "uniform_noise"])
-def test_noise_has_the_spread_of_the_initial_weights(name: str) -> None:
-    one = big()
-    values = PRUNED_ACTIONS[name].values(one)["w"]
-    assert float(values.std() / one.initial["w"].std()) == pytest.approx(1, abs=0.02)
-    assert abs(float(values.mean())) < 0.005
-    assert bool((values.abs() <= 0.18).all()) == (name == "uniform_noise")
+@pytest.mark.parametrize("name", DRAWS)
+def test_what_draws_depends_on_the_generator_and_on_names_in_their_order_alone(name: str) -> None:
+    weights, masks = drawn()
+    draw, before = DRAWS[name], {key: value.clone() for key, value in weights.items()}
+    one, again, other = (draw(weights, masks, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    turned = draw(dict(reversed(weights.items())), dict(reversed(masks.items())), torch.Generator().manual_seed(0))
+    for key in masks:
+        assert torch.equal(one[key], again[key])
+        assert torch.equal(one[key], turned[key])
+        assert not torch.equal(one[key], other[key])
+        one[key].fill_(7)
+        assert torch.equal(weights[key], before[key])
 
 
-@pytest.mark.parametrize(("kept", "pruned"), list(product(KEPT_ACTIONS, PRUNED_ACTIONS)))
-def test_a_restart_is_the_one_where_masks_keep_and_the_other_elsewhere(kept: str, pruned: str) -> None:
-    """Bit for bit, in fresh memory, and entries without a mask are those of the kept state."""
-    one, again = evidence(), evidence()
-    before = {name: value.clone() for name, value in one.kept.items()}
-    state = restart(one, KEPT_ACTIONS[kept], PRUNED_ACTIONS[pruned])
-    mask = one.masks["w"]
-    assert torch.equal(state["w"][mask], KEPT_ACTIONS[kept](again)["w"][mask])
-    assert torch.equal(state["w"][~mask], PRUNED_ACTIONS[pruned].values(again)["w"][~mask])
-    assert torch.equal(state["bias"], one.kept["bias"])
-    for value in state.values():
-        value.fill_(77)
-    assert all(torch.equal(value, before[name]) for name, value in one.kept.items())
-    assert torch.equal(one.initial["w"], torch.tensor(INITIAL))
+@pytest.mark.parametrize("name", DRAWS)
+def test_what_draws_keep(name: str) -> None:
+    weights, masks = drawn()
+    values, mask, value = DRAWS[name](weights, masks, torch.Generator().manual_seed(0))["w"], masks["w"], weights["w"]
+    agreement = float((values.sign() == value.sign()).float().mean())
+    if name == "permuted":
+        assert torch.equal(values.flatten().sort().values, value.flatten().sort().values)
+    elif name == "reshuffled":
+        assert torch.equal(values[mask].sort().values, value[mask].sort().values)
+        assert torch.equal(values[~mask], value[~mask])
+        agreement = float((values[mask].sign() == value[mask].sign()).float().mean())
+    elif name == "constant":
+        assert torch.equal(values.abs(), value.std(unbiased=False).expand_as(values))
+    else:
+        assert float(values.std() / value.std()) == pytest.approx(1, abs=0.02)
+        assert abs(float(values.mean())) < 0.005
+        assert bool((values.abs() <= 0.18).all()) == (name == "uniform noise")
+    assert abs(agreement - 0.5) < 0.05
 
 
-def test_an_empty_mask_and_a_whole_one() -> None:
+def test_an_unknown_distribution_is_named() -> None:
+    with pytest.raises(ValueError, match="unknown distribution 'norml'. Did you mean 'normal'"):
+        noise(INITIAL, ["w"], torch.Generator(), "norml")
+
+
+def test_empty_and_full_masks() -> None:
     for value in (True, False):
         masks = {"w": torch.full((2, 2), value)}
-        for kept, pruned in product(KEPT_ACTIONS, PRUNED_ACTIONS):
-            state = restart(evidence(masks=masks), KEPT_ACTIONS[kept], PRUNED_ACTIONS[pruned])
+        for draw in DRAWS.values():
+            state = combine(masks, INITIAL, draw(INITIAL, masks, torch.Generator().manual_seed(0)))
             assert not bool(state["w"].isnan().any())
+            assert torch.equal(state["bias"], INITIAL["bias"])
 
 
 def test_shuffle_keeps_counts_and_follows_the_generator() -> None:

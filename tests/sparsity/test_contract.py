@@ -1,108 +1,116 @@
-"""One contract for every criterion, scope, granularity, kept action and pruned action, over three networks.
+"""One contract for every criterion, scope and granularity, over three networks: exact counts and nested masks."""
 
-Every combination of the five is put together and held to the laws: exact counts, nested masks, kept and pruned entries
-bit-equal to what their actions give. Three AdamW steps then follow from every criterion, scope and granularity; the
-pairs of actions take turns there, since what is frozen depends on masks and start values alone.
-"""
-
-import warnings
 from functools import cache
-from itertools import cycle, product
+from itertools import product
 
 import pytest
 import torch
-from torch import nn
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
 
-from lth.config import Recipe
-from lth.data import load_data, split
 from lth.models import MODELS
 from lth.sparsity import (
     CRITERIA,
     GRANULARITIES,
-    KEPT_ACTIONS,
-    PRUNED_ACTIONS,
+    SCHEDULES,
     SCOPES,
     Evidence,
     Masks,
     Network,
-    PrunedAction,
-    Restart,
     Scores,
     Structure,
     Weights,
-    examples_per_class,
+    criterion,
     granularity,
+    network_of,
     planned_counts,
     prunable,
-    restart,
+    schedule,
     select,
+    some_examples,
     structure_of,
+    words_of,
 )
 from lth.sparsity.granularities import families_of
 from lth.sparsity.granularities.units import alive_units
-from lth.training import Member, Seeds, make_optimizer, train
-from lth.training.population import Population
+from lth.tasks import Batch, Classification
 
 NETWORKS = ("lenet-300-100", "convnet", "transformer")
 GRAINS = (*GRANULARITIES, "block:4x4", "2:4")
 MISSING = {"lenet-300-100": {"filters", "channels", "heads", "neurons"}, "convnet": {"heads", "neurons"},
            "transformer": {"filters", "channels"}}  # fmt: skip
-SEEDS = Seeds(init=0, order=1, augmentation=2)
+TASK = Classification(10)
 
 
-def make(network: str, seed: int = 0) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return MODELS[network].make(input_shape=(8, 8), num_classes=10)
+@cache
+def digits() -> Batch:
+    data = load_digits()
+    return {"x": torch.tensor(data.images, dtype=torch.float32) / 16, "y": torch.tensor(data.target)}
+
+
+def state_of(module: nn.Module) -> Weights:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def trained(module: nn.Module, names: list[str]) -> dict[str, Tensor]:
+    """What thirty steps of Adam leave in the module, and -g w summed over them."""
+    optimizer, sums = torch.optim.Adam(module.parameters(), 1e-3), {name: torch.tensor(0.0) for name in names}
+    for step in range(30):
+        batch = {name: values[20 * step : 20 * step + 20] for name, values in digits().items()}
+        optimizer.zero_grad()
+        TASK.loss(TASK.forward(module, batch), batch).backward()
+        for name in names:
+            weight = module.get_parameter(name)
+            assert weight.grad is not None
+            sums[name] = sums[name] - weight.grad * weight.detach()
+        optimizer.step()
+    return sums
 
 
 @cache
 def evidence(network: str) -> tuple[Evidence, Structure]:
     """What a real training of thirty steps leaves for the criteria to look at."""
-    data = split(load_data("digits"), 180, 0)
-    module = make(network)
-    names = prunable(module)
-    initial = {name: value.detach().clone() for name, value in module.state_dict().items()}
-    recipe = Recipe(duration="30it", evaluate_every=30, batch_size=20).in_steps(len(data.y_train))
-    member = Member("one", initial, {}, SEEDS)
-    outcome = train([member], make(network), data, recipe, traces=("movement_pruning",))[0]
-    chosen = examples_per_class(data.y_train, 1, torch.Generator().manual_seed(0))
-    inputs, labels = data.x_train[chosen].float(), data.y_train[chosen]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = MODELS[network].make(input_shape=(8, 8), num_classes=10)
+    names, start = prunable(module), state_of(module)
+    sums, end = trained(module, names), state_of(module)
+    chosen = some_examples(digits()["y"], len(digits()["y"]), 1, torch.Generator().manual_seed(0))
+    batch = {name: values[chosen] for name, values in digits().items()}
     found = Evidence(
-        initial={name: initial[name] for name in names},
-        final={name: outcome.weights[name] for name in names},
+        start={name: start[name] for name in names},
+        end={name: end[name] for name in names},
         generator=torch.Generator().manual_seed(3),
-        network=Network(make(network), initial, outcome.weights, inputs, labels),
-        traces=outcome.traces,
+        network=lambda: Network(module, start, end, batch, TASK),
+        traces={"movement_pruning": sums},
     )
-    return found, structure_of(module, names)
+    return found, structure_of(module, names, lambda: TASK.forward(module, batch))
 
 
 @cache
-def scores_of(network: str, criterion: str) -> Scores:
-    return CRITERIA[criterion](evidence(network)[0])
+def scores_of(network: str, name: str) -> Scores:
+    return CRITERIA[name](evidence(network)[0])
 
 
-def two_levels(network: str, criterion: str, scope: str, grain: str) -> list[Masks] | None:
-    """Masks of two levels, checked for exact counts and nesting; None where the scope cannot reach the density."""
-    structure, scores = evidence(network)[1], scores_of(network, criterion)
-    shapes = {name: score.shape for name, score in scores.items()}
+def check_two_levels(network: str, name: str, scope: str, grain: str) -> None:
+    """Counts are exact and masks are nested over two levels, unless the scope cannot reach the density."""
+    structure, scores = evidence(network)[1], scores_of(network, name)
+    shapes = {key: score.shape for key, score in scores.items()}
     levels: list[Masks] = [{}]
-    for sparsity in (0.5,) if grain == "2:4" else (0.3, 0.6):
-        how = {"sparsity": sparsity, "scope": SCOPES[scope], "granularity": granularity(grain), "structure": structure}
+    for density in (0.5,) if grain == "2:4" else (0.7, 0.4):
+        how = {"density": density, "scope": SCOPES[scope], "granularity": granularity(grain), "structure": structure}
         try:
             masks = select(scores, levels[-1], **how)
         except ValueError as error:
-            if scope == "uniform-plus" and "at most" in str(error):
-                return None
+            if scope == "uniform-plus" and "at least" in str(error):
+                return
             raise
         for group, keep in planned_counts(shapes, **how):
             left = alive(masks, group.names, shapes, grain, structure)
             before = alive(levels[-1], group.names, shapes, grain, structure) if levels[-1] else keep
             assert left == min(before, keep)
-        assert all(bool((masks[name] <= levels[-1][name]).all()) for name in levels[-1])
+        assert all(bool((masks[key] <= levels[-1][key]).all()) for key in levels[-1])
         levels.append(masks)
-    return levels[1:]
 
 
 def alive(masks: Masks, names: tuple[str, ...], shapes: dict[str, torch.Size], grain: str, structure: Structure) -> int:
@@ -114,73 +122,67 @@ def alive(masks: Masks, names: tuple[str, ...], shapes: dict[str, torch.Size], g
     return sum(int(alive_units(families[name], masks).sum()) for name in names)
 
 
-def restarts(network: str, masks: Masks) -> dict[tuple[str, str], Weights]:
-    """The start under every pair of actions, checked to be bit-equal to either action's values, by (kept, pruned)."""
-    found, _ = evidence(network)
-    assert found.network is not None
-    initial, final = found.network.initial, found.network.final
-    draw = torch.Generator().manual_seed(5)
-    states = (initial, initial, initial, initial, final)
-    one = Restart(masks, *states, {}, initial, make(network, 9).state_dict, draw)
-    kept_values = {kept: action(one) for kept, action in KEPT_ACTIONS.items()}
-    pruned_values = {pruned: action.values(one) for pruned, action in PRUNED_ACTIONS.items()}
-    flat_mask = flat(masks, masks)
-    flat_kept = {kept: flat(values, masks)[flat_mask] for kept, values in kept_values.items()}
-    flat_pruned = {pruned: flat(values, masks)[~flat_mask] for pruned, values in pruned_values.items()}
-    states = {}
-    for kept, pruned in product(KEPT_ACTIONS, PRUNED_ACTIONS):
-        state = restart(one, lambda _, kept=kept: kept_values[kept], PrunedAction(lambda _, p=pruned: pruned_values[p]))
-        values = flat(state, masks)
-        assert torch.equal(values[flat_mask], flat_kept[kept])
-        assert torch.equal(values[~flat_mask], flat_pruned[pruned])
-        states[kept, pruned] = state
-    others = initial.keys() - masks.keys()
-    assert all(state[name].equal(initial[name]) for state in states.values() for name in others)
-    return states
-
-
-def flat(values: Weights, masks: Masks) -> torch.Tensor:
-    """The masked tensors, one after the other."""
-    return torch.cat([values[name].flatten() for name in masks])
-
-
-@pytest.mark.parametrize(("network", "criterion"), list(product(NETWORKS, CRITERIA)))
-def test_contract(network: str, criterion: str) -> None:
-    frozen = [name for name, action in PRUNED_ACTIONS.items() if not action.trains]
-    pairs = list(product(KEPT_ACTIONS, frozen))
-    turns = cycle(pairs[list(CRITERIA).index(criterion) % len(pairs) :] + pairs)
+@pytest.mark.parametrize(("network", "name"), list(product(NETWORKS, CRITERIA)))
+def test_contract(network: str, name: str) -> None:
     for grain in GRAINS:
         if grain in MISSING[network]:
             with pytest.raises(ValueError, match="finds nothing of its kind"):
-                two_levels(network, criterion, "global", grain)
+                check_two_levels(network, name, "global", grain)
             continue
-        members = []
         for scope in SCOPES:
-            if levels := two_levels(network, criterion, scope, grain):
-                pair = next(turns)
-                members.append(Member(scope, restarts(network, levels[-1])[pair], levels[-1], SEEDS))
-        stays_frozen(network, members)
+            check_two_levels(network, name, scope, grain)
 
 
-def stays_frozen(network: str, members: list[Member]) -> None:
-    """Trains a stack of members for three AdamW steps: pruned entries stay where they were, kept ones move."""
-    found, _ = evidence(network)
-    assert found.network is not None
-    population = Population(make(network).train(), members, torch.device("cpu"), "float32")
-    optimizer = make_optimizer("adamw", population.parameters.values(), 1e-2, 0.1, {})
-    inputs, labels = (
-        value.expand(len(members), *value.shape) for value in (found.network.inputs, found.network.labels)
-    )
-    for _ in range(3):
-        optimizer.zero_grad()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # vmap has no batching rule of its own for some operations of attention
-            population.losses(inputs, labels).sum().backward()
-        population.mask_gradients()
-        optimizer.step()
-        population.restore_frozen()
-    for index, member in enumerate(members):
-        state = population.state_of(index)
-        for name, mask in member.masks.items():
-            assert torch.equal(state[name][~mask], member.start[name][~mask])
-        assert any(not torch.equal(state[name][mask], member.start[name][mask]) for name, mask in member.masks.items())
+@pytest.mark.parametrize("name", CRITERIA)
+def test_what_a_criterion_says_of_itself_is_true(name: str) -> None:
+    """It scores without examples or traces exactly where it says that it needs none."""
+    full, facts = evidence("lenet-300-100")[0], criterion(name)
+    bare = Evidence(full.start, full.end, torch.Generator())
+    if facts.needs_examples or facts.traces:
+        with pytest.raises(ValueError, match=f"criterion {name!r}"):
+            facts(bare)
+    else:
+        assert facts(bare).keys() == full.end.keys()
+    assert facts.rounds >= 1
+    assert facts.words.endswith((".", ".)"))
+    assert "\n" not in facts.words
+
+
+def test_every_entry_of_every_table_has_words() -> None:
+    for table in (CRITERIA, SCOPES, GRANULARITIES, SCHEDULES):
+        words = [words_of(entry) for entry in table.values()]
+        assert all(words)
+        assert len(set(words)) == len(words)
+
+
+def test_bare_functions_in_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    def smallest(evidence: Evidence) -> Scores:
+        """Keep the smallest weights."""
+        return {name: -end.abs() for name, end in evidence.end.items()}
+
+    def halving(rate: float, level: int, listed: object) -> float:
+        """Halve the weights."""
+        return 0.5
+
+    monkeypatch.setitem(CRITERIA, "mine", smallest)
+    monkeypatch.setitem(SCHEDULES, "mine", halving)
+    monkeypatch.setitem(GRANULARITIES, "mine", granularity("output_units").families)
+    assert (criterion("mine").words, criterion("mine").rounds) == ("Keep the smallest weights.", 1)
+    assert (schedule("mine").density(0.1, 3), schedule("mine").source(3)) == (0.125, 2)
+    assert granularity("mine").name == "mine"
+    assert CRITERIA.own().keys() == {"mine"}
+
+
+def test_the_network_is_made_once_and_only_when_it_is_asked_for() -> None:
+    full, made = evidence("lenet-300-100")[0], []
+
+    def make() -> Network:
+        made.append(1)
+        return network_of(full, "any")
+
+    watched = Evidence(full.start, full.end, torch.Generator(), network=make)
+    criterion("large_final")(watched)
+    assert made == []
+    criterion("snip")(watched)
+    criterion("taylor")(watched)
+    assert made == [1]

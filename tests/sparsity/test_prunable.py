@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lth.sparsity import prunable
+from lth.sparsity import left_out, prunable
 
 
 def test_matrices_of_linear_and_convolution_layers() -> None:
@@ -81,3 +81,58 @@ def test_bad_patterns_and_empty_choices_are_errors() -> None:
         prunable(module, exclude=["*"])
     with pytest.raises(ValueError, match="no prunable weights. Its parameters: none"):
         prunable(nn.ReLU())
+
+
+def test_what_does_not_train_is_pruned_only_if_it_is_named() -> None:
+    module = nn.ModuleDict({"backbone": nn.Linear(4, 3).requires_grad_(False), "output": nn.Linear(3, 2)})
+    assert prunable(module) == ["output.weight"]
+    assert prunable(module, include=["*.weight"]) == ["backbone.weight", "output.weight"]
+    assert left_out(module, prunable(module)) == {}
+    with pytest.raises(ValueError, match="no prunable weights.* of which these do not train: weight, bias. Choose"):
+        prunable(nn.Linear(2, 2).requires_grad_(False))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_matrices(kind: type[nn.RNNBase]) -> None:
+    assert prunable(kind(3, 4)) == ["weight_ih_l0", "weight_hh_l0"]
+    layered = prunable(kind(3, 4, num_layers=2, bidirectional=True, bias=False))
+    directions = [f"l{layer}{way}" for layer in (0, 1) for way in ("", "_reverse")]
+    assert layered == [f"weight_{part}_{which}" for which in directions for part in ("ih", "hh")]
+
+
+def test_recurrent_projections_and_cells() -> None:
+    assert prunable(nn.LSTM(3, 4, proj_size=2)) == ["weight_ih_l0", "weight_hh_l0", "weight_hr_l0"]
+    for kind in (nn.LSTMCell, nn.GRUCell, nn.RNNCell):
+        assert prunable(kind(3, 4)) == ["weight_ih", "weight_hh"]
+
+
+def test_a_recurrent_network_is_pruned_where_its_weights_are() -> None:
+    module = nn.ModuleDict({"lstm": nn.LSTM(8, 32, batch_first=True), "output": nn.Linear(32, 10)})
+    names = prunable(module)
+    assert sum(module.get_parameter(name).numel() for name in names) == 5_120 + 320
+
+
+def test_matrices_that_are_left_out_are_named_with_their_share() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.tied = nn.Embedding(7, 4), nn.Linear(4, 7, bias=False)
+            self.tied.weight = self.words.weight
+            self.pos_embed, self.class_token = nn.Parameter(torch.zeros(3, 4)), nn.Parameter(torch.zeros(1, 4))
+            self.pair, self.own = nn.Bilinear(2, 3, 4), nn.Parameter(torch.zeros(6, 5))
+            self.frozen, self.output = nn.Parameter(torch.zeros(9, 9), requires_grad=False), nn.Linear(4, 2)
+
+    module = Mixed()
+    total = sum(parameter.numel() for parameter in module.parameters())
+    assert left_out(module, prunable(module)) == {"own": 30 / total, "pair.weight": 24 / total}
+    assert left_out(module, prunable(module, include=["*"])) == {}
+    composed = nn.ModuleDict({"compose": nn.Bilinear(2, 3, 4), "output": nn.Linear(4, 2)})  # "pos" is no word there
+    assert list(left_out(composed, prunable(composed))) == ["compose.weight"]
+
+
+def test_an_exact_name_matches_itself_alone_whatever_its_characters() -> None:
+    stages = nn.ModuleDict({"stage[0]": nn.Linear(4, 3), "stage0": nn.Linear(3, 3), "stage[1]": nn.Linear(3, 2)})
+    module = nn.ModuleDict({"parts": stages})
+    assert prunable(module, include=["parts.stage[0].weight"]) == ["parts.stage[0].weight"]
+    assert prunable(module, include=["parts.stage[01].weight"]) == ["parts.stage0.weight"]
+    assert prunable(module, exclude=["parts.stage[0].weight"]) == ["parts.stage0.weight", "parts.stage[1].weight"]

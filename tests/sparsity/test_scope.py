@@ -18,15 +18,13 @@ SHAPES = {
 def test_global_ranks_raw_scores_together() -> None:
     assert global_scope(SHAPES, 0.4, {}) == [Group(("conv1", "conv2", "fc.weight", "out"), 0.4)]
     scores = {"small": torch.full((10,), 0.1), "large": torch.full((10,), 1.0)}
-    masks = select(scores, {}, sparsity=0.5, scope=global_scope)
+    masks = select(scores, {}, density=0.5, scope=global_scope)
     assert [int(mask.sum()) for mask in masks.values()] == [0, 10]
 
 
 def test_layerwise_gives_every_tensor_the_same_share() -> None:
     assert layerwise(SHAPES, 0.4, {}) == [Group((name,), 0.4) for name in SHAPES]
-    masks = select(
-        {"small": torch.full((10,), 0.1), "large": torch.full((10,), 1.0)}, {}, sparsity=0.5, scope=layerwise
-    )
+    masks = select({"small": torch.full((10,), 0.1), "large": torch.full((10,), 1.0)}, {}, density=0.5, scope=layerwise)
     assert [int(mask.sum()) for mask in masks.values()] == [5, 5]
 
 
@@ -36,7 +34,7 @@ def test_a_name_that_matches_two_patterns_is_an_error_because_order_must_not_dec
             scope(SHAPES, 0.4, {"conv*": 0.1, "conv1": 0.9})
 
 
-def test_patterns_set_their_own_sparsity() -> None:
+def test_patterns_set_their_own_density() -> None:
     by_pattern = {"conv*": 0.1, "out": 0.5}
     assert layerwise(SHAPES, 0.4, by_pattern) == [
         Group(("conv1",), 0.1),
@@ -54,7 +52,7 @@ def test_patterns_set_their_own_sparsity() -> None:
 
 def test_per_pattern_ranks_a_pattern_together() -> None:
     scores = {"conv1": torch.full((6,), 0.1), "conv2": torch.full((6,), 1.0), "out": torch.full((4,), 0.01)}
-    masks = select(scores, {}, sparsity=0.25, scope=per_pattern, by_pattern={"conv*": 0.5})
+    masks = select(scores, {}, density=0.75, scope=per_pattern, by_pattern={"conv*": 0.5})
     assert {name: int(mask.sum()) for name, mask in masks.items()} == {"conv1": 0, "conv2": 6, "out": 3}
 
 
@@ -70,7 +68,7 @@ LENET = {"hidden1": torch.Size((300, 784)), "hidden2": torch.Size((100, 300)), "
 
 
 def kept(groups: list[Group], shapes: dict[str, torch.Size]) -> dict[str, int]:
-    return {group.names[0]: round(shapes[group.names[0]].numel() * (1 - group.sparsity)) for group in groups}
+    return {group.names[0]: round(shapes[group.names[0]].numel() * group.density) for group in groups}
 
 
 def test_erk_worked_example() -> None:
@@ -79,16 +77,16 @@ def test_erk_worked_example() -> None:
     26620 / 1594 would give the output layer 1837 of its 1000 weights, so it stays whole; 25620 / 1484 is left for each
     unit of the others: 18714.3 and 6905.7.
     """
-    assert kept(SCOPES["erk"](LENET, 0.9, {}), LENET) == {"hidden1": 18714, "hidden2": 6906, "output": 1000}
+    assert kept(SCOPES["erk"](LENET, 0.1, {}), LENET) == {"hidden1": 18714, "hidden2": 6906, "output": 1000}
 
 
 def test_uniform_plus_worked_example() -> None:
     shapes = {"first": torch.Size((10, 10)), "middle": torch.Size((20, 10)), "last": torch.Size((5, 10))}
     uniform_plus = SCOPES["uniform-plus"]
     assert kept(uniform_plus(shapes, 0.5, {}), shapes) == {"first": 100, "middle": 60, "last": 15}
-    assert kept(uniform_plus(shapes, 0.65, {}), shapes) == {"first": 100, "middle": 13, "last": 10}  # last: 80 %
-    with pytest.raises(ValueError, match="sparsity 0.686 at most; 0.700 is asked"):
-        uniform_plus(shapes, 0.7, {})
+    assert kept(uniform_plus(shapes, 0.35, {}), shapes) == {"first": 100, "middle": 13, "last": 10}  # last: 80 %
+    with pytest.raises(ValueError, match="density 0.314 at least; 0.300 is asked"):
+        uniform_plus(shapes, 0.3, {})
 
 
 @given(
@@ -96,17 +94,17 @@ def test_uniform_plus_worked_example() -> None:
     st.lists(st.floats(0, 1), min_size=2, max_size=5),
     st.sampled_from(["erk", "uniform-plus"]),
 )
-def test_a_shared_budget_is_met_exactly_and_never_grows(sizes: list[Any], targets: list[float], scope: str) -> None:
+def test_a_shared_budget_is_met_exactly_and_never_grows(sizes: list[Any], shares: list[float], scope: str) -> None:
     shapes = {f"layer{index}": torch.Size(size) for index, size in enumerate(sizes)}
     total = sum(shape.numel() for shape in shapes.values())
     before = {name: shape.numel() for name, shape in shapes.items()}
-    for sparsity in sorted(targets):
+    for share in sorted(shares, reverse=True):
         try:
-            counts = kept(SCOPES[scope](shapes, sparsity, {}), shapes)
+            counts = kept(SCOPES[scope](shapes, share, {}), shapes)
         except ValueError:
             assert scope == "uniform-plus"
             return
-        assert abs(sum(counts.values()) - total * (1 - sparsity)) <= 0.5 + 1e-6
+        assert abs(sum(counts.values()) - total * share) <= 0.5 + 1e-6
         assert all(0 <= counts[name] <= shapes[name].numel() for name in shapes)
         assert all(counts[name] <= before[name] + 1 for name in shapes)  # rounding may move one weight between layers
         before = counts
@@ -116,3 +114,11 @@ def test_a_shared_budget_is_met_exactly_and_never_grows(sizes: list[Any], target
 def test_a_shared_budget_has_no_place_for_rates_by_pattern(scope: str) -> None:
     with pytest.raises(ValueError, match="cannot have a rate of its own"):
         SCOPES[scope](LENET, 0.5, {"hidden*": 0.2})
+
+
+def test_a_pattern_that_is_a_name_stands_for_that_name() -> None:
+    shapes = {name: torch.Size((10,)) for name in ("stage[0]", "stage0", "stage[1]")}
+    groups = layerwise(shapes, 0.5, {"stage[0]": 0.2})
+    assert groups == [Group(("stage[0]",), 0.2), Group(("stage0",), 0.5), Group(("stage[1]",), 0.5)]
+    with pytest.raises(ValueError, match=r"'stage\[0\]' matches several patterns: stage\[0\], stage\*"):
+        layerwise(shapes, 0.5, {"stage[0]": 0.2, "stage*": 0.3})

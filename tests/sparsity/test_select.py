@@ -13,7 +13,7 @@ DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 SHAPES = {"b.weight": (4, 5), "a.weight": (30,), "c": (2, 3, 2)}
 TIES = torch.tensor([0.0, -0.0, 1.0, -1.0, 0.5])
 seeds = st.integers(0, 2**31 - 1)
-sparsities = st.floats(0, 1, allow_nan=False)
+densities = st.floats(0, 1, allow_nan=False)
 
 
 def tied_scores(seed: int, dtype: torch.dtype = torch.float32) -> Scores:
@@ -43,11 +43,11 @@ def count(masks: Masks) -> int:
 
 
 @settings(max_examples=100, deadline=None)
-@given(seeds, sparsities, st.sampled_from(DTYPES))
-def test_counts_and_choice_are_exact_under_ties(seed: int, sparsity: float, dtype: torch.dtype) -> None:
+@given(seeds, densities, st.sampled_from(DTYPES))
+def test_counts_and_choice_are_exact_under_ties(seed: int, share: float, dtype: torch.dtype) -> None:
     scores = tied_scores(seed, dtype)
-    masks = select(scores, {}, sparsity=sparsity)
-    keep = math.floor(62 * (1 - sparsity) + 0.5 + 1e-9)
+    masks = select(scores, {}, density=share)
+    keep = math.floor(62 * share + 0.5 + 1e-9)
     assert count(masks) == keep
     wanted = reference(scores, {}, keep)
     assert list(masks) == list(SHAPES)
@@ -55,17 +55,17 @@ def test_counts_and_choice_are_exact_under_ties(seed: int, sparsity: float, dtyp
 
 
 @settings(max_examples=50, deadline=None)
-@given(seeds, st.lists(sparsities, min_size=2, max_size=6), st.sampled_from(sorted(SCOPES.keys() - {"uniform-plus"})))
+@given(seeds, st.lists(densities, min_size=2, max_size=6), st.sampled_from(sorted(SCOPES.keys() - {"uniform-plus"})))
 def test_masks_are_nested_over_levels(seed: int, levels: list[float], scope: str) -> None:
     """Each level is scored anew; what is pruned never returns, whatever is asked."""
     masks: Masks = {}
-    for level, sparsity in enumerate(levels):
+    for level, share in enumerate(levels):
         old, scores = masks, tied_scores(seed + level)
-        masks = select(scores, old, sparsity=sparsity, scope=SCOPES[scope])
+        masks = select(scores, old, density=share, scope=SCOPES[scope])
         for name, mask in masks.items():
             assert name not in old or bool((mask <= old[name]).all())
         if scope == "global":
-            keep = math.floor(62 * (1 - sparsity) + 0.5 + 1e-9)
+            keep = math.floor(62 * share + 0.5 + 1e-9)
             assert count(masks) == min(keep, count(old) if old else 62)
             wanted = reference(scores, old, keep)
             assert all(torch.equal(mask, wanted[name]) for name, mask in masks.items())
@@ -76,14 +76,14 @@ def test_eight_levels_of_a_fifth_leave_eight_of_fifty() -> None:
     masks: Masks = {}
     left = []
     for level in range(1, 9):
-        masks = select({"w": torch.ones(50)}, masks, sparsity=1 - 0.8**level)
+        masks = select({"w": torch.ones(50)}, masks, density=0.8**level)
         left.append(count(masks))
     assert left == [40, 32, 26, 20, 16, 13, 10, 8]
 
 
 def test_the_lower_index_goes_first_in_the_order_of_sorted_names() -> None:
     scores = {"z": torch.zeros(2, 2), "a": torch.zeros(3), "m": torch.tensor([-0.0, 0.0])}
-    masks = select(scores, {}, sparsity=6 / 9)
+    masks = select(scores, {}, density=3 / 9)
     assert {name: mask.tolist() for name, mask in masks.items()} == {
         "z": [[False, True], [True, True]],
         "a": [False, False, False],
@@ -92,7 +92,7 @@ def test_the_lower_index_goes_first_in_the_order_of_sorted_names() -> None:
 
 
 def test_minus_zero_ties_with_zero() -> None:
-    masks = select({"w": torch.tensor([0.0, -0.0, 0.0, -0.0])}, {}, sparsity=0.5)
+    masks = select({"w": torch.tensor([0.0, -0.0, 0.0, -0.0])}, {}, density=0.5)
     assert masks["w"].tolist() == [False, False, True, True]
 
 
@@ -100,12 +100,12 @@ def test_minus_zero_ties_with_zero() -> None:
 def test_key_ranks_by_magnitude_without_a_copy(dtype: torch.dtype) -> None:
     scores = {"w": torch.randn(101, generator=torch.Generator().manual_seed(3)).to(dtype)}
     by_key, by_copy = (
-        select(scores, {}, sparsity=0.37, key=torch.abs),
-        select({"w": scores["w"].abs()}, {}, sparsity=0.37),
+        select(scores, {}, density=0.63, key=torch.abs),
+        select({"w": scores["w"].abs()}, {}, density=0.63),
     )
     assert torch.equal(by_key["w"], by_copy["w"])
     assert int(by_key["w"].sum()) == 64
-    assert not torch.equal(by_key["w"], select(scores, {}, sparsity=0.37)["w"])
+    assert not torch.equal(by_key["w"], select(scores, {}, density=0.63)["w"])
 
 
 @pytest.mark.parametrize("other", [torch.float32, torch.float16, torch.bfloat16])
@@ -115,56 +115,56 @@ def test_tensors_of_different_precision_are_compared_exactly(other: torch.dtype)
     for fine in ([1 - 1e-12, 0.5, 3.0], [1 + 1e-12, 0.5, 3.0]):
         scores = {"a": coarse, "b": torch.tensor(fine, dtype=torch.float64)}
         for removed in range(7):
-            masks = select(scores, {}, sparsity=removed / 6)
+            masks = select(scores, {}, density=1 - removed / 6)
             wanted = reference(scores, {}, 6 - removed)
             assert all(torch.equal(mask, wanted[name]) for name, mask in masks.items()), (fine, removed)
 
 
 def test_chunk_borders_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = tied_scores(5)
-    whole = select(scores, {}, sparsity=0.55)
+    whole = select(scores, {}, density=0.45)
     for chunk in (1, 2, 3, 29, 30, 31):
         monkeypatch.setattr(threshold, "CHUNK", chunk)
-        assert all(torch.equal(mask, whole[name]) for name, mask in select(scores, {}, sparsity=0.55).items())
+        assert all(torch.equal(mask, whole[name]) for name, mask in select(scores, {}, density=0.45).items())
 
 
 def test_masks_are_fresh_and_inputs_untouched() -> None:
     scores, masks = tied_scores(1), {"a.weight": torch.arange(30) % 3 > 0}
     before = masks["a.weight"].clone()
-    for sparsity in (0.0, 0.6):
-        new = select(scores, masks, sparsity=sparsity)
+    for share in (1.0, 0.4):
+        new = select(scores, masks, density=share)
         new["a.weight"].zero_()
         assert torch.equal(masks["a.weight"], before)
 
 
-@pytest.mark.parametrize("sparsity", [-0.1, 1.1, math.nan])
-def test_sparsities_outside_their_range_are_errors(sparsity: float) -> None:
-    with pytest.raises(ValueError, match=r"sparsity .* is outside \[0, 1\]"):
-        select(tied_scores(0), {}, sparsity=sparsity)
-    with pytest.raises(ValueError, match=r"sparsity .* is outside \[0, 1\]"):
-        select(tied_scores(0), {}, sparsity=0.5, scope=layerwise, by_pattern={"c": sparsity})
+@pytest.mark.parametrize("share", [-0.1, 1.1, math.nan])
+def test_densities_outside_their_range_are_errors(share: float) -> None:
+    with pytest.raises(ValueError, match=r"density .* is outside \[0, 1\]"):
+        select(tied_scores(0), {}, density=share)
+    with pytest.raises(ValueError, match=r"density .* is outside \[0, 1\]"):
+        select(tied_scores(0), {}, density=0.5, scope=layerwise, by_pattern={"c": share})
 
 
 def test_nan_scores_and_foreign_masks_are_errors() -> None:
     scores = tied_scores(0)
     scores["c"][0, 0, 0] = math.nan
     with pytest.raises(ValueError, match="NaN"):
-        select(scores, {}, sparsity=0.1)
+        select(scores, {}, density=0.9)
     alive = torch.ones(2, 3, 2, dtype=torch.bool)
     alive[0, 0, 0] = False
-    assert count(select(scores, {"c": alive}, sparsity=0.5)) == 31
+    assert count(select(scores, {"c": alive}, density=0.5)) == 31
     with pytest.raises(ValueError, match=r"the mask of 'c' has shape \(3,\), its weights \(2, 3, 2\)"):
-        select(tied_scores(0), {"c": torch.ones(3, dtype=torch.bool)}, sparsity=0.1)
+        select(tied_scores(0), {"c": torch.ones(3, dtype=torch.bool)}, density=0.9)
 
 
 @settings(max_examples=60, deadline=None)
-@given(sparsities, sparsities, st.sampled_from(["global", "layerwise", "per-pattern", "erk"]))
-def test_planned_counts_equal_what_select_does(sparsity: float, other: float, scope: str) -> None:
+@given(densities, densities, st.sampled_from(["global", "layerwise", "per-pattern", "erk"]))
+def test_planned_counts_equal_what_select_does(share: float, other: float, scope: str) -> None:
     by_pattern = {} if scope in ("global", "erk") else {"*.weight": other}
     scores = tied_scores(9)
-    masks = select(scores, {}, sparsity=sparsity, scope=SCOPES[scope], by_pattern=by_pattern)
+    masks = select(scores, {}, density=share, scope=SCOPES[scope], by_pattern=by_pattern)
     shapes = {name: score.shape for name, score in scores.items()}
-    planned = planned_counts(shapes, sparsity=sparsity, scope=SCOPES[scope], by_pattern=by_pattern)
+    planned = planned_counts(shapes, density=share, scope=SCOPES[scope], by_pattern=by_pattern)
     assert sorted(name for group, _ in planned for name in group.names) == sorted(scores)
     for group, keep in planned:
         assert count({name: masks[name] for name in group.names}) == keep
@@ -172,5 +172,5 @@ def test_planned_counts_equal_what_select_does(sparsity: float, other: float, sc
 
 def test_a_group_that_is_sparser_already_stays() -> None:
     old = {"w": torch.arange(10) < 3}
-    assert torch.equal(select({"w": torch.arange(10.0)}, old, sparsity=0.5)["w"], old["w"])
-    assert density(select({"w": torch.arange(10.0)}, {}, sparsity=0.0, scope=global_scope)) == 1.0
+    assert torch.equal(select({"w": torch.arange(10.0)}, old, density=0.5)["w"], old["w"])
+    assert density(select({"w": torch.arange(10.0)}, {}, density=1.0, scope=global_scope)) == 1.0

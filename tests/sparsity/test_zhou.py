@@ -34,8 +34,8 @@ SCALED = {
 
 
 def evidence(masks: dict[str, torch.Tensor]) -> Evidence:
-    initial, final = ({"w": torch.tensor(values)} for values in (INITIAL, FINAL))
-    return Evidence(initial, final, torch.Generator().manual_seed(0), masks)
+    start, end = ({"w": torch.tensor(values)} for values in (INITIAL, FINAL))
+    return Evidence(start, end, torch.Generator().manual_seed(0), masks)
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -1,22 +1,42 @@
 """IDs of studies are pinned: a younger setting at its default changes none."""
 
-from lth.config import FindTicket
-from lth.config.supermask import LearnSupermask
+from typing import Any
+
+import pytest
+
 from lth.data import load_data
 from lth.models import LeNet300100
-from lth.studies import find_ticket_study
-from lth.studies.supermask import supermask_study
+from lth.studies import STUDIES
+from lth.studies.prepare import prepare
+
+GOLDEN = {
+    "find-ticket": "d4337f21eb9f",
+    "supermask": "6ad8d78bdebd",
+    "connect": "3930e24c73c9",
+    "stability": "a13c5da00132",
+}
 
 
-def test_golden_ids() -> None:
-    data = load_data("digits")
-    assert find_ticket_study(FindTicket(), LeNet300100, data).id == "192ba0ce6dc3"
-    assert find_ticket_study(FindTicket(levels=3, lr=0.01), LeNet300100, data).id == "01566bc2a5c2"
-    assert supermask_study(LearnSupermask(), LeNet300100, data).id == "6ffa04dfd124"
+def id_of(name: str, **fields: Any) -> str:
+    """The ID of a study of LeNet-300-100 on the digits."""
+    study = STUDIES[name]
+    return prepare(study, study.settings(**fields), LeNet300100, load_data("digits")).id
 
 
-def test_a_younger_setting_counts_where_it_is_set() -> None:
-    data = load_data("digits")
-    fields = {"loss": "mean_squared_error"}
-    assert find_ticket_study(FindTicket(**fields), LeNet300100, data).id != "192ba0ce6dc3"
-    assert supermask_study(LearnSupermask(**fields), LeNet300100, data).id != "6ffa04dfd124"
+@pytest.mark.parametrize("name", STUDIES)
+def test_ids_are_pinned(name: str) -> None:
+    assert id_of(name) == GOLDEN[name]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_what_changes_no_result_changes_no_id(name: str) -> None:
+    """A setting written at its default, and the model and data by whatever name they go."""
+    assert id_of(name, seed=0, replicates=STUDIES[name].settings().replicates, lr_decay="constant") == GOLDEN[name]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"loss": "mean_squared_error"}, {"seed": 1}, {"confidence": 0.9}, {"lr": 0.02}, {"batch_size": 50}]
+)
+def test_a_setting_counts_where_it_is_set(fields: dict[str, Any]) -> None:
+    for name in STUDIES:
+        assert id_of(name, **fields) != GOLDEN[name]

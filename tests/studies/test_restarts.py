@@ -2,20 +2,22 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
+from builds import HERE, jobs, study
 from torch import Tensor, nn
 
-from lth.config import FindTicket
-from lth.config.find_ticket import KEPT_WORDS, Kept, Pruned
-from lth.data import load_data
-from lth.lineage import Dense, Deriver, Execution, Sparsified, Store, Trained, build
-from lth.sparsity import PRUNED_ACTIONS, density
-from lth.studies import Study, find_ticket_study
+from lth.lineage import Combined, Dense, Execution, Reader, Sparsified, Store, Trained, build
+from lth.sparsity import density
+from lth.studies.prepare import Study
+from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS
 
 NAME = "1.weight"
+
+EQUAL_SCORES = pytest.mark.filterwarnings("ignore:criterion .* gives equal scores in bulk")
+"""Some pixels of the digits are never lit: their weights have no gradients, and all equal values stay equal."""
 
 
 def net() -> nn.Module:
@@ -23,27 +25,28 @@ def net() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10))
 
 
-def built(folder: Path, **fields: Any) -> tuple[Study, Deriver]:
+def built(folder: Path, **fields: Any) -> tuple[Study, Reader]:
     """A study of two levels at half the weights, one replicate, 20 steps each, trained."""
-    settings = {"model": "net", "levels": 2, "rate": 0.5, "replicates": 1, "duration": "20it", "evaluate_every": 10}
-    settings |= {"batch_size": 20, "lr": 0.01, "optimizer": "adamw", "weight_decay": 0.1}
-    made = find_ticket_study(FindTicket(**{**settings, **fields}), net, load_data("digits"))
+    made = study(net, **{"duration": "20it", "optimizer": "adamw", "weight_decay": 0.1, **fields})
     store = Store(folder)
-    assert build(made.targets, store, made.sources, Execution(workers=0)) == {}
-    return made, Deriver(store, made.sources)
+    assert build(made.targets, store, made.sources, HERE) == {}
+    return made, Reader(store, made.sources)
 
 
 def arm(made: Study, name: str, level: int) -> Trained:
-    return next(run.trained for run in made.runs if (run.arm, run.level) == (name, level))
+    """The training of an arm at a level, of the first replicate."""
+    at = [point.at["level"] for point in made.points if point.arm == name]
+    return jobs(made, name)[at.index(level)]
 
 
-def masked(deriver: Deriver, made: Study, level: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def masked(reader: Reader, made: Study, level: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Mask of the first layer, its start, the dense initialisation and the trained weights that the mask is from."""
     ticket = arm(made, "ticket", level)
     source = arm(made, "ticket", level - 1) if level > 1 else arm(made, "dense", 0)
-    start = deriver.weights(ticket.start)[NAME]
-    initial, final = (deriver.weights(node)[NAME] for node in (arm(made, "dense", 0).start, source))
-    mask = deriver.masks(ticket.start.masks)[NAME]  # type: ignore[union-attr]
+    start = reader.weights(ticket.start)[NAME]
+    initial, final = (reader.weights(node)[NAME] for node in (arm(made, "dense", 0).start, source))
+    assert isinstance(ticket.start, Combined)
+    mask = reader.masks(ticket.start.masks)[NAME]
     return mask, start, initial, final
 
 
@@ -57,19 +60,20 @@ SAME = {
 
 def test_a_start_reads_only_what_its_actions_look_at(tmp_path: Path) -> None:
     """Rewinding needs the masks and the initialisation: neither earlier trainings nor the starts of earlier levels."""
-    made, deriver = built(tmp_path, controls=())
+    made, reader = built(tmp_path, controls=())
     for node in (arm(made, "dense", 0), arm(made, "ticket", 1)):
-        (deriver.store.folder(node.key) / "weights.safetensors").unlink()
-    mask, start = deriver.masks(arm(made, "ticket", 2).masks)[NAME], deriver.weights(arm(made, "ticket", 2).start)[NAME]
-    assert torch.equal(start[mask], deriver.weights(arm(made, "dense", 0).start)[NAME][mask])
+        (reader.store.folder(node.key) / "weights.safetensors").unlink()
+    mask, start = reader.masks(arm(made, "ticket", 2).masks)[NAME], reader.weights(arm(made, "ticket", 2).start)[NAME]
+    assert torch.equal(start[mask], reader.weights(arm(made, "dense", 0).start)[NAME][mask])
 
 
-@pytest.mark.parametrize("kept", get_args(Kept))
+@EQUAL_SCORES
+@pytest.mark.parametrize("kept", KEPT_ACTIONS)
 def test_kept_weights_start_as_they_should(kept: str, tmp_path: Path) -> None:
-    made, deriver = built(tmp_path, kept=kept, controls=())
-    assert kept in KEPT_WORDS
+    made, reader = built(tmp_path, kept=kept, controls=())
+    assert KEPT_ACTIONS[kept].words
     for level in (1, 2):
-        mask, start, initial, final = masked(deriver, made, level)
+        mask, start, initial, final = masked(reader, made, level)
         assert int(mask.sum()) == mask.numel() // 2**level
         assert torch.equal(start[~mask], torch.zeros_like(start[~mask]))
         if kept in SAME:
@@ -81,13 +85,13 @@ def test_kept_weights_start_as_they_should(kept: str, tmp_path: Path) -> None:
             assert agreement == 1
         elif kept in ("reinit", "permute", "shuffle", "constant"):
             assert abs(agreement - 0.5) < 0.2
-        end = deriver.weights(arm(made, "ticket", level))[NAME]
+        end = reader.weights(arm(made, "ticket", level))[NAME]
         assert torch.equal(end[~mask], torch.zeros_like(end[~mask]))
 
 
-@pytest.mark.parametrize("pruned", get_args(Pruned))
+@pytest.mark.parametrize("pruned", PRUNED_ACTIONS)
 def test_pruned_weights_start_and_stay_as_they_should(pruned: str, tmp_path: Path) -> None:
-    made, deriver = built(tmp_path, pruned=pruned)
+    made, reader = built(tmp_path, pruned=pruned)
     zero = torch.zeros(())
     values: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "zero": lambda initial, final: zero,
@@ -98,9 +102,9 @@ def test_pruned_weights_start_and_stay_as_they_should(pruned: str, tmp_path: Pat
     }
     fills = []
     for level in (1, 2):
-        mask, start, initial, final = masked(deriver, made, level)
+        mask, start, initial, final = masked(reader, made, level)
         fills.append((~mask, start))
-        before = deriver.weights(arm(made, "ticket", level - 1).start)[NAME] if level > 1 else initial
+        before = reader.weights(arm(made, "ticket", level - 1).start)[NAME] if level > 1 else initial
         origin = before if PRUNED_ACTIONS[pruned].trains else initial
         assert torch.equal(start[mask], origin[mask])
         fresh = ~mask & ~(fills[0][0] if level > 1 else torch.zeros_like(mask))
@@ -109,7 +113,7 @@ def test_pruned_weights_start_and_stay_as_they_should(pruned: str, tmp_path: Pat
         else:
             assert not bool((start[~mask] == initial[~mask]).any())
             assert float(start[~mask].std() / initial.std()) == pytest.approx(1, abs=0.2)
-        end = deriver.weights(arm(made, "ticket", level))[NAME]
+        end = reader.weights(arm(made, "ticket", level))[NAME]
         assert torch.equal(end[~mask], start[~mask]) != PRUNED_ACTIONS[pruned].trains
         for control in ("ticket", "reinit", "random"):
             assert isinstance(arm(made, control, level).masks, Dense) == PRUNED_ACTIONS[pruned].trains
@@ -124,7 +128,7 @@ def test_fine_tuning_stays_at_the_last_learning_rate_and_lr_rewinding_does_not(t
         rewind_to = "4it" if kept == "lr_rewind" else "0it"
         made, _ = built(tmp_path / kept, kept=kept, lr_decay="linear", rewind_to=rewind_to, controls=(), levels=1)
         ticket = arm(made, "ticket", 1)
-        recipes[kept] = [ticket.recipe.lr_at(step) for step in range(ticket.first_step, 20)]
+        recipes[kept] = [ticket.training.lr_at(step) for step in range(ticket.first_step, 20)]
     assert recipes["keep"] == pytest.approx([0.01 / 20] * 20)
     assert recipes["lr_rewind"] == pytest.approx([0.01 * (1 - step / 20) for step in range(4, 20)])
 
@@ -133,49 +137,51 @@ def test_kept_moments_are_those_of_the_training_before(tmp_path: Path) -> None:
     """With nothing pruned in effect on the first step's gradient, moments alone tell the two policies apart."""
     ends = {}
     for moments in ("zero", "keep"):
-        made, deriver = built(tmp_path / moments, kept="keep", moments=moments, controls=(), levels=1)
+        made, reader = built(tmp_path / moments, kept="keep", moments=moments, controls=(), levels=1)
         ticket = arm(made, "ticket", 1)
         assert (ticket.moments is not None) == (moments == "keep")
-        ends[moments] = deriver.weights(ticket)[NAME]
+        ends[moments] = reader.weights(ticket)[NAME]
     assert not torch.equal(ends["zero"], ends["keep"])
 
 
 def test_a_random_mask_keeps_trained_weights_that_were_never_pruned(tmp_path: Path) -> None:
     """A control under a random mask must not start from zeros that earlier levels left."""
-    made, deriver = built(tmp_path, kept="keep", moments="keep", controls=("random",))
+    made, reader = built(tmp_path, kept="keep", moments="keep", controls=("random",))
     for level in (1, 2):
         control = arm(made, "random", level)
-        mask, start = deriver.masks(control.masks)[NAME], deriver.weights(control.start)[NAME]
-        assert torch.equal(start[mask], deriver.weights(arm(made, "dense", 0))[NAME][mask])
+        mask, start = reader.masks(control.masks)[NAME], reader.weights(control.start)[NAME]
+        assert torch.equal(start[mask], reader.weights(arm(made, "dense", 0))[NAME][mask])
         assert control.moments == arm(made, "dense", 0)
 
 
 def test_levels_whose_counters_differ_are_not_stacked(tmp_path: Path) -> None:
-    made, deriver = built(tmp_path, kept="lr_rewind", moments="keep", replicates=1, controls=(), levels=1)
-    settings = made.config.model_copy(update={"replicates": 2, "levels": 2})
-    more = find_ticket_study(settings, net, load_data("digits"))
-    assert build(more.targets, deriver.store, more.sources, Execution(workers=0, population=4)) == {}
+    fields: dict[str, Any] = {"kept": "lr_rewind", "moments": "keep", "controls": ()}
+    _, reader = built(tmp_path, **fields, replicates=1, levels=1)
+    more = study(net, **fields, duration="20it", optimizer="adamw", weight_decay=0.1, replicates=2)
+    assert build(more.targets, reader.store, more.sources, Execution(workers=0, population=4)) == {}
 
 
 @pytest.mark.parametrize("moments", ["zero", "keep", "restore"])
 def test_moments_within_a_training(moments: str, tmp_path: Path) -> None:
-    made, deriver = built(tmp_path, sparsifier="rigl", moments=moments, levels=1, controls=())
-    assert arm(made, "sparsified", 1).sparsifier.moments == moments  # type: ignore[union-attr]
-    assert density(deriver.masks(arm(made, "ticket", 1).masks)) == pytest.approx(0.5, abs=1e-3)
+    made, reader = built(tmp_path, sparsifier="rigl", moments=moments, levels=1, controls=())
+    sparsifier = arm(made, "sparsified", 1).training.sparsifier
+    assert sparsifier is not None
+    assert sparsifier.moments == moments
+    assert density(reader.masks(arm(made, "ticket", 1).masks)) == pytest.approx(0.5, abs=1e-3)
 
 
 @pytest.mark.parametrize("sparsifier", ["gradual", "set", "rigl", "soft", "noise"])
 def test_masks_found_within_a_training_are_tested_as_tickets(sparsifier: str, tmp_path: Path) -> None:
-    made, deriver = built(tmp_path, sparsifier=sparsifier, scope="global")
+    made, reader = built(tmp_path, sparsifier=sparsifier, scope="global")
     for level in (1, 2):
         sparsified, ticket = arm(made, "sparsified", level), arm(made, "ticket", level)
         assert isinstance(ticket.masks, Sparsified)
-        masks = deriver.masks(ticket.masks)
+        masks = reader.masks(ticket.masks)
         assert density(masks) == pytest.approx(0.5**level, abs=1e-3)
-        end, initial = deriver.weights(sparsified), deriver.weights(sparsified.start)
+        end, initial = reader.weights(sparsified), reader.weights(sparsified.start)
         for name, mask in masks.items():
             assert torch.equal(end[name][~mask], torch.zeros_like(end[name][~mask]))
-            assert torch.equal(deriver.weights(ticket.start)[name][mask], initial[name][mask])
+            assert torch.equal(reader.weights(ticket.start)[name][mask], initial[name][mask])
 
 
 @pytest.mark.parametrize(
@@ -187,16 +193,16 @@ def test_masks_found_within_a_training_are_tested_as_tickets(sparsifier: str, tm
         ({"sparsifier": "gradual", "granularity": "heads"}, "chooses single weights"),
         ({"sparsifier": "gradual", "rates": {"a": 0.1}}, "by its scope"),
         ({"sparsifier": "gradual", "criterion": "snip"}, "runs the network"),
-        ({"begin": 0.9, "end": 0.1}, "comes after end"),
+        ({"sparsifier": "gradual", "begin": 0.9, "end": 0.1}, "comes after end"),
         ({"schedule": "list"}, "found 0 rates for 2 levels"),
         (
-            {"schedule": "list", "level_rates": (0.3, 0.6), "rates": {"3.weight": 0.5}},
+            {"schedule": "list", "level_rates": (0.3, 0.6), "rates": {"3.weight": 0.5}, "rate": 0.2},
             "at the listed rate 0.6 is 1 or more",
         ),
         ({"sparsifier": "gradual", "pruned": "soft"}, "would not be tested"),
         ({"kept": "reinit", "rewind_to": "5it"}, "goes back to no step"),
         ({"level_rates": (0.1, 0.2)}, "only schedule 'list' reads them"),
-        ({"granularity": "2:4"}, "fixes the density by itself; found 2 levels, only 1"),
+        ({"granularity": "2:4", "rate": 0.2}, "fixes the density by itself; found 2 levels, only 1"),
         ({"granularity": "heads"}, "finds nothing of its kind"),
         ({"granularity": "head"}, "Did you mean 'heads'"),
         ({"criterion": "large_finl"}, "Did you mean 'large_final'"),
@@ -204,24 +210,25 @@ def test_masks_found_within_a_training_are_tested_as_tickets(sparsifier: str, tm
 )
 def test_settings_that_do_not_fit_are_refused_in_one_line(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        find_ticket_study(FindTicket(**{"model": "net", "levels": 2, **fields}), net, load_data("digits"))
+        study(net, **fields)
 
 
+@EQUAL_SCORES
 @pytest.mark.parametrize("criterion", ["snip", "synflow", "wanda", "movement_pruning", "lamp", "fisher"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_criteria_that_look_further_work_in_a_study(criterion: str, precision: str, tmp_path: Path) -> None:
-    made, deriver = built(tmp_path, criterion=criterion, precision=precision, controls=())
+    made, reader = built(tmp_path, criterion=criterion, precision=precision, controls=())
     for level in (1, 2):
-        assert density(deriver.masks(arm(made, "ticket", level).masks)) == pytest.approx(0.5**level, abs=2e-3)
+        assert density(reader.masks(arm(made, "ticket", level).masks)) == pytest.approx(0.5**level, abs=2e-3)
 
 
 @pytest.mark.parametrize("granularity", ["output_units", "input_units", "block:4x4", "2:4"])
 def test_whole_units_go_in_a_study(granularity: str, tmp_path: Path) -> None:
     levels = 1 if ":" in granularity and "x" not in granularity else 2
     rate = {"rate": 0.2} if granularity == "2:4" else {}
-    made, deriver = built(tmp_path, granularity=granularity, levels=levels, controls=("random",), **rate)
-    masks = deriver.masks(arm(made, "ticket", levels).masks)
-    assert density(masks) == pytest.approx(made.densities[levels], abs=0.01)  # blocks at the edge are smaller
+    made, reader = built(tmp_path, granularity=granularity, levels=levels, controls=("random",), **rate)
+    masks = reader.masks(arm(made, "ticket", levels).masks)
+    assert density(masks) == pytest.approx(made.points[-1].at["density"], abs=0.01)  # blocks at the edge are smaller
     if granularity == "output_units":
         assert set(masks[NAME].float().mean(1).tolist()) == {0.0, 1.0}
         assert bool(masks["3.weight"].all())

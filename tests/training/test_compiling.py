@@ -1,45 +1,38 @@
-"""Compiled passes train as others do but for rounding, the same way every time; where they cannot be had, it is said.
+"""Compiled passes give the same bits every time, and the numbers of others but for rounding.
 
 Compiling costs seconds, so one small network stands for all, in float64, with what leaves traces: draws and buffers.
 """
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load, save
-from torch import Tensor, nn
-from trainings import FolderJournal, assert_same_bits, digits_split, dropout_net, member, recipe, same_bits
+from torch import nn
+from trainings import FolderJournal, Make, assert_close, assert_same, member, run, same_bits, short_training
 
-from lth.training import Interrupted, Member, Outcome, train
-from lth.training.engines.compiling import VARIABLE, compile_wanted
+from lth.training import Interrupted, Outcome
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own, as it loads inductor
 
 
 def net() -> nn.Module:
-    """64-12-10 with batch norm and dropout."""
+    """64-12-10 with batch norm."""
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(64, 12, bias=False), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(0.3), nn.Linear(12, 10)
-    )
+        nn.Flatten(), nn.Linear(64, 12, bias=False), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 10)
+    )  # fmt: skip
 
 
-def members_of(size: int) -> list[Member]:
-    return [member(net, seed, fill=0.25) for seed in range(size)]
+def dropping() -> nn.Module:
+    """64-12-10 with batch norm and dropout."""
+    return nn.Sequential(*net()[:4], nn.Dropout(0.3), nn.Linear(12, 10))
 
 
-def trained(size: int, journal: FolderJournal | None = None) -> list[Outcome]:
-    schedule = recipe(precision="float64", optimizer="adamw", weight_decay=0.05, clip=0.5)
-    return train(members_of(size), net(), digits_split(), schedule, journal=journal, snapshot_seconds=0.0)
+TRAINING = short_training(precision="float64", optimizer="adamw", weight_decay=0.05, clip=0.5)
 
 
-def resumed(size: int, folder: Path) -> list[tuple[int, str, bytes]]:
-    """What a training that goes on leaves of each member: steps done, signature and weights."""
-    torch.set_num_threads(1)
-    outcomes = trained(size, FolderJournal(folder))
-    return [(each.num_steps, each.signature, save(each.weights)) for each in outcomes]
+def trained(make: Make, size: int, journal: FolderJournal | None = None, *, compiled: bool) -> list[Outcome]:
+    members = [member(make, seed, fill=0.25) for seed in range(size)]
+    return run(members, make(), TRAINING, journal=journal, snapshot_seconds=0.0, compiled=compiled)
 
 
 @pytest.fixture
@@ -56,83 +49,42 @@ def compiler() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiler")
-def test_compiled_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice the same bits, though stopped and resumed in another process; those of an uncompiled one but for rounding:
-    the very draws of its dropout. Pruned entries keep their bits."""
-    signatures = {1: "torch/cpu/1/compiled", 2: "torch/cpu/2-vmap/compiled"}
-    plain = {size: trained(size) for size in signatures}
-    monkeypatch.setenv(VARIABLE, "1")
-    compiled = {}
-    with torch._dynamo.config.patch(error_on_recompile=True):
-        for size in signatures:
-            compiled[size] = trained(size)
-            (tmp_path / f"{size}").mkdir()
-            with pytest.raises(Interrupted):
-                trained(size, FolderJournal(tmp_path / f"{size}", 7))
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        again = {size: pool.submit(resumed, size, tmp_path / f"{size}").result() for size in signatures}
-    for size, signature in signatures.items():
-        for each, usual, outcome, (num_steps, signed, weights) in zip(
-            members_of(size), plain[size], compiled[size], again[size], strict=True
-        ):
-            assert (num_steps, signed, outcome.signature) == (5, signature, signature)
-            assert_same_bits(load(weights), outcome.weights)
-            for name, mask in each.masks.items():
-                assert same_bits(outcome.weights[name][~mask], each.start[name][~mask].double())
-            for name, value in usual.weights.items():
-                torch.testing.assert_close(outcome.weights[name], value, rtol=0, atol=1e-9, msg=name)
-            assert outcome.metrics["validation_loss"] == pytest.approx(usual.metrics["validation_loss"], abs=1e-9)
+def test_a_compiled_stack_equals_one_that_is_not() -> None:
+    """Pruned entries keep their bits."""
+    plain, outcomes = trained(net, 2, compiled=False), trained(net, 2, compiled=True)
+    for seed, (usual, outcome) in enumerate(zip(plain, outcomes, strict=True)):
+        assert outcome.signature == "torch/cpu/2-vmap/compiled"
+        assert_close(outcome, usual)
+        one = member(net, seed, fill=0.25)
+        for name, mask in one.masks.items():
+            assert same_bits(outcome.weights[name][~mask], one.start[name][~mask].double())
 
 
-def test_without_a_compiler_it_trains_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiler")
+def test_stopped_and_resumed_it_has_the_same_bits(tmp_path: Path) -> None:
+    """Draws of dropout are the compiler's own, but follow from the seed and the state of the generator all the same."""
+    whole = trained(dropping, 1, compiled=True)
+    assert whole[0].signature == "torch/cpu/1/compiled"
+    assert_same(whole, trained(dropping, 1, compiled=True))
+    with pytest.raises(Interrupted):
+        trained(dropping, 1, FolderJournal(tmp_path, 7), compiled=True)
+    resumed = trained(dropping, 1, FolderJournal(tmp_path), compiled=True)
+    assert resumed[0].num_steps == 5
+    assert_same(resumed, whole)
+
+
+def test_without_a_compiler_it_trains_uncompiled() -> None:
     from torch._inductor import config
 
-    plain = trained(1)[0]
-    monkeypatch.setenv(VARIABLE, "1")
+    torch.compiler.reset()  # what was compiled before would need no compiler
     with (
-        config.patch({"cpp.cxx": (None, "no-such-compiler")}),
+        config.patch({"cpp.cxx": (None, "no-such-compiler"), "fx_graph_cache": False}),
         pytest.warns(
             UserWarning, match="cannot compile this network .*no-such-compiler.*: it trains uncompiled"
         ) as said,
     ):
-        outcome = trained(1)[0]
+        outcomes = trained(net, 1, compiled=True)
     assert "\n" not in str(said[0].message)
-    assert outcome.signature == plain.signature == "torch/cpu/1"
-    assert_same_bits(outcome.weights, plain.weights)
-
-
-class Branching(nn.Module):
-    """Asks Python to decide by a value, which cannot be compiled as one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = dropout_net()
-
-    def forward(self, inputs: Tensor) -> Tensor:  # (batch, 8, 8) -> (batch, class)
-        return self.layers(inputs if inputs.mean() > 0.1 else -inputs)
-
-
-@pytest.mark.parametrize("size", [1, 2])
-def test_a_module_that_cannot_be_compiled_trains(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lth.training.population.usual_stacking", lambda module: "loop")
-    members = [member(Branching, seed) for seed in range(size)]
-    plain = train(members, Branching(), digits_split(), recipe())
-    monkeypatch.setenv(VARIABLE, "1")
-    with pytest.warns(UserWarning, match="cannot compile this network .*: it trains uncompiled") as said:
-        outcomes = train(members, Branching(), digits_split(), recipe())
-    assert "\n" not in str(said[0].message)
-    for outcome, usual in zip(outcomes, plain, strict=True):
-        assert outcome.signature == usual.signature
-        assert_same_bits(outcome.weights, usual.weights)
-
-
-def test_it_is_opt_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
-    assert not compile_wanted()
-    for wanted in (True, False):
-        monkeypatch.setenv(VARIABLE, str(int(wanted)))
-        assert compile_wanted() == wanted
-    for unknown in ("yes", ""):
-        monkeypatch.setenv(VARIABLE, unknown)
-        with pytest.raises(ValueError, match=rf"unknown LTH_COMPILE '{unknown}'.* Choices: 0, 1"):
-            compile_wanted()
+    assert outcomes[0].signature == "torch/cpu/1"
+    assert_same(outcomes, trained(net, 1, compiled=False))

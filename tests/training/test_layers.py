@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from trainings import ConvNet, assert_same_bits, digits_split, lenet, member, recipe, small_net
+from trainings import ConvNet, assert_same_bits, digits, lenet, member, run, short_training, small_net
 
-from lth.training import train
+from lth.tasks import Classification
+from lth.training import Where
 from lth.training.engines import linear
 from lth.training.engines.layers import ChannelsLastConv2d, quicken
 from lth.training.engines.linear import VARIABLE, OneDnnLinear, linear_path, onednn_works
@@ -68,11 +69,11 @@ def test_a_training_through_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = []
     for path in ("torch", "onednn", "onednn"):
         monkeypatch.setenv(VARIABLE, path)
-        outcomes.append(train([member(lenet, 1)], lenet(), digits_split(), recipe(duration="30it", lr=1e-3))[0])
+        outcomes.append(run([member(lenet, 1)], lenet(), short_training(steps=30, lr=1e-3))[0])
     plain, one, other = outcomes
-    assert one.metrics == other.metrics
+    assert one.history == other.history
     assert_same_bits(one.weights, other.weights)
-    assert one.metrics["validation_loss"] == pytest.approx(plain.metrics["validation_loss"], rel=1e-4)
+    assert one.history.curves["validation/loss"] == pytest.approx(plain.history.curves["validation/loss"], rel=1e-4)
     assert any(not torch.equal(value, plain.weights[name]) for name, value in one.weights.items())
     assert engine_of(lenet, "float32").signature == "torch/cpu/1/onednn"
     assert engine_of(lenet, "float64").signature == engine_of(lenet, "bfloat16").signature == "torch/cpu/1"
@@ -82,12 +83,9 @@ def engine_of(make: Any, precision: Any) -> TorchEngine:
     return TorchEngine(
         [member(make, 1)],
         make(),
-        digits_split(),
-        recipe(precision=precision),
-        first_step=0,
-        device=torch.device("cpu"),
-        sparsifier=None,
-        traces=(),
+        digits(),
+        short_training(precision=precision),
+        Where(),
     )
 
 
@@ -136,8 +134,7 @@ def test_a_channels_last_convolution_is_a_convolution(channels: int) -> None:
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
 def test_layers_are_exchanged_where_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    split = digits_split()
-    batch = split.x_train[:20], split.y_train[:20]
+    batch = digits()["train"].take(torch.arange(20), torch.device("cpu"))
     done = {}
     for make, precision, size in (
         (ConvNet, "float32", 1),
@@ -148,10 +145,10 @@ def test_layers_are_exchanged_where_that_works(monkeypatch: pytest.MonkeyPatch) 
         (small_net, "float32", 1),
     ):
         members = [member(make, seed) for seed in range(size)]
-        population = Population(make().train(), members, torch.device("cpu"), precision)
+        population = Population(make().train(), members, torch.device("cpu"), precision, Classification(10))
         before = {name: value.clone() for name, value in population.tensors().items()}
         state = torch.get_rng_state()
-        paths = quicken(population, *batch)
+        paths = quicken(population, batch)
         done[make.__name__, precision, size] = "channels-last" in paths
         assert any(type(each) is ChannelsLastConv2d for each in population.module.modules()) == (
             "channels-last" in paths
@@ -166,7 +163,7 @@ def test_layers_are_exchanged_where_that_works(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_network_that_views_its_images_trains() -> None:
-    assert train([member(Viewing, 1)], Viewing(), digits_split(), recipe())[0].metrics["diverged_at"] is None
+    assert run([member(Viewing, 1)], Viewing(), short_training())[0].history.diverged_at is None
 
 
 def test_a_layer_of_a_subclass_stays() -> None:
@@ -177,6 +174,6 @@ def test_a_layer_of_a_subclass_stays() -> None:
     def make() -> nn.Module:
         return nn.Sequential(nn.Unflatten(1, (1, 8)), Doubled(1, 4, 3), nn.Flatten(), nn.Linear(144, 10))
 
-    population = Population(make(), [member(make, 1)], torch.device("cpu"), "float32")
-    quicken(population, digits_split().x_train[:5], digits_split().y_train[:5])
+    population = Population(make(), [member(make, 1)], torch.device("cpu"), "float32", Classification(10))
+    quicken(population, digits()["train"].take(torch.arange(5), torch.device("cpu")))
     assert type(population.module[1]) is Doubled

@@ -5,11 +5,19 @@ from typing import Any
 
 import pytest
 import torch
-from trainings import FolderJournal, assert_same_bits, digits_split, member, recipe, small_net, whole_member
+from trainings import (
+    FolderJournal,
+    assert_same_bits,
+    dense_member,
+    member,
+    run,
+    short_training,
+    small_net,
+)
 
 from lth.config.sparsifier import Sparsifier
 from lth.sparsity import Weights
-from lth.training import OPTIMIZERS, Member, Outcome, train
+from lth.training import OPTIMIZERS, History, Member, Outcome
 from lth.training.moments import change_moments
 
 OPTIONS: dict[str, dict[str, object]] = {"sgd": {"momentum": 0.9}, "rmsprop": {"momentum": 0.9}}
@@ -29,30 +37,30 @@ def with_moments(one: Member, outcome: Outcome) -> Member:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_two_halves_equal_the_whole(name: str, size: int) -> None:
     """Weights and moments are all that a training without dropout carries over: it goes on with the same bits."""
-    schedule = recipe(optimizer=name, optimizer_options=OPTIONS.get(name, {}), clip=0.5)
+    training = short_training(optimizer=name, optimizer_options=OPTIONS.get(name, {}), clip=0.5)
     members = [member(small_net, seed) for seed in range(size)]
-    whole = train(members, small_net(), digits_split(), schedule, traces=["moments"])
-    halves = train(members, small_net(), digits_split(), schedule, until=7, traces=["moments"])
+    whole = run(members, small_net(), training.with_(traces=["moments"]))
+    halves = run(members, small_net(), training.with_(traces=["moments"]), until=7)
     rest = [with_moments(one, half) for one, half in zip(members, halves, strict=True)]
-    ends = train(rest, small_net(), digits_split(), schedule, first_step=7, traces=["moments"])
+    ends = run(rest, small_net(), training.with_(first_step=7, traces=["moments"]))
     for one, other in zip(whole, ends, strict=True):
         assert_same_bits(one.weights, other.weights)
         for entry, values in moments_in(one).items():  # equal but for the sign of zeros, which masks give gradients
             assert all(torch.equal(value, moments_in(other)[entry][weight]) for weight, value in values.items())
     fresh = [Member(one.key, one.start, one.masks, one.seeds) for one in rest]
-    again = train(fresh, small_net(), digits_split(), schedule, first_step=7)
+    again = run(fresh, small_net(), training.with_(first_step=7))
     assert not torch.equal(again[0].weights["1.weight"], whole[0].weights["1.weight"])
 
 
 def test_moments_of_pruned_entries_start_over() -> None:
     """Whatever lies in them: Adam would move the weight at once."""
-    whole = whole_member(small_net, 1)
-    before = train([whole], small_net(), digits_split(), recipe(), traces=["moments"])[0]
+    whole = dense_member(small_net, 1)
+    before = run([whole], small_net(), short_training(traces=["moments"]))[0]
     pruned = member(small_net, 1, fill=0.25)
     assert all(before.traces["moments/exp_avg"][name][~mask].any() for name, mask in pruned.masks.items())
     start = {name: value.clone() for name, value in moments_in(before)["exp_avg"].items()}
-    one = with_moments(pruned, Outcome(pruned.start, {}, 0, "torch", traces=before.traces))
-    after = train([one], small_net(), digits_split(), recipe(), traces=["moments"])[0]
+    one = with_moments(pruned, Outcome(pruned.start, History(), 0, "torch", traces=before.traces))
+    after = run([one], small_net(), short_training(traces=["moments"]))[0]
     for name, mask in pruned.masks.items():
         assert torch.equal(after.weights[name][~mask], pruned.start[name][~mask])
         assert not after.traces["moments/exp_avg"][name][~mask].any()
@@ -89,12 +97,10 @@ def settings(moments: Any) -> Sparsifier:
 @pytest.mark.parametrize("moments", ["zero", "keep", "restore"])
 def test_policies_within_training(moments: str) -> None:
     """Exchanges after 7 and 14 of 24 steps. Up to the first, all policies are one training."""
-    schedule, one = recipe(duration="24it", evaluate_every=8), whole_member(small_net, 1)
+    training, one = short_training(steps=24, evaluate_every=8), dense_member(small_net, 1)
 
     def at(step: int, policy: str) -> Outcome:
-        return train(
-            [one], small_net(), digits_split(), schedule, until=step, traces=["moments"], sparsifier=settings(policy)
-        )[0]
+        return run([one], small_net(), training.with_(traces=["moments"], sparsifier=settings(policy)), until=step)[0]
 
     before, first, second = at(7, "keep"), at(7, moments), at(14, moments)
     drawn = at(6, moments)
@@ -122,11 +128,13 @@ def test_policies_within_training(moments: str) -> None:
 
 def test_rprop_starts_over_from_its_learning_rate() -> None:
     """A step size of zero would pin a revived weight."""
-    schedule = recipe(optimizer="rprop", lr=0.02, duration="24it")
-    outcome = train(
-        [whole_member(small_net, 1)], small_net(), digits_split(), schedule, until=14, traces=["moments"],
-        sparsifier=settings("zero"),
-    )[0]  # fmt: skip
+    training = short_training(optimizer="rprop", lr=0.02, steps=24)
+    outcome = run(
+        [dense_member(small_net, 1)],
+        small_net(),
+        training.with_(traces=["moments"], sparsifier=settings("zero")),
+        until=14,
+    )[0]
     assert outcome.masks is not None
     pruned = ~outcome.masks["1.weight"]
     sizes = outcome.traces["moments/step_size"]["1.weight"]
@@ -136,18 +144,18 @@ def test_rprop_starts_over_from_its_learning_rate() -> None:
 def test_moments_survive_a_stop(tmp_path: Path) -> None:
     """A snapshot's moments count, not those that the member came with."""
     one = member(small_net, 1)
-    half = train([one], small_net(), digits_split(), recipe(), until=5, traces=["moments"])[0]
+    half = run([one], small_net(), short_training(traces=["moments"]), until=5)[0]
     rest, journal = with_moments(one, half), FolderJournal(tmp_path)
-    whole = train([rest], small_net(), digits_split(), recipe(), first_step=5)[0]
-    train([rest], small_net(), digits_split(), recipe(), first_step=5, until=8, journal=journal, snapshot_seconds=0.0)
-    resumed = train([rest], small_net(), digits_split(), recipe(), first_step=5, journal=journal)[0]
+    whole = run([rest], small_net(), short_training(first_step=5))[0]
+    run([rest], small_net(), short_training(first_step=5), until=8, journal=journal, snapshot_seconds=0.0)
+    resumed = run([rest], small_net(), short_training(first_step=5), journal=journal)[0]
     assert resumed.num_steps == 4
     assert_same_bits(resumed.weights, whole.weights)
 
 
 def test_moments_that_do_not_fit_are_errors() -> None:
     one = member(small_net, 1)
-    good = moments_in(train([one], small_net(), digits_split(), recipe(), traces=["moments"])[0])
+    good = moments_in(run([one], small_net(), short_training(traces=["moments"]))[0])
     plain = {"optimizer": "sgd"}
     momentum = {"optimizer": "sgd", "optimizer_options": {"momentum": 0.9}}
     misnamed = {entry: values | {"9.weight": values["1.weight"]} for entry, values in good.items()}
@@ -164,11 +172,11 @@ def test_moments_that_do_not_fit_are_errors() -> None:
     for fields, moments, message in cases:
         each = Member(one.key, one.start, one.masks, one.seeds, moments)
         with pytest.raises(ValueError, match=message):
-            train([each], small_net(), digits_split(), recipe(**fields))
+            run([each], small_net(), short_training(**fields))
     with_them = Member(one.key, one.start, one.masks, one.seeds, good)
     with pytest.raises(ValueError, match="1 of 2 members bring optimizer moments"):
-        train([with_them, member(small_net, 2)], small_net(), digits_split(), recipe())
+        run([with_them, member(small_net, 2)], small_net(), short_training())
     later = good | {"step": {name: value + 1 for name, value in good["step"].items()}}
     other = Member("other", one.start, one.masks, one.seeds, later)
     with pytest.raises(ValueError, match=r"differ in the counter 'step'.*Train these members one by one"):
-        train([with_them, other], small_net(), digits_split(), recipe())
+        run([with_them, other], small_net(), short_training())

@@ -1,5 +1,6 @@
 """The signature of an engine is text on disk: it must stay what it was, and damaged text must not count."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -53,26 +54,36 @@ def test_any_other_text_is_none_or_itself(text: str) -> None:
     assert signature is None or text not in UNKNOWN
 
 
-def test_what_goes_on_from_what() -> None:
-    whole = Signature("torch", "cuda", 4, "vmap", ("compiled",))
-    assert whole.goes_on_from(whole)
-    assert whole.goes_on_from(replace(whole, stacking="loop"))
-    for other in (
-        replace(whole, size=8),
-        replace(whole, size=2),
-        replace(whole, device="cpu"),
-        replace(whole, engine="sparse"),
-        replace(whole, paths=()),
-        replace(whole, stacking=None),
-    ):
-        assert not whole.goes_on_from(other)
-    part, alone = replace(whole, size=2), replace(whole, size=1, stacking=None)
-    assert part.goes_on_from(whole, from_larger_stack=True)
-    assert alone.goes_on_from(whole, from_larger_stack=True)
-    assert replace(alone, paths=("onednn",)).goes_on_from(whole, from_larger_stack=True)
-    assert not alone.goes_on_from(whole)
-    assert not whole.goes_on_from(part, from_larger_stack=True)
-    assert not whole.goes_on_from(alone, from_larger_stack=True)
+def test_a_training_goes_on_from_its_own_signature_alone() -> None:
+    own = Signature("torch", "cuda", 4, "vmap", ("compiled",))
+    others = (
+        replace(own, size=8),
+        replace(own, stacking="loop"),
+        replace(own, device="cpu"),
+        replace(own, engine="sparse"),
+        replace(own, paths=()),
+    )
+    for begun in (own, *others):
+        chosen = choose_snapshots([[Snapshot(3, History(), {}, str(begun))]], str(own), 0, ())
+        assert len(chosen) == (begun == own)
+
+
+def test_of_one_member_the_newest_snapshot_alone_is_read() -> None:
+    """Reading one may take long; the one before is read only where the newest does not count."""
+    read: list[int] = []
+
+    def snapshots(*engines: str) -> Iterator[Snapshot]:
+        for age, engine in enumerate(engines):
+            read.append(age)
+            yield Snapshot(10 - age, History(), {}, engine)
+
+    (newest,) = choose_snapshots([snapshots("torch/cpu/1", "torch/cpu/1")], "torch/cpu/1", 0, ())
+    assert (newest.step, read) == (10, [0])
+    read.clear()
+    (before,) = choose_snapshots([snapshots("sparse/cpu/1", "torch/cpu/1", "torch/cpu/1")], "torch/cpu/1", 0, ())
+    assert (before.step, read) == (9, [0, 1])
+    assert choose_snapshots([snapshots("torch/cpu/1", "torch/cpu/1")], "torch/cpu/1", 0, checkpoints=(10,))[0].step == 9
+    assert choose_snapshots([snapshots("torch/cpu/1", "torch/cpu/1")], "torch/cpu/1", 0, checkpoints=(9,)) == []
 
 
 def test_snapshots_of_unknown_form_do_not_count() -> None:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lth.config.sparsifier import Sparsifier
-from lth.training import Application, applications, plan_sparsifier
+from lth.config.sparsifier import MaskChanges, Sparsifier
+from lth.training.sparsifiers import SPARSIFIERS, Application, check_sparsifier, plan_sparsifier, scope_of
 
-METHODS = ["gradual", "set", "rigl", "soft", "noise"]
+METHODS = list(SPARSIFIERS)
 
 settings_of = st.builds(
     lambda method, density, curve, shares, count: Sparsifier(
@@ -27,10 +27,10 @@ settings_of = st.builds(
 def test_always_ends_exactly_on_target(settings: Sparsifier, length: int, first_step: int, epoch: int) -> None:
     plan = plan_sparsifier(settings, first_step + length, first_step=first_step, steps_per_epoch=epoch)
     end = first_step + int(settings.end * length + 0.5)
-    steps, sparsities = [each.step for each in plan], [each.sparsity for each in plan]
-    assert sparsities[-1] == 1 - settings.density
-    assert sparsities == sorted(sparsities)
-    assert all(0 < sparsity < 1 for sparsity in sparsities)
+    steps, densities = [each.step for each in plan], [each.density for each in plan]
+    assert densities[-1] == settings.density
+    assert densities == sorted(densities, reverse=True)
+    assert all(0 < density < 1 for density in densities)
     assert steps == sorted(set(steps))
     assert steps[0] >= first_step
     assert steps[-1] <= end
@@ -40,7 +40,7 @@ def test_always_ends_exactly_on_target(settings: Sparsifier, length: int, first_
     if settings.method in ("gradual", "soft") and end - steps[0] >= settings.applications:
         assert len(plan) == settings.applications
     if settings.method in ("set", "rigl"):
-        assert plan[0] == Application(first_step, 1 - settings.density, "draw")
+        assert plan[0] == Application(first_step, settings.density, "draw")
         fractions = [each.fraction for each in plan[1:]]
         assert fractions == sorted(fractions, reverse=True)
         assert all(0 < fraction <= settings.update_fraction for fraction in fractions)
@@ -49,15 +49,15 @@ def test_always_ends_exactly_on_target(settings: Sparsifier, length: int, first_
 
 def test_cubic_by_hand() -> None:
     """Steps 1000: begin 150, end 850, ten changes 70 apart; 0.8 (1 - (1 - i/10)^3)."""
-    table = applications(Sparsifier(density=0.2), 1000)
-    assert [step for step, _ in table] == [220, 290, 360, 430, 500, 570, 640, 710, 780, 850]
+    table = plan_sparsifier(Sparsifier(density=0.2), 1000)
+    assert [each.step for each in table] == [220, 290, 360, 430, 500, 570, 640, 710, 780, 850]
     wanted = [0.2168, 0.3904, 0.5256, 0.6272, 0.7, 0.7488, 0.7784, 0.7936, 0.7992, 0.8]
-    assert [sparsity for _, sparsity in table] == pytest.approx(wanted, abs=1e-12)
+    assert [1 - each.density for each in table] == pytest.approx(wanted, abs=1e-12)
 
 
 def test_linear_by_hand() -> None:
-    table = applications(Sparsifier(density=0.5, curve="linear", begin=0, end=1, applications=4), 10)
-    assert table == [(2, 0.125), (5, 0.25), (7, 0.375), (10, 0.5)]
+    table = plan_sparsifier(Sparsifier(density=0.5, curve="linear", begin=0, end=1, applications=4), 10)
+    assert [(each.step, each.density) for each in table] == [(2, 0.875), (5, 0.75), (7, 0.625), (10, 0.5)]
 
 
 def test_cosine_by_hand() -> None:
@@ -92,14 +92,51 @@ def test_noise_changes_at_every_epoch() -> None:
 def test_soft_is_hard_at_its_last_change_alone() -> None:
     actions = [each.action for each in plan_sparsifier(Sparsifier(method="soft", applications=3), 100)]
     assert actions == ["zero", "zero", "harden"]
+    assert [each.is_soft for each in plan_sparsifier(Sparsifier(method="soft", applications=3), 100)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_step_is_enough(method: Any) -> None:
     plan = plan_sparsifier(Sparsifier(method=method, density=0.25), 1, steps_per_epoch=1)
-    assert plan[-1].sparsity == 0.75
+    assert plan[-1].density == 0.25
 
 
 def test_no_step_is_too_few() -> None:
     with pytest.raises(ValueError, match="from step 5 to 5 has no steps to prune in"):
         plan_sparsifier(Sparsifier(), 5, first_step=5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_reads_what_it_says(method: str) -> None:
+    """Fields that its entry does not list change no plan; those listed are fields of the settings."""
+    entry = SPARSIFIERS[method]
+    assert set(entry.reads) <= set(MaskChanges.model_fields)
+    assert entry.words
+    others: dict[str, Any] = {"begin": 0.3, "end": 0.6, "applications": 3, "curve": "linear", "update_fraction": 0.5}
+    usual = plan_sparsifier(Sparsifier(method=method), 100, steps_per_epoch=10)
+    for name, value in others.items():
+        changed = plan_sparsifier(Sparsifier(method=method, **{name: value}), 100, steps_per_epoch=10)
+        assert (changed != usual) == (name in entry.reads), name
+
+
+@pytest.mark.parametrize(
+    ("method", "scope"),
+    [("gradual", "global"), ("set", "erk"), ("rigl", "erk"), ("soft", "global"), ("noise", "global")],
+)
+def test_each_method_has_a_scope_of_its_own(method: str, scope: str) -> None:
+    assert scope_of(Sparsifier(method=method)) == scope
+    assert scope_of(Sparsifier(method=method, scope="layerwise")) == "layerwise"
+
+
+def test_settings_that_do_not_fit_the_table() -> None:
+    with pytest.raises(ValueError, match="unknown sparsifier 'rig1'. Did you mean 'rigl'"):
+        plan_sparsifier(Sparsifier(method="rig1"), 10)
+    with pytest.raises(
+        ValueError, match="criterion 'random' has no effect: sparsifier 'set' drops .* gradual, soft, noise"
+    ):
+        check_sparsifier(Sparsifier(method="set", criterion="random"))
+    check_sparsifier(Sparsifier(method="gradual", criterion="random"))

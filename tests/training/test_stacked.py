@@ -2,9 +2,29 @@
 
 import pytest
 import torch
-from trainings import ConvNet, Make, TiedEmbedding, TiedNet, digits_split, dropout_net, lenet, member, recipe, small_net
+from torch import nn
+from trainings import (
+    ConvNet,
+    Make,
+    TiedEmbedding,
+    TiedNet,
+    assert_close,
+    diabetes_net,
+    dropout_net,
+    language_model,
+    lenet,
+    member,
+    run,
+    short_training,
+    small_net,
+    token_net,
+    tokens,
+    with_seeds,
+)
 
-from lth.training import Member, Outcome, train
+from lth.config import TaskSpec
+from lth.data import Parts, load_data, split
+from lth.models.gpt import Gpt
 
 CASES = {
     "lenet-adam": (lenet, {"optimizer": "adam", "lr": 1.2e-3}),
@@ -14,36 +34,53 @@ CASES = {
 }
 
 
-def assert_close(stacked: Outcome, alone: Outcome) -> None:
-    """Weights, buffers and metrics agree within 1e-9."""
-    assert stacked.weights.keys() == alone.weights.keys()
-    for name, value in alone.weights.items():
-        torch.testing.assert_close(stacked.weights[name], value, rtol=0, atol=1e-9, msg=name)
-    assert stacked.metrics.keys() == alone.metrics.keys()
-    for name, value in alone.metrics.items():
-        assert stacked.metrics[name] == (pytest.approx(value, abs=1e-9) if value is not None else None), name
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_four_in_a_stack_equal_four_alone(case: str) -> None:
     make, fields = CASES[case]
-    schedule = recipe(duration="50it", evaluate_every=20, precision="float64", **fields)
+    training = short_training(steps=50, evaluate_every=20, precision="float64", **fields)
     members = [member(make, seed, density=density) for seed, density in enumerate((0.9, 0.5, 0.2, None))]
-    stacked = train(members, make(), digits_split(), schedule)
+    stacked = run(members, make(), training)
     for each, outcome in zip(members, stacked, strict=True):
-        assert_close(outcome, train([each], make(), digits_split(), schedule)[0])
-    assert len({outcome.metrics["test_loss"] for outcome in stacked}) == 4
+        assert_close(outcome, run([each], make(), training)[0])
+    assert len({outcome.history.end["test/loss"] for outcome in stacked}) == 4
     counts = [outcome.weights.get("norm1.num_batches_tracked") for outcome in stacked]
     assert counts == [None] * 4 or all(int(count) == 50 for count in counts if count is not None)
 
 
+def gpt() -> nn.Module:
+    """A causal transformer of one block, its output layer tied to the embedding."""
+    return Gpt(vocabulary=11, block=7, width=8, depth=1, heads=2)
+
+
+TASKS: dict[str, tuple[Make, TaskSpec, Parts]] = {
+    "regression": (diabetes_net, TaskSpec(name="regression"), split(load_data("diabetes"), 40)),
+    "language-model": (token_net, language_model(), tokens()),
+    "transformer": (gpt, language_model(), tokens()),
+}
+
+
+@pytest.mark.parametrize("case", TASKS)
+def test_other_tasks_are_stacked_too(case: str) -> None:
+    """All in one call under `vmap`."""
+    make, task, parts = TASKS[case]
+    training = short_training(task=task, steps=40, evaluate_every=10, precision="float64")
+    members = [member(make, seed, density=density) for seed, density in enumerate((0.9, 0.4, None))]
+    stacked = run(members, make(), training, parts=parts)
+    assert {outcome.signature for outcome in stacked} == {"torch/cpu/3-vmap"}
+    for each, outcome in zip(members, stacked, strict=True):
+        assert_close(outcome, run([each], make(), training, parts=parts)[0])
+        curve = outcome.history.curves["validation/loss"]
+        assert curve[-1] < curve[0]
+    assert len({outcome.history.end["test/loss"] for outcome in stacked}) == 3
+
+
 @pytest.mark.parametrize("optimizer", ["nadam", "radam", "adamax", "rmsprop", "adagrad", "adadelta", "rprop"])
 def test_other_optimizers_are_elementwise_too(optimizer: str) -> None:
-    schedule = recipe(optimizer=optimizer, precision="float64")
+    training = short_training(optimizer=optimizer, precision="float64")
     members = [member(small_net, seed) for seed in (1, 2)]
-    stacked = train(members, small_net(), digits_split(), schedule)
+    stacked = run(members, small_net(), training)
     for each, outcome in zip(members, stacked, strict=True):
-        assert_close(outcome, train([each], small_net(), digits_split(), schedule)[0])
+        assert_close(outcome, run([each], small_net(), training)[0])
 
 
 @pytest.mark.parametrize("make", [small_net, ConvNet], ids=["small", "conv"])
@@ -52,7 +89,7 @@ def test_training_does_not_touch_what_it_starts_from(make: Make, size: int) -> N
     members = [member(make, seed) for seed in range(size)]
     before = [{name: value.clone() for name, value in each.start.items()} for each in members]
     masks = [{name: value.clone() for name, value in each.masks.items()} for each in members]
-    outcomes = train(members, make(), digits_split(), recipe(precision="float32"))
+    outcomes = run(members, make(), short_training(precision="float32"))
     for index, each in enumerate(members):
         assert all(torch.equal(value, before[index][name]) for name, value in each.start.items())
         assert all(torch.equal(value, masks[index][name]) for name, value in each.masks.items())
@@ -62,6 +99,6 @@ def test_training_does_not_touch_what_it_starts_from(make: Make, size: int) -> N
 
 def test_members_of_a_stack_drop_units_of_their_own() -> None:
     one = member(dropout_net, 1)
-    other = Member("other", one.start, one.masks, one.seeds.model_copy(update={"augmentation": 2}))
-    left, right = train([one, other], dropout_net(), digits_split(), recipe())
+    other = with_seeds(one, augmentation=2)
+    left, right = run([one, other], dropout_net(), short_training())
     assert not torch.equal(left.weights["4.weight"], right.weights["4.weight"])

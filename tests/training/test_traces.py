@@ -3,28 +3,29 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from trainings import digits_split, member, recipe, small_net
+from trainings import digits, member, run, short_training, small_net, x_and_y
 
 from lth.data.order import epoch_order
-from lth.training import train
 
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_movement_by_hand(size: int) -> None:
     """Three steps of SGD in plain torch; masked gradients, and the clip does not matter to the sum."""
-    split = digits_split()
+    x, y = x_and_y(digits()["train"])
     members = [member(small_net, seed) for seed in range(size)]
-    schedule = recipe(optimizer="sgd", lr=0.1, duration="3it", precision="float64", clip=0.5)
-    outcomes = train(members, small_net(), split, schedule, traces=["movement_pruning"])
+    training = short_training(
+        optimizer="sgd", lr=0.1, steps=3, precision="float64", clip=0.5, traces=["movement_pruning"]
+    )
+    outcomes = run(members, small_net(), training)
     for each, outcome in zip(members, outcomes, strict=True):
         module = small_net().double()
         module.load_state_dict(each.start)
         parameters = dict(module.named_parameters())
         sums = {name: torch.zeros_like(value) for name, value in parameters.items()}
-        order = epoch_order(len(split.y_train), each.seeds.order, 0)
+        order = epoch_order(len(y), each.seeds.order, 0)
         for step in range(3):
             batch = order[20 * step : 20 * step + 20]
-            loss = F.cross_entropy(module(split.x_train[batch].double()), split.y_train[batch])
+            loss = F.cross_entropy(module(x[batch].double()), y[batch])
             gradients = dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True))
             with torch.no_grad():
                 for name, value in parameters.items():
@@ -44,14 +45,14 @@ def test_movement_by_hand(size: int) -> None:
 
 def test_a_trace_changes_nothing_else() -> None:
     plain, traced = (
-        train([member(small_net, 1)], small_net(), digits_split(), recipe(), traces=traces)[0]
+        run([member(small_net, 1)], small_net(), short_training(traces=traces))[0]
         for traces in ((), ("movement_pruning", "moments"))
     )
     assert all(torch.equal(value, traced.weights[name]) for name, value in plain.weights.items())
-    assert plain.metrics == traced.metrics
+    assert plain.history == traced.history
     assert set(traced.traces) == {"movement_pruning", "moments/exp_avg", "moments/exp_avg_sq", "moments/step"}
 
 
 def test_unknown_traces_are_errors() -> None:
     with pytest.raises(ValueError, match="unknown trace 'movement_prunin'. Did you mean 'movement_pruning'"):
-        train([member(small_net, 1)], small_net(), digits_split(), recipe(), traces=["movement_prunin"])
+        run([member(small_net, 1)], small_net(), short_training(traces=["movement_prunin"]))

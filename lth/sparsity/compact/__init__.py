@@ -1,4 +1,4 @@
-"""Makes a pruned network physically smaller, and equal to the masked one.
+"""Make a pruned network physically smaller, and equal to the masked one.
 
 tape (one run, written down) with rules for layers, elementwise functions, shapes and heads -> units (what goes
 together, what is constant, what is needed) -> plan (what is left of each tensor) -> shrink; `cost` measures the gain.
@@ -8,19 +8,17 @@ from lth.sparsity.compact.attention import CompactAttention
 from lth.sparsity.compact.cost import RealCost, real_costs
 from lth.sparsity.compact.plan import Plan, apply_plan
 from lth.sparsity.compact.select_inputs import SelectInputs
-from lth.sparsity.compact.shrink import TOLERANCE, Compacted, Handler, compact, leave_alone, masked_copy
+from lth.sparsity.compact.shrink import TOLERANCE, Compacted, compact, masked_copy
 
 __all__ = [
     "TOLERANCE",
     "CompactAttention",
     "Compacted",
-    "Handler",
     "Plan",
     "RealCost",
     "SelectInputs",
     "apply_plan",
     "compact",
-    "leave_alone",
     "masked_copy",
     "real_costs",
 ]

@@ -25,7 +25,7 @@ class CompactAttention(nn.Module):
     _qkv_same_embed_dim = False
 
     def __init__(self, attention: nn.MultiheadAttention) -> None:
-        """The same attention, all its heads. Biases that it lacks are zero here.
+        """Take over an attention with all its heads. Biases that it lacks are zero here.
 
         Raises:
             ValueError: if it adds rows to key and value.
@@ -62,7 +62,7 @@ class CompactAttention(nn.Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """(batch, time, feature) -> the same, or time first, or without a batch; see `nn.MultiheadAttention`."""
+        """Attend: (batch, time, feature) -> the same, or time first, or without batch; see `nn.MultiheadAttention`."""
         is_batched = query.ndim == 3
         if not is_batched:
             query, key, value = query.unsqueeze(0), key.unsqueeze(0), value.unsqueeze(0)
@@ -86,7 +86,7 @@ def attend(
     key_padding_mask: Tensor | None = None,
     need_weights: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """The output, (batch, query, output), and if asked for the weights, (batch, head, query, key)."""
+    """Return the output, (batch, query, output), and if asked for the weights, (batch, head, query, key)."""
     if has_torch_function((query, key, value)):  # one call for who follows calls, as for PyTorch's own attention
         return handle_torch_function(
             attend, (query, key, value), query, key, value, layer, attn_mask, key_padding_mask, need_weights
@@ -107,7 +107,7 @@ def attend(
 
 
 def use_compact_attention(module: nn.Module, untouched: Sequence[str] = ()) -> dict[str, nn.MultiheadAttention]:
-    """Puts CompactAttention, with all heads, where `nn.MultiheadAttention` was; gives what was there, by path.
+    """Put CompactAttention, with all heads, where `nn.MultiheadAttention` was; return what was there, by path.
 
     Args:
         module: changed in place, but for itself and for layers that it holds under several paths.
@@ -124,14 +124,14 @@ def use_compact_attention(module: nn.Module, untouched: Sequence[str] = ()) -> d
 
 
 def single_layers(module: nn.Module) -> dict[str, nn.Module]:
-    """The modules inside of this one that have one path, by path: those that can be exchanged."""
+    """Return the modules inside of this one that have one path, by path: those that can be exchanged."""
     layers = list(module.named_modules(remove_duplicate=False))
     times = Counter(id(layer) for _, layer in layers)
     return {path: layer for path, layer in layers if path and times[id(layer)] == 1}
 
 
 def is_inside(path: str, places: Iterable[str]) -> bool:
-    """Whether a path is one of these, or inside of one."""
+    """Return whether a path is one of these, or inside of one."""
     return any(path == place or path.startswith(f"{place}.") for place in places)
 
 
@@ -143,7 +143,7 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
 
 
 def _additive_mask(q: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None) -> Tensor | None:
-    """Both masks as one to add to the scores, broadcasting to (batch, head, query, key). In PyTorch's True is out."""
+    """Return both masks as one to add to scores, broadcasting to (batch, head, query, key). PyTorch's True is out."""
     mask = None
     if attn_mask is not None:
         mask = _as_floats(attn_mask, q)

@@ -35,7 +35,7 @@ class RealCost:
 def real_costs(
     networks: Mapping[str, nn.Module], batch: tuple[Tensor, ...], *, turns: int = 11, seconds: float = 0.02
 ) -> dict[str, RealCost]:
-    """The costs of several networks, by name, in evaluation mode.
+    """Return the costs of several networks, by name, in evaluation mode.
 
     Times are of one CPU thread, and measured in turns, so that a noisy machine troubles all networks alike: compare
     them turn by turn. Modules keep their mode.
@@ -71,7 +71,7 @@ def real_costs(
 
 @contextmanager
 def _still(networks: Mapping[str, nn.Module]) -> Iterator[None]:
-    """Evaluation mode, no gradients, one thread; and afterwards everything as it was."""
+    """Hold evaluation mode, no gradients and one thread; put everything back afterwards."""
     modes = [(layer, layer.training) for network in networks.values() for layer in network.modules()]
     threads = torch.get_num_threads()
     try:

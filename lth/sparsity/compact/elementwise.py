@@ -11,30 +11,30 @@ from lth.sparsity.compact.tape import Call, Rule, Tape
 
 
 def unary(tape: Tape, call: Call) -> bool:
-    """One activation in, numbers beside it: the function itself says what becomes of a constant."""
+    """Follow one activation with numbers beside it: the function itself says what becomes of a constant."""
     units = tape.units(call.args[0]) if call.args else None
     others = [*call.args[1:], *call.kwargs.values()]
     if units is None or not isinstance(call.output, Tensor) or any(isinstance(other, Tensor) for other in others):
         return False
     value = call.function(units.value.clone(), *call.args[1:], **call.kwargs)
-    found = tape.follow(call.output, units.axis, units.atoms, units.known, value)
-    tape.then(lambda: units.need(found.needed))
+    result = tape.follow(call.output, units.axis, units.atoms, units.known, value)
+    tape.then(lambda: units.need(result.needed))
     return True
 
 
 def dropout(tape: Tape, call: Call) -> bool:
-    """Does nothing in evaluation mode."""
+    """Follow dropout, which does nothing in evaluation mode."""
     given = call.bound("input", "p", "training")
     units = tape.units(given["input"])
     if units is None or given["training"] is not False:
         return False
-    found = tape.follow(call.output, units.axis, units.atoms, units.known, units.value)
-    tape.then(lambda: units.need(found.needed))
+    result = tape.follow(call.output, units.axis, units.atoms, units.known, units.value)
+    tape.then(lambda: units.need(result.needed))
     return True
 
 
 def binary(tape: Tape, call: Call) -> bool:
-    """Two activations whose units lie along the same axis, or one and a number, a parameter or something without units.
+    """Follow two activations with units along one axis, or one and anything without units (a number, a parameter).
 
     A sum is constant where both are; a product also where one of them is zero.
     """
@@ -59,21 +59,21 @@ def binary(tape: Tape, call: Call) -> bool:
     known = known_a & known_b | (is_product & (is_zero_a | is_zero_b))
     units_a, units_b = (tape.units(operand) for operand in both)  # before `follow`: in place, output and input are one
     value = call.function(value_a.clone(), value_b, *call.args[2:], **call.kwargs)
-    found = tape.follow(call.output, call.output.ndim - place, first.atoms, known, value)
+    result = tape.follow(call.output, call.output.ndim - place, first.atoms, known, value)
 
     def back() -> None:
         # Where the one is zero the other is not read; of two zeros the second is not.
         if units_a is not None:
-            units_a.need(found.needed & ~(is_product & is_zero_b & ~is_zero_a))
+            units_a.need(result.needed & ~(is_product & is_zero_b & ~is_zero_a))
         if units_b is not None:
-            units_b.need(found.needed & ~(is_product & is_zero_a))
+            units_b.need(result.needed & ~(is_product & is_zero_a))
 
     tape.then(back)
     return True
 
 
 def pool(tape: Tape, call: Call) -> bool:
-    """Pooling and interpolation over the axes after the units'. A constant stays one, but for padding with zeros."""
+    """Follow pooling and interpolation over axes after the units'. A constant stays one, but for zero padding."""
     if not call.args or not isinstance(call.output, Tensor):
         return False
     inputs, units = call.args[0], tape.units(call.args[0])
@@ -86,13 +86,13 @@ def pool(tape: Tape, call: Call) -> bool:
         padding = given["padding"] or 0
         if given["ceil_mode"] or any(padding if isinstance(padding, list | tuple) else (padding,)):
             known = known & (units.value == 0)
-    found = tape.follow(call.output, units.axis, units.atoms, known, units.value)
-    tape.then(lambda: units.need(found.needed))
+    result = tape.follow(call.output, units.axis, units.atoms, known, units.value)
+    tape.then(lambda: units.need(result.needed))
     return True
 
 
 def pad(tape: Tape, call: Call) -> bool:
-    """`F.pad` of other axes than the units'. A constant stays one if it is padded with itself."""
+    """Follow `F.pad` of other axes than the units'. A constant stays one if it is padded with itself."""
     given = call.bound("input", "pad", "mode", "value")
     inputs, units = given["input"], tape.units(given["input"])
     if units is None or inputs.ndim - units.axis <= len(given["pad"]) // 2:
@@ -100,13 +100,13 @@ def pad(tape: Tape, call: Call) -> bool:
     known = units.known
     if given["mode"] in (None, "constant"):
         known = known & (units.value == (given["value"] or 0.0))
-    found = tape.follow(call.output, units.axis, units.atoms, known, units.value)
-    tape.then(lambda: units.need(found.needed))
+    result = tape.follow(call.output, units.axis, units.atoms, known, units.value)
+    tape.then(lambda: units.need(result.needed))
     return True
 
 
 def mean(tape: Tape, call: Call) -> bool:
-    """Mean, largest or smallest over other axes than the units'."""
+    """Follow mean, largest or smallest over other axes than the units'."""
     given = call.bound("input", "dim", "keepdim")
     inputs, units, axes = given["input"], tape.units(given["input"]), given["dim"]
     if units is None or axes is None or not isinstance(call.output, Tensor):
@@ -115,8 +115,8 @@ def mean(tape: Tape, call: Call) -> bool:
     if units.axis in reduced:
         return False
     axis = units.axis if given["keepdim"] else units.axis - sum(each < units.axis for each in reduced)
-    found = tape.follow(call.output, axis, units.atoms, units.known, units.value)
-    tape.then(lambda: units.need(found.needed))
+    result = tape.follow(call.output, axis, units.atoms, units.known, units.value)
+    tape.then(lambda: units.need(result.needed))
     return True
 
 
@@ -125,7 +125,7 @@ Side = tuple[Tensor, Tensor, Tensor | None]
 
 
 def _side(tape: Tape, operand: Any, place: int, size: int) -> Side | None:
-    """One operand of a sum or product, seen along the axis of the units; None if it cannot be cut with them."""
+    """Return one operand of a sum or product, seen along the axis of the units; None if it cannot be cut with them."""
     units = tape.units(operand)
     if units is not None:
         return units.known, units.value, units.atoms

@@ -14,7 +14,7 @@ from lth.sparsity.granularities.coupled import NUM_HEADS, attention_heads
 
 
 def attention(tape: Tape, call: Call) -> bool:
-    """`attend`: heads go together with their rows and columns, inputs and outputs as in a Linear.
+    """Follow `attend`: heads go with their rows and columns, inputs and outputs as in a Linear.
 
     A head is dead if each of its value rows is constant or read by no needed output: as attention weights sum to one,
     a constant value comes out as it went in, and goes into the output's bias.
@@ -34,7 +34,7 @@ def attention(tape: Tape, call: Call) -> bool:
     tape.atoms.join(tape.axis(layer.out.weight, 0), tape.axis(layer.out.bias, 0))
     known, value = outcome(layer.value.weight, layer.value.bias, *constants[2])
     is_constant, constant = outcome(layer.out.weight, layer.out.bias, known, value)
-    found = tape.follow(outputs, 2, tape.axis(layer.out.weight, 0), is_constant, constant)
+    result = tape.follow(outputs, 2, tape.axis(layer.out.weight, 0), is_constant, constant)
     asked = None
     if weights is not None:
         atoms = tape.atoms.new(weights.shape[-1])
@@ -42,7 +42,7 @@ def attention(tape: Tape, call: Call) -> bool:
     mask = given["attn_mask"]
 
     def back() -> None:
-        alive = _alive(layer.out.weight, found.needed, known, layer.num_heads)
+        alive = _alive(layer.out.weight, result.needed, known, layer.num_heads)
         if (asked is not None and asked.needed.any()) or (mask is not None and mask.ndim == 3):
             alive[:] = True  # the heads' weights are read, or each head has a mask of its own
         tape.atoms.keep(heads[alive])
@@ -58,7 +58,7 @@ def attention(tape: Tape, call: Call) -> bool:
 
 
 def own_attention(module: nn.Module) -> dict[str, Leaf]:
-    """What to note of each attention block of the user's own, by its path.
+    """Return what to note of each attention block of the user's own, by its path.
 
     These are the blocks that `attention_heads` recognises, made of one Linear each for query, key, value and output,
     all with as many heads as an attribute says. What such a block computes is not looked into: inputs and outputs stay,
@@ -76,7 +76,7 @@ def own_attention(module: nn.Module) -> dict[str, Leaf]:
 
 
 def head_counts(block: nn.Module) -> dict[str, int]:
-    """The attributes of a block that say how many heads it has."""
+    """Return the attributes of a block that say how many heads it has."""
     return {name: vars(block)[name] for name in NUM_HEADS if isinstance(vars(block).get(name), int)}
 
 
@@ -97,7 +97,7 @@ def _note_own_heads(num_heads: int, linears: Sequence[nn.Linear], tape: Tape, _b
 
 
 def _join_heads(tape: Tape, linears: Sequence[nn.Linear], out: nn.Linear, num_heads: int) -> Tensor:
-    """(head,) atoms, joined with the rows and columns that belong to each head."""
+    """Return (head,) atoms, joined with the rows and columns that belong to each head."""
     heads = tape.atoms.new(num_heads)
     for linear in linears:
         rows = heads.repeat_interleave(linear.out_features // num_heads)
@@ -109,13 +109,13 @@ def _join_heads(tape: Tape, linears: Sequence[nn.Linear], out: nn.Linear, num_he
 
 
 def _alive(out: Tensor, needed: Tensor, known: Tensor, num_heads: int) -> Tensor:
-    """(head,), whether a needed output reads something of the head that is not constant."""
+    """Return, as (head,), whether a needed output reads something of the head that is not constant."""
     read = ((out != 0) & needed[:, None]).any(dim=0)
     return (read & ~known).reshape(num_heads, -1).any(dim=1)
 
 
 def _constants(units: Units | None, linear: nn.Linear) -> tuple[Tensor, Tensor]:
-    """(input,) known and value of what a layer reads."""
+    """Return known and value of what a layer reads, (input,) each."""
     if units is None:
         nothing = torch.zeros(linear.in_features)
         return nothing.bool(), nothing.to(linear.weight.dtype)

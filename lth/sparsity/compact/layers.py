@@ -8,7 +8,7 @@ from lth.sparsity.compact.units import Units
 
 
 def linear(tape: Tape, call: Call) -> bool:
-    """`F.linear` on the last axis."""
+    """Follow `F.linear` on the last axis."""
     given = call.bound("input", "weight", "bias")
     inputs, weight, bias = given["input"], given["weight"], given["bias"]
     if tape.name(weight) is None or (bias is not None and tape.name(bias) is None) or weight.ndim != 2:
@@ -21,7 +21,7 @@ def linear(tape: Tape, call: Call) -> bool:
 
 
 def convolution(tape: Tape, call: Call) -> bool:
-    """`F.conv1d`, `conv2d` and `conv3d` over a batch, plain or depthwise."""
+    """Follow `F.conv1d`, `conv2d` and `conv3d` over a batch, plain or depthwise."""
     given = call.bound("input", "weight", "bias", "stride", "padding", "dilation", "groups")
     inputs, weight, bias, groups = given["input"], given["weight"], given["bias"], given["groups"] or 1
     if tape.name(weight) is None or (bias is not None and tape.name(bias) is None) or inputs.ndim != weight.ndim:
@@ -40,7 +40,7 @@ def convolution(tape: Tape, call: Call) -> bool:
 
 
 def batch_norm(tape: Tape, call: Call) -> bool:
-    """`F.batch_norm` with running statistics: a line for each unit."""
+    """Follow `F.batch_norm` with running statistics: a line for each unit."""
     given = call.bound("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
     units, mean, variance = tape.units(given["input"]), given["running_mean"], given["running_var"]
     if units is None or units.axis != 1 or given["training"] or mean is None or variance is None:
@@ -56,13 +56,13 @@ def batch_norm(tape: Tape, call: Call) -> bool:
     value = (units.value - mean) / torch.sqrt(variance + eps) * scale + shift
     # A scale of zero makes a constant of the shift, whatever comes in.
     value = torch.where(scale == 0, shift, value)
-    found = tape.follow(call.output, 1, units.atoms, units.known | (scale == 0), value)
-    tape.then(lambda: units.need(found.needed & (scale != 0)))
+    result = tape.follow(call.output, 1, units.atoms, units.known | (scale == 0), value)
+    tape.then(lambda: units.need(result.needed & (scale != 0)))
     return True
 
 
 def embedding(tape: Tape, call: Call) -> bool:
-    """`F.embedding`: units are the columns of the table."""
+    """Follow `F.embedding`: units are the columns of the table."""
     given = call.bound("input", "weight", "padding_idx", "max_norm")
     weight = given["weight"]
     if tape.name(weight) is None or given["max_norm"] is not None:
@@ -74,14 +74,14 @@ def embedding(tape: Tape, call: Call) -> bool:
 
 
 def outcome(weight: Tensor, bias: Tensor | None, known: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Which outputs of a matrix are constant given the constant inputs, and the constants; (output,) each."""
+    """Return which outputs of a matrix are constant given the constant inputs, and the constants; (output,) each."""
     is_constant = ~((weight != 0) & ~known).any(dim=1)
     constant = weight.double() @ torch.where(known, value, 0).double()
     return is_constant, (constant if bias is None else constant + bias.double()).to(weight.dtype)
 
 
 def can_absorb(tape: Tape, weight: Tensor, bias: Tensor | None) -> bool:
-    """Whether constants that this layer reads can go into its bias: it runs once, and has or can get a bias."""
+    """Return whether constants that this layer reads can go into its bias: it runs once, and has or can get a bias."""
     if not tape.is_single_use(weight):
         return False
     if bias is not None:
@@ -90,7 +90,7 @@ def can_absorb(tape: Tape, weight: Tensor, bias: Tensor | None) -> bool:
 
 
 def note_fold(tape: Tape, weight: Tensor, bias: Tensor | None, known: Tensor, value: Tensor) -> None:
-    """Notes the constants that a layer takes into its bias."""
+    """Note the constants that a layer takes into its bias."""
     name = tape.name(weight)
     assert name is not None
     if known.any():
@@ -102,7 +102,7 @@ def note_fold(tape: Tape, weight: Tensor, bias: Tensor | None, known: Tensor, va
 def _multiply(
     tape: Tape, output: Tensor, axis: int, units: Units | None, weight: Tensor, bias: Tensor | None, is_padded: bool
 ) -> None:
-    """A matrix, or a convolution seen as the matrix of its kernels' sums: that is what it does to constants."""
+    """Follow a matrix, or a convolution as the matrix of its kernels' sums: that is what it does to constants."""
     rows, columns = tape.axis(weight, 0), tape.axis(weight, 1)
     tape.feed(units, columns)
     if bias is not None:
@@ -112,7 +112,7 @@ def _multiply(
     known = nothing.bool() if units is None else units.known & (units.value == 0 if is_padded else True)
     value = nothing.to(weight.dtype) if units is None else units.value
     is_constant = ~(present & ~known).any(dim=1)
-    found = tape.follow(output, axis, rows, is_constant, outcome(sums, bias, known, value)[1])
+    result = tape.follow(output, axis, rows, is_constant, outcome(sums, bias, known, value)[1])
     if units is None:
         return
     absorbs = can_absorb(tape, weight, bias)
@@ -120,7 +120,7 @@ def _multiply(
     reason = "the layer runs more than once" if not absorbs else "zero padding makes them differ from place to place"
 
     def back() -> None:
-        read = (present & found.needed[:, None]).any(dim=0)
+        read = (present & result.needed[:, None]).any(dim=0)
         needed = read & ~known if absorbs else read
         units.need(needed)
         if held := int((needed & units.known).sum()):
@@ -132,7 +132,7 @@ def _multiply(
 
 
 def _depthwise(tape: Tape, output: Tensor, units: Units, weight: Tensor, bias: Tensor | None, is_padded: bool) -> None:
-    """One kernel for each channel: a channel goes with its kernel."""
+    """Follow one kernel for each channel: a channel goes with its kernel."""
     rows = tape.axis(weight, 0)
     tape.atoms.join(units.atoms, rows)
     if bias is not None:
@@ -140,8 +140,8 @@ def _depthwise(tape: Tape, output: Tensor, units: Units, weight: Tensor, bias: T
     is_read = (weight != 0).flatten(1).any(dim=1)
     known = units.known & (units.value == 0 if is_padded else True)
     value = units.value * weight.flatten(1).sum(dim=1) + (0 if bias is None else bias)
-    found = tape.follow(output, 1, rows, known | ~is_read, value)
-    tape.then(lambda: units.need(found.needed & is_read))
+    result = tape.follow(output, 1, rows, known | ~is_read, value)
+    tape.then(lambda: units.need(result.needed & is_read))
 
 
 def _kernel_sums(weight: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """The plan of a compact network: what is left of each tensor. With it, the original class gives the compact shape."""
 
 import copy
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -17,31 +16,25 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["lth.compact/1"] = "lth.compact/1"
+    format: Literal["lth.compact/2"] = "lth.compact/2"
     attention: tuple[str, ...] = Field(default=(), description="nn.MultiheadAttention that became CompactAttention")
     biases: tuple[str, ...] = Field(default=(), description="layers without a bias that got one, for constants")
     kept: dict[str, dict[int, list[int]]] = Field(
-        default={}, description="indices that stay, by tensor name and axis; other tensors are whole"
+        default={}, description="indices that stay, by tensor name and axis; other tensors are uncut"
     )
     attributes: dict[str, dict[str, int]] = Field(default={}, description="numbers of heads, by path of the block")
     selected: dict[str, list[int]] = Field(default={}, description="inputs that a Linear reads, by its path")
-    replaced: tuple[str, ...] = Field(default=(), description="modules that a handler of the user's made smaller")
 
 
-def apply_plan(module: nn.Module, plan: Plan, replacements: Mapping[str, nn.Module] | None = None) -> nn.Module:
-    """A network of the module's class with the plan's shapes. Its values are the module's own, where they stay.
+def apply_plan(module: nn.Module, plan: Plan) -> nn.Module:
+    """Return a network of the module's class with the plan's shapes. Its values are the module's own, where they stay.
 
     Args:
         module: a network of the original architecture; it is left as it is.
         plan: of a compact network.
-        replacements: modules of the shapes that handlers made, by path, for the paths in `plan.replaced`.
     Raises:
-        ValueError: if the module does not fit the plan, or a replacement is missing.
+        ValueError: if the module does not fit the plan.
     """
-    if missing := [path for path in plan.replaced if path not in (replacements or {})]:
-        raise ValueError(
-            f"{missing[0]!r} was made smaller by a handler: give a module of that shape in `replacements`, by this path"
-        )
     small = copy.deepcopy(module)
     try:
         for path in plan.attention:
@@ -58,13 +51,11 @@ def apply_plan(module: nn.Module, plan: Plan, replacements: Mapping[str, nn.Modu
             f"the plan is for another architecture: {error}. Give a fresh module of the class and arguments that the "
             "compact network was made from"
         ) from error
-    for path, replacement in (replacements or {}).items():
-        small.set_submodule(path, replacement)
     return small
 
 
 def cut_tensors(module: nn.Module, plan: Plan) -> None:
-    """Cuts tensors in place, and tells their layers. Attention and biases are as the plan says already."""
+    """Cut tensors in place, and tell their layers. Attention and biases are as the plan says already."""
     tensors = dict(module.named_parameters()) | dict(module.named_buffers())
     if unknown := [name for name in plan.kept if name not in tensors]:
         raise ValueError(f"there is no tensor {unknown[0]!r}")
@@ -89,7 +80,7 @@ def cut_tensors(module: nn.Module, plan: Plan) -> None:
 
 
 def select_inputs(module: nn.Module, plan: Plan) -> None:
-    """Lets Linears select the inputs that they read, in place."""
+    """Let Linears select the inputs that they read, in place."""
     for path, columns in plan.selected.items():
         linear = module.get_submodule(path)
         if not isinstance(linear, nn.Linear):
@@ -100,14 +91,14 @@ def select_inputs(module: nn.Module, plan: Plan) -> None:
 
 
 def add_bias(layer: nn.Module) -> None:
-    """Gives a layer without a bias a bias of zeros."""
+    """Give a layer without a bias a bias of zeros."""
     weight = layer.weight
     assert isinstance(weight, Tensor)
     layer.bias = nn.Parameter(torch.zeros_like(weight.detach().flatten(1)[:, 0]))
 
 
 def _tell(layer: nn.Module) -> None:
-    """Tells a layer its sizes, which its weights now say."""
+    """Tell a layer its sizes, which its weights now say."""
     if isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = layer.weight.shape
     elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):

@@ -19,7 +19,7 @@ class SelectInputs(nn.Linear):
     selected: Tensor
 
     def __init__(self, linear: nn.Linear, selected: Tensor) -> None:
-        """The same map from the same inputs, reading the selected ones alone."""
+        """Take over a Linear's map, reading the selected inputs alone."""
         super().__init__(len(selected), linear.out_features, bias=False, device="meta")
         self.weight = nn.Parameter(linear.weight.detach()[:, selected].clone())
         self.bias = linear.bias
@@ -30,16 +30,16 @@ class SelectInputs(nn.Linear):
 
 
 def readable_columns(module: nn.Module, untouched: Iterable[str] = ()) -> dict[str, list[int]]:
-    """The features that a Linear reads, by its path, for each that has columns of zeros; one feature at least.
+    """Return the features that a Linear reads, by its path, for each that has columns of zeros; one feature at least.
 
     Left out are Linears inside of `untouched`, and those of attention, whose columns are looked at as they are.
     """
-    found = {}
+    readable = {}
     for path, layer in single_layers(module).items():
         parent = module.get_submodule(path.rpartition(".")[0])
         is_taken = isinstance(parent, nn.TransformerEncoderLayer | nn.MultiheadAttention | CompactAttention)
         if type(layer) is nn.Linear and not is_taken and not is_inside(path, untouched):
             columns = (layer.weight != 0).any(dim=0).nonzero().flatten().tolist() or [0]
             if len(columns) < layer.in_features:
-                found[path] = columns
-    return found
+                readable[path] = columns
+    return readable

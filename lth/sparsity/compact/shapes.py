@@ -12,7 +12,7 @@ from lth.sparsity.compact.units import Units
 
 
 def moved(tape: Tape, call: Call) -> bool:
-    """Flatten, transpose, index and their kin: the function itself, run on the units' numbers, says where they go.
+    """Follow flatten, transpose, indexing and the like: the function, run on the units' numbers, says where they go.
 
     Followed are calls after which the units lie along one axis, all of them and in their order, each perhaps several
     times in a row (flattened positions). Sizes that the network's code gives for that axis must be -1: a number would
@@ -39,7 +39,7 @@ def moved(tape: Tape, call: Call) -> bool:
 
 
 def concatenated(tape: Tape, call: Call) -> bool:
-    """`torch.cat`: along the units' axis, of anything; along another, of activations with as many units each."""
+    """Follow `torch.cat`: along the units' axis, of anything; along another, of activations with equal units."""
     given = call.bound("tensors", "dim")
     tensors, axis = given["tensors"], (given["dim"] or 0) % call.output.ndim
     parts = [tape.units(tensor) for tensor in tensors]
@@ -52,10 +52,10 @@ def concatenated(tape: Tape, call: Call) -> bool:
         atoms, known, value = (
             torch.cat([getattr(part, field) for part in sides]) for field in ("atoms", "known", "value")
         )
-        found = tape.follow(call.output, axis, atoms, known, value)
+        result = tape.follow(call.output, axis, atoms, known, value)
 
         def back() -> None:
-            for part, needed in zip(sides, torch.split(found.needed, [part.size for part in sides]), strict=True):
+            for part, needed in zip(sides, torch.split(result.needed, [part.size for part in sides]), strict=True):
                 part.need(needed)
 
         tape.then(back)
@@ -66,19 +66,19 @@ def concatenated(tape: Tape, call: Call) -> bool:
     known = torch.stack([part.known & (part.value == first.value) for part in followed]).all(dim=0)
     for part in followed[1:]:
         tape.atoms.join(first.atoms, part.atoms)
-    found = tape.follow(call.output, first.axis, first.atoms, known, first.value)
+    result = tape.follow(call.output, first.axis, first.atoms, known, first.value)
     for part in followed:
-        tape.then(partial(part.need, found.needed))
+        tape.then(partial(part.need, result.needed))
     return True
 
 
 def _follow(tape: Tape, output: Tensor, axis: int, index: Tensor, units: Units) -> None:
-    found = tape.follow(output, axis, units.atoms[index], units.known[index], units.value[index])
-    tape.then(lambda: units.need(torch.zeros_like(units.needed).index_put_((index,), found.needed, accumulate=True)))
+    result = tape.follow(output, axis, units.atoms[index], units.known[index], units.value[index])
+    tape.then(lambda: units.need(torch.zeros_like(units.needed).index_put_((index,), result.needed, accumulate=True)))
 
 
 def _place(result: Any, size: int) -> tuple[int, Tensor] | None:
-    """The axis of a result along which the units' numbers vary, and the numbers; None if it is not as `moved` says."""
+    """Return the axis along which the units' numbers vary in a result, and the numbers; None if not as `moved` says."""
     if not isinstance(result, Tensor) or result.numel() == 0:
         return None
     varying = [axis for axis in range(result.ndim) if (result != result.narrow(axis, 0, 1)).any()]
@@ -92,7 +92,7 @@ def _place(result: Any, size: int) -> tuple[int, Tensor] | None:
 
 
 def _is_free(call: Call, axis: int, num_axes: int) -> bool:
-    """Whether the size that a call gives for an axis is left to PyTorch."""
+    """Return whether the size that a call gives for an axis is left to PyTorch."""
     sizes = call.args[1:]
     if len(sizes) == 1 and isinstance(sizes[0], list | tuple):
         sizes = tuple(sizes[0])
@@ -100,7 +100,7 @@ def _is_free(call: Call, axis: int, num_axes: int) -> bool:
 
 
 def _whole(tape: Tape, tensor: Tensor, axis: int) -> Units:
-    """Something without units, as units that all stay."""
+    """Return something without units as units that all stay."""
     atoms = tape.atoms.new(tensor.shape[axis])
     tape.atoms.keep(atoms)
     nothing = torch.zeros(atoms.shape)

@@ -1,7 +1,7 @@
 """Makes a pruned network physically smaller, and equal."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,9 +22,6 @@ RULES: Mapping[str, Rule] = {**LAYERS, **ELEMENTWISE, **SHAPES, **HEADS}
 TOLERANCE = 1e-5
 """Largest difference of outputs, for outputs of size one; larger outputs may differ in proportion."""
 
-Handler = Callable[[nn.Module], nn.Module]
-"""(module with zeros where it is pruned) -> one that takes and gives the same, and may be smaller."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compacted:
@@ -43,20 +40,14 @@ class Compacted:
     largest_difference: float
 
 
-def leave_alone(module: nn.Module) -> nn.Module:
-    """The handler for modules that shall stay as they are."""
-    return module
-
-
 def compact(
     module: nn.Module,
     masks: Masks,
     example: Tensor | Sequence[Tensor] | Sequence[int],
     *,
     drop_inputs: bool = False,
-    handlers: Mapping[type[nn.Module], Handler] | None = None,
 ) -> Compacted:
-    """A smaller network that computes what the masked one computes, in evaluation mode.
+    """Return a smaller network that computes what the masked one computes, in evaluation mode.
 
     The masked network runs on the example, and each PyTorch call is followed: which units are constant (no weight that
     is left leads to them from the input), and which are needed (a way leads from them to the output). Constants go into
@@ -65,19 +56,17 @@ def compact(
     batch norm, embedding columns, heads of attention. Units that are added to each other stay or go together, so a
     residual stream keeps a unit unless all branches can lose it. Each tensor keeps one entry at least.
 
-    What is not known here stays whole, and so do the units that it reads: layer and group norm, grouped and transposed
+    What is not known here stays, and so do the units that it reads: layer and group norm, grouped and transposed
     convolutions, recurrent layers, Hugging Face `Conv1D`, sizes written as numbers in `view`; and attention of the
     user's own, unless its dead heads can be taken out by its attribute for their number. `left_alone` says where
     constant units stay for such a reason.
 
     Args:
         module: any network; it is left as it is. `nn.MultiheadAttention` that loses something becomes CompactAttention.
-        masks: what is kept, by names as in `module.named_parameters()`; a parameter without one is whole.
+        masks: what is kept, by names as in `module.named_parameters()`; a parameter without one is dense.
         example: inputs (one tensor, or one for each argument), best of two examples; or the shape of one example.
         drop_inputs: let a Linear that can lose columns, but not the features that they read (the network's inputs, a
             residual stream), select those that it reads. Costs one `index_select` a layer.
-        handlers: for modules by class: what makes them smaller, or `leave_alone`. They are not looked into; all that
-            goes in and comes out of them stays.
     Raises:
         ValueError: if a mask does not fit, a module decides by the values of its activations, or the result is not
             equal.
@@ -89,7 +78,7 @@ def compact(
     # What a block of attention computes is not looked into, so where the result differs, the rest is tried without.
     for spared in ([], own, [*own, *multihead]):
         try:
-            found = _shrink(masked, inputs, spared, drop_inputs, handlers or {})
+            compacted = _shrink(masked, inputs, spared, drop_inputs)
         except _Differs:
             if spared == [*own, *multihead]:
                 raise
@@ -97,7 +86,9 @@ def compact(
             break
     reason = "it does not compute the same with fewer heads, so they stay"
     device = next((value.device for value in module.parameters()), torch.device("cpu"))
-    return replace(found, module=found.module.to(device), left_alone=found.left_alone | dict.fromkeys(spared, reason))
+    return replace(
+        compacted, module=compacted.module.to(device), left_alone=compacted.left_alone | dict.fromkeys(spared, reason)
+    )
 
 
 class _Differs(ValueError):
@@ -105,7 +96,7 @@ class _Differs(ValueError):
 
 
 def masked_copy(module: nn.Module, masks: Masks) -> nn.Module:
-    """The network with zeros where it is pruned, in evaluation mode and on the CPU; nothing is shared.
+    """Return the network with zeros where it is pruned, in evaluation mode and on the CPU; nothing is shared.
 
     Raises:
         ValueError: if a mask names no parameter, or does not fit it.
@@ -126,13 +117,11 @@ def _shrink(
     inputs: list[tuple[Tensor, ...]],
     spared: Sequence[str],
     drop_inputs: bool,
-    handlers: Mapping[type[nn.Module], Handler],
 ) -> Compacted:
     small = copy.deepcopy(masked)
-    handled = _handled(small, handlers)
-    attention = use_compact_attention(small, [*handled, *spared])
-    leaves = {path: leaf for path, leaf in own_attention(small).items() if not is_inside(path, [*handled, *spared])}
-    tape = record(small, inputs[0], RULES, leaves | dict.fromkeys(handled, _note_nothing))
+    attention = use_compact_attention(small, spared)
+    leaves = {path: leaf for path, leaf in own_attention(small).items() if not is_inside(path, spared)}
+    tape = record(small, inputs[0], RULES, leaves)
     kept = tape.settle()
     touched = {*kept, *(fold.weight for fold in tape.folds)}
     for path, original in attention.items():
@@ -152,34 +141,14 @@ def _shrink(
         },
     )
     cut_tensors(small, plan)
-    replaced = []
-    for path, handler in handled.items():
-        layer = small.get_submodule(path)
-        if (made := handler(layer)) is not layer:
-            small.set_submodule(path, made.eval())
-            replaced.append(path)
-    selected = readable_columns(small, [*handled, *tape.blocks]) if drop_inputs else {}
-    plan = plan.model_copy(update={"selected": selected, "replaced": tuple(replaced)})
+    selected = readable_columns(small, tape.blocks) if drop_inputs else {}
+    plan = plan.model_copy(update={"selected": selected})
     select_inputs(small, plan)
     return Compacted(small, plan, tape.left_alone, _largest_difference(masked, small, inputs))
 
 
-def _handled(module: nn.Module, handlers: Mapping[type[nn.Module], Handler]) -> dict[str, Handler]:
-    """Which handler has which module, by path; a module inside of another that has one is not looked at."""
-    found: dict[str, Handler] = {}
-    for path, layer in module.named_modules():
-        handler = next((handler for kind, handler in handlers.items() if isinstance(layer, kind)), None)
-        if handler is not None and path and not is_inside(path, found):
-            found[path] = handler
-    return found
-
-
-def _note_nothing(tape: Tape, layer: nn.Module, path: str) -> None:
-    """A module with a handler is the handler's."""
-
-
 def _absorb(module: nn.Module, fold: Fold) -> str | None:
-    """Moves constants that a layer reads into its bias; the layer's path, if it had none."""
+    """Move constants that a layer reads into its bias; return the layer's path, if it had none."""
     path = fold.weight.rpartition(".")[0]
     layer, weight = module.get_submodule(path), module.get_parameter(fold.weight)
     sums = weight.detach().flatten(2).sum(2) if weight.ndim > 2 else weight.detach()
@@ -196,7 +165,7 @@ def _absorb(module: nn.Module, fold: Fold) -> str | None:
 
 
 def _heads_left(module: nn.Module, tape: Tape, kept: Mapping[str, Mapping[int, Tensor]]) -> dict[str, int]:
-    """How many heads are left to the user's own attention blocks that lose some, by path."""
+    """Return how many heads are left to the user's own attention blocks that lose some, by path."""
     left = {}
     for path, query in tape.blocks.items():
         if query in kept:
@@ -206,7 +175,7 @@ def _heads_left(module: nn.Module, tape: Tape, kept: Mapping[str, Mapping[int, T
 
 
 def _inputs(module: nn.Module, example: Tensor | Sequence[Tensor] | Sequence[int]) -> list[tuple[Tensor, ...]]:
-    """The example, and a second one with noise on it, to compare on."""
+    """Return the example, and a second one with noise on it, to compare on."""
     generator = torch.Generator().manual_seed(0)
     if isinstance(example, Tensor):
         example = (example,)
@@ -224,28 +193,25 @@ def _inputs(module: nn.Module, example: Tensor | Sequence[Tensor] | Sequence[int
 
 
 def _largest_difference(masked: nn.Module, small: nn.Module, inputs: list[tuple[Tensor, ...]]) -> float:
-    """Of the outputs of both, on all inputs.
+    """Return the largest difference of the outputs of both, on all inputs.
 
     Raises:
         _Differs: if it is too large, or the small network does not run.
     """
-    advice = (
-        "Some module uses sizes or values in a way that one run does not show: name its class in `handlers` with "
-        "`leave_alone`"
-    )
+    advice = "Some module uses sizes or values in a way that one run does not show, so it cannot be made smaller"
     largest = 0.0
     for each in inputs:
         with torch.no_grad():
             expected = list(tensors_in(masked(*each)))
             try:
-                found = list(tensors_in(small(*each)))
+                actual = list(tensors_in(small(*each)))
             except Exception as error:  # whatever the user's forward raises at sizes that it does not expect
                 raise _Differs(
                     f"the compact network does not run ({type(error).__name__}: {error}). {advice}"
                 ) from error
         if not expected:
             raise ValueError("the network gives no tensor, nor a list, tuple or dict of such: wrap it in one that does")
-        for one, other in zip(expected, found, strict=True):
+        for one, other in zip(expected, actual, strict=True):
             if one.shape != other.shape:
                 raise _Differs(f"the compact network gives {tuple(other.shape)} for {tuple(one.shape)}. {advice}")
             if one.numel() == 0 or not one.is_floating_point():

@@ -29,7 +29,7 @@ class Call:
     output: Any
 
     def bound(self, *names: str) -> dict[str, Any]:
-        """The arguments by name, given the names of the positional ones; arguments that were left out are None."""
+        """Return the arguments by name, given the names of the positional ones; those left out are None."""
         return dict.fromkeys(names) | dict(zip(names, self.args, strict=False)) | self.kwargs
 
 
@@ -88,41 +88,41 @@ class Tape:
         return self.places[-1] if self.places and self.places[-1] else "the network"
 
     def name(self, tensor: object) -> str | None:
-        """The name of this parameter or buffer, if it is one."""
+        """Return the name of this parameter or buffer, if it is one."""
         return self._names.get(id(tensor))
 
     def is_single_use(self, tensor: Tensor) -> bool:
-        """Whether only one call of the run takes this parameter."""
+        """Return whether only one call of the run takes this parameter."""
         return self._uses.get(id(tensor), 0) == 1
 
     def units(self, tensor: object) -> Units | None:
-        """The units of an activation; None if it depends on the input in a way that is not followed, or not at all."""
+        """Return the units of an activation; None if it depends on the input in no way that is followed."""
         return self._followed.get(id(tensor), (None, None))[1]
 
     def depends_on_input(self, tensor: object) -> bool:
-        """Whether this activation was computed from the input."""
+        """Return whether this activation was computed from the input."""
         return id(tensor) in self._followed
 
     def axis(self, tensor: Tensor, axis: int) -> Tensor:
-        """Atoms of the entries along an axis of a named parameter or buffer."""
+        """Return atoms of the entries along an axis of a named parameter or buffer."""
         key = (self._names[id(tensor)], axis)
         if key not in self.axes:
             self.axes[key] = self.atoms.new(tensor.shape[axis])
         return self.axes[key]
 
     def feed(self, units: Units | None, atoms: Tensor) -> None:
-        """A layer's input entries have these atoms: they go with the units that come in; from outside they all stay."""
+        """Let a layer's input entries with these atoms go with the units that come in; from outside they all stay."""
         if units is None:
             self.atoms.keep(atoms)
         else:
             self.atoms.join(units.atoms, atoms)
 
     def start(self, inputs: tuple[Tensor, ...]) -> None:
-        """These are the network's inputs, which stay as they are."""
+        """Take these as the network's inputs, which stay as they are."""
         self._followed |= {id(tensor): (tensor, None) for tensor in inputs}
 
     def follow(self, output: Tensor, axis: int, atoms: Tensor, known: Tensor, value: Tensor) -> Units:
-        """The units of a new activation."""
+        """Return the units of a new activation."""
         value = value.detach()
         known = known & torch.isfinite(value)
         units = Units(axis, atoms, known, torch.where(known, value, 0), torch.zeros_like(known))
@@ -131,11 +131,11 @@ class Tape:
         return units
 
     def then(self, step: Callable[[], object]) -> None:
-        """What to do on the way back, when it is known what later calls need."""
+        """Note what to do on the way back, when it is known what later calls need."""
         self._steps.append(step)
 
     def stop(self, inputs: object, outputs: object, reason: str) -> None:
-        """Units that go in all stay, parameters too; what comes out depends on the input."""
+        """Keep all units that go in, parameters too; what comes out depends on the input."""
         held = 0
         came_in = [tensor for tensor in tensors_in(inputs) if self.depends_on_input(tensor)]
         for tensor in came_in:
@@ -153,17 +153,17 @@ class Tape:
             self.leave(self.place, held, reason)
 
     def leave(self, place: str, held: int, reason: str) -> None:
-        """Notes that so many constant units stay for a reason."""
+        """Note that so many constant units stay for a reason."""
         plural = "units stay" if held > 1 else "unit stays"
         self.left_alone.setdefault(place, f"{held} constant {plural}: {reason}")
 
     def owner(self, tensor: Tensor) -> tuple[str, nn.Module]:
-        """Path and module that a parameter belongs to."""
+        """Return path and module that a parameter belongs to."""
         path = self._names[id(tensor)].rpartition(".")[0]
         return path, self._module.get_submodule(path)
 
     def settle(self) -> dict[str, dict[int, Tensor]]:
-        """Goes back through the run, and gives for each parameter and axis the (entry,) that stay."""
+        """Go back through the run; return for each parameter and axis the (entry,) that stay."""
         for step in reversed(self._steps):
             step()
         for units in self._units:
@@ -197,7 +197,7 @@ class Recorder(TorchFunctionMode):
         if is_followed and name in self.READS_VALUES:
             raise ValueError(
                 f"{self._tape.place} decides by the values of its activations ({name}), so one run does not show what "
-                "it does. Name its class in `handlers`, with `leave_alone` or a function that makes it smaller"
+                "it does: it cannot be made smaller"
             )
         changed = _changed_in_place(name, args)
         if not any(True for _ in tensors_in(output)) and not changed:
@@ -230,7 +230,7 @@ Leaf = Callable[[Tape, nn.Module, str], None]
 def record(
     module: nn.Module, inputs: tuple[Tensor, ...], rules: Mapping[str, Rule], leaves: Mapping[str, Leaf]
 ) -> Tape:
-    """The tape of one run in evaluation mode.
+    """Return the tape of one run in evaluation mode.
 
     Args:
         module: the network, with zeros where it is pruned.
@@ -275,7 +275,7 @@ def record(
 
 
 def tensors_in(values: object) -> Iterator[Tensor]:
-    """All tensors in nested lists, tuples and dicts, and a module's parameters."""
+    """Return all tensors in nested lists, tuples and dicts, and a module's parameters."""
     if isinstance(values, Tensor):
         yield values
     elif isinstance(values, nn.Module):
@@ -288,6 +288,6 @@ def tensors_in(values: object) -> Iterator[Tensor]:
 
 
 def _changed_in_place(name: str, args: tuple[Any, ...]) -> list[Tensor]:
-    """What a call like `add_` or `x[0] = 1` changes."""
+    """Return what a call like `add_` or `x[0] = 1` changes."""
     is_in_place = name == "__setitem__" or (name.endswith("_") and not name.startswith("__"))
     return [args[0]] if is_in_place and args and isinstance(args[0], Tensor) else []

@@ -34,7 +34,7 @@ class Units:
         return self.atoms.numel()
 
     def need(self, units: Tensor) -> None:
-        """Somebody reads these, (unit,) `torch.bool`."""
+        """Note that somebody reads these units, (unit,) `torch.bool`."""
         self.needed |= units
 
 
@@ -47,21 +47,21 @@ class Atoms:
         self._kept: list[Tensor] = []
 
     def new(self, count: int) -> Tensor:
-        """So many fresh atoms."""
+        """Return so many fresh atoms."""
         self._count += count
         return torch.arange(self._count - count, self._count)
 
     def join(self, first: Tensor, second: Tensor) -> None:
-        """From now on entry i of one stays or goes with entry i of the other."""
+        """Let entry i of one stay or go with entry i of the other from now on."""
         assert first.shape == second.shape
         self._joined.append((first, second))
 
     def keep(self, atoms: Tensor) -> None:
-        """These stay."""
+        """Keep these."""
         self._kept.append(atoms)
 
     def kept(self, never_empty: list[Tensor]) -> Tensor:
-        """(atom,), whether it stays.
+        """Return whether each atom stays, (atom,).
 
         Args:
             never_empty: entries of which one stays at least, so that every tensor keeps a shape that layers accept; if

@@ -25,7 +25,7 @@ class Axes:
 
 
 def axes_of(layer: nn.Module) -> Axes | None:
-    """The axes of `layer.weight`, or None if the layer holds no matrix of its own that is known."""
+    """Return the axes of `layer.weight`, or None if the layer holds no matrix of its own that is known."""
     if isinstance(layer, nn.modules.conv._ConvNd):
         output, input = (1, 0) if layer.transposed else (0, 1)
         return Axes(output, input, layer.groups, is_convolution=True)
@@ -37,5 +37,5 @@ def axes_of(layer: nn.Module) -> Axes | None:
 
 
 def is_linear(layer: nn.Module) -> bool:
-    """Whether the layer is a matrix product: `nn.Linear`, or Hugging Face's Conv1D that stores [in, out]."""
+    """Return whether the layer is a matrix product: `nn.Linear`, or Hugging Face's Conv1D that stores [in, out]."""
     return isinstance(layer, nn.Linear) or is_hugging_face_conv1d(layer)

@@ -62,22 +62,22 @@ MLPS = (
 
 
 def attention_heads(module: nn.Module) -> dict[str, Coupled]:
-    """The heads of each attention layer, by the path of the layer.
+    """Return the heads of each attention layer, by the path of the layer.
 
     A head is its rows of the query, key and value projections and its columns of the output projection. Where several
     query heads share one key and value head (grouped-query attention), a unit is that whole group.
     """
-    found: dict[str, tuple[int, list[Part]]] = {}
+    heads_of: dict[str, tuple[int, list[Part]]] = {}
     for path, layer in module.named_modules():
         parent = module.get_submodule(path.rpartition(".")[0])
         heads = _multihead(layer) or _packed(layer) or _separate(layer, parent)
         if heads is not None:
-            found[path] = heads
-    return _named(found, module)
+            heads_of[path] = heads
+    return _named(heads_of, module)
 
 
 def mlp_neurons(module: nn.Module, attention: Mapping[str, Coupled]) -> dict[str, Coupled]:
-    """The hidden neurons of the MLPs of transformer blocks, by the path of the layer that holds them.
+    """Return the hidden neurons of the MLPs of transformer blocks, by the path of the layer that holds them.
 
     A neuron is its row of the first Linear (of both first ones, where one gates the other) and its column of the
     second. An MLP belongs to a block if the nearest layer around it that holds attention holds one or two of them.
@@ -86,16 +86,16 @@ def mlp_neurons(module: nn.Module, attention: Mapping[str, Coupled]) -> dict[str
         module: the network.
         attention: what `attention_heads` found in it.
     """
-    found: dict[str, tuple[int, list[Part]]] = {}
+    neurons_of: dict[str, tuple[int, list[Part]]] = {}
     for path, layer in module.named_modules():
         neurons = next(_pairs(layer), None) if _is_in_block(path, attention) else None
         if neurons is not None:
-            found[path] = neurons
-    return _named(found, module)
+            neurons_of[path] = neurons
+    return _named(neurons_of, module)
 
 
 def _multihead(layer: nn.Module) -> tuple[int, list[Part]] | None:
-    """Heads of PyTorch's own attention, packed or not."""
+    """Return the heads of PyTorch's own attention, packed or not."""
     if not isinstance(layer, nn.MultiheadAttention):
         return None
     if layer.in_proj_weight is not None:
@@ -106,7 +106,7 @@ def _multihead(layer: nn.Module) -> tuple[int, list[Part]] | None:
 
 
 def _packed(layer: nn.Module) -> tuple[int, list[Part]] | None:
-    """Heads where `c_attn` packs query, key and value (GPT-2), or key and value beside `q_attn` (its cross-attention).
+    """Return heads where `c_attn` packs query, key and value (GPT-2), or key and value beside `q_attn` (when crossing).
 
     Names such as `qkv` and `query_key_value` are left out: libraries pack under them in different orders.
     """
@@ -122,7 +122,7 @@ def _packed(layer: nn.Module) -> tuple[int, list[Part]] | None:
 
 
 def _separate(layer: nn.Module, parent: nn.Module) -> tuple[int, list[Part]] | None:
-    """Heads where query, key and value have a layer each; BERT keeps the output projection beside them."""
+    """Return heads where query, key and value have a layer each; BERT keeps the output projection beside them."""
     num_heads = _num_heads(layer)
     if num_heads is None:
         return None
@@ -141,7 +141,7 @@ def _separate(layer: nn.Module, parent: nn.Module) -> tuple[int, list[Part]] | N
 
 
 def _pairs(layer: nn.Module) -> Iterator[tuple[int, list[Part]]]:
-    """MLPs that this layer holds: by name, or as a Sequential of Linear, activation, Linear."""
+    """Give MLPs that this layer holds: by name, or as a Sequential of Linear, activation, Linear."""
     for names, last in MLPS:
         firsts = [first for name in names if (first := _linear(layer, name)) is not None]
         second = _linear(layer, last)
@@ -168,12 +168,12 @@ def _is_in_block(path: str, attention: Mapping[str, Coupled]) -> bool:
         path = path.rpartition(".")[0]
 
 
-def _named(found: Mapping[str, tuple[int, list[Part]]], module: nn.Module) -> dict[str, Coupled]:
-    """The same by parameter name; a layer whose weights are all or partly those of an earlier one is left out."""
+def _named(by_path: Mapping[str, tuple[int, list[Part]]], module: nn.Module) -> dict[str, Coupled]:
+    """Return the same by parameter name, without layers that share weights with an earlier one."""
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     coupled: dict[str, Coupled] = {}
     used: set[str] = set()
-    for path, (num_units, parts) in found.items():
+    for path, (num_units, parts) in by_path.items():
         if any(id(weight) not in names for weight, _, _ in parts):
             continue  # computed from other parameters, as under a parametrization
         sides = tuple(Side(names[id(weight)], axis, repeats) for weight, axis, repeats in parts)
@@ -194,10 +194,10 @@ def _num_heads(layer: nn.Module) -> int | None:
 
 def _linear(layer: nn.Module, path: str) -> nn.Module | None:
     try:
-        found = layer.get_submodule(path)
+        linear = layer.get_submodule(path)
     except AttributeError:
         return None
-    return found if is_linear(found) else None
+    return linear if is_linear(linear) else None
 
 
 def _outputs(layer: nn.Module, repeats: int = 1) -> Part:

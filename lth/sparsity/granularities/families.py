@@ -35,39 +35,39 @@ Families = Callable[[Shapes, Structure], list[Family]]
 
 
 def output_units(shapes: Shapes, structure: Structure) -> list[Family]:
-    """Rows: all weights into one unit of a layer. The last layer's units are the classes: it is left whole."""
+    """Take rows: all weights into one unit of a layer. The last layer's units are the classes: it stays dense."""
     return [
         _along(name, shapes[name], axes, axes.output)
         for name, axes in structure.axes.items()
-        if name in shapes and name != structure.output
+        if name in shapes and name not in structure.outputs
     ]
 
 
 def input_units(shapes: Shapes, structure: Structure) -> list[Family]:
-    """Columns: all weights out of one unit into a layer.
+    """Take columns: all weights out of one unit into a layer.
 
     The first layer's columns are the data's features. A Linear may lose them (most pixels at the border of an image say
-    nothing); a first convolution is left whole, since its few channels are the colours, and one of one is the image.
+    nothing); a first convolution stays dense, since its few channels are the colours, and one of one is the image.
     """
     return [
         _along(name, shapes[name], axes, axes.input)
         for name, axes in structure.axes.items()
-        if name in shapes and not (name == structure.input and axes.is_convolution)
+        if name in shapes and not (name in structure.inputs and axes.is_convolution)
     ]
 
 
 def filters(shapes: Shapes, structure: Structure) -> list[Family]:
-    """Output units of convolutions. Source: Li et al. 2017, arXiv:1608.08710."""
+    """Take output units of convolutions. Source: Li et al. 2017, arXiv:1608.08710."""
     return output_units(_convolutions(shapes, structure), structure)
 
 
 def channels(shapes: Shapes, structure: Structure) -> list[Family]:
-    """Input units of convolutions. Source: He et al. 2017, arXiv:1707.06168."""
+    """Take input units of convolutions. Source: He et al. 2017, arXiv:1707.06168."""
     return input_units(_convolutions(shapes, structure), structure)
 
 
 def heads(shapes: Shapes, structure: Structure) -> list[Family]:
-    """Attention heads: rows of query, key and value with columns of the output projection.
+    """Take attention heads: rows of query, key and value with columns of the output projection.
 
     With grouped-query attention a unit is a key and value head with all its query heads.
 
@@ -77,12 +77,12 @@ def heads(shapes: Shapes, structure: Structure) -> list[Family]:
 
 
 def neurons(shapes: Shapes, structure: Structure) -> list[Family]:
-    """Hidden neurons of a transformer block's MLP: rows of the first layer (and of its gate), columns of the second."""
+    """Take hidden neurons of transformer blocks: rows of an MLP's first layer (and gate), columns of its second."""
     return _coupled(shapes, structure.neurons)
 
 
 def blocks(num_outputs: int, num_inputs: int) -> Families:
-    """Blocks of so many outputs by so many inputs, all spatial positions included; blocks at the edge are smaller.
+    """Take blocks of so many outputs by so many inputs, all spatial positions included; blocks at the edge are smaller.
 
     Inputs of grouped convolutions are counted within their group.
     """
@@ -102,7 +102,7 @@ def blocks(num_outputs: int, num_inputs: int) -> Families:
 
 
 def _along(name: str, shape: torch.Size, axes: Axes, axis: int) -> Family:
-    """One unit per slice across an axis; in a grouped convolution axis 1 starts anew in each group of axis 0."""
+    """Return one unit per slice across an axis; in a grouped convolution axis 1 starts anew in each group of axis 0."""
     index = _broadcast(torch.arange(shape[axis]), axis, len(shape))
     if axis == 1 and axes.groups > 1:
         group = torch.arange(shape[0]) // (shape[0] // axes.groups)

@@ -14,7 +14,7 @@ from lth.sparsity.types import Masks, Scores, Shapes
 def keep_n_of_m(
     scores: Scores, masks: Masks, pattern: tuple[int, int], structure: Structure, key: Key | None = None
 ) -> Masks:
-    """New masks that keep the N highest scores of every M consecutive weights.
+    """Return masks that keep the N highest scores of every M consecutive weights.
 
     Weights follow one another along the input axis, for each output and each spatial position by itself, as sparse
     tensor cores read them. At the end of the axis a group of length L < M keeps round(L * N / M), at least 1. Among
@@ -43,7 +43,7 @@ def keep_n_of_m(
 
 
 def num_kept(shapes: Shapes, pattern: tuple[int, int], structure: Structure) -> dict[str, tuple[int, int]]:
-    """(weights kept, weights in all) of each tensor that `keep_n_of_m` cuts, by name."""
+    """Return (weights kept, weights in all) of each tensor that `keep_n_of_m` cuts, by name."""
     counts = {}
     for name, axes in structure.axes.items():
         if name in shapes:
@@ -54,8 +54,8 @@ def num_kept(shapes: Shapes, pattern: tuple[int, int], structure: Structure) -> 
     return counts
 
 
-def check_sparsity(sparsity: float, shapes: Shapes, pattern: tuple[int, int], structure: Structure) -> None:
-    """Nothing, if the sparsity is what the pattern removes: 1 - N/M, or what its incomplete groups make of that.
+def check_density(density: float, shapes: Shapes, pattern: tuple[int, int], structure: Structure) -> None:
+    """Check that the density is what the pattern keeps: N/M, or what its incomplete groups make of that.
 
     Raises:
         ValueError: if it is another one, or no tensor has an input axis.
@@ -66,17 +66,16 @@ def check_sparsity(sparsity: float, shapes: Shapes, pattern: tuple[int, int], st
         raise ValueError(
             f"granularity '{kept}:{group}' needs tensors of two axes or more; prunable: {', '.join(shapes)}"
         )
-    reached = 1 - sum(keep for keep, _ in counts.values()) / sum(total for _, total in counts.values())
-    if all(abs(sparsity - allowed) > 1e-6 for allowed in (1 - kept / group, reached)):
+    reached = sum(keep for keep, _ in counts.values()) / sum(total for _, total in counts.values())
+    if all(abs(density - allowed) > 1e-6 for allowed in (kept / group, reached)):
         share = "half" if 2 * kept == group else str(Fraction(kept, group))
         raise ValueError(
-            f"granularity '{kept}:{group}' keeps exactly {share}: ask for sparsity {1 - kept / group:g}, not "
-            f"{sparsity:g}"
+            f"granularity '{kept}:{group}' keeps exactly {share}: ask for density {kept / group:g}, not {density:g}"
         )
 
 
 def _cut(values: Tensor, mask: Tensor, pattern: tuple[int, int]) -> Tensor:
-    """The new mask; all three of shape (..., input)."""
+    """Return the new mask; all three of shape (..., input)."""
     kept, group = pattern
     length = values.shape[-1]
     padding = -length % group
@@ -93,7 +92,7 @@ def _cut(values: Tensor, mask: Tensor, pattern: tuple[int, int]) -> Tensor:
 
 
 def _keep_highest(values: Tensor, alive: Tensor, keep: Tensor) -> Tensor:
-    """Of each row the `keep` highest among those alive; (group, M), (group, M), (group, 1) -> (group, M)."""
+    """Keep of each row the `keep` highest among those alive; (group, M), (group, M), (group, 1) -> (group, M)."""
     if bool(values[alive].isnan().any()):
         raise ValueError("a score is NaN: weights cannot be ranked (did the training diverge?)")
     by_score = (values + 0.0).argsort(dim=1, stable=True)  # the sum makes -0.0 0.0
@@ -104,6 +103,6 @@ def _keep_highest(values: Tensor, alive: Tensor, keep: Tensor) -> Tensor:
 
 
 def _keep_of(length: int, pattern: tuple[int, int]) -> int:
-    """How many of an incomplete group stay; halves round up."""
+    """Return how many of an incomplete group stay; halves round up."""
     kept, group = pattern
     return max(1, (2 * length * kept + group) // (2 * group)) if length else 0

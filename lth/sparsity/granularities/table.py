@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from lth.config.choices import check_choice
+from lth.config.choices import Table, check_choice
 from lth.sparsity.granularities.families import (
     Families,
     Family,
@@ -17,6 +17,7 @@ from lth.sparsity.granularities.families import (
 )
 from lth.sparsity.granularities.structure import Structure
 from lth.sparsity.types import Shapes
+from lth.sparsity.words import first_paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +28,38 @@ class Granularity:
         name: as the user writes it.
         families: cuts the tensors of a network into units; None for single weights.
         pattern: (N, M) if N of every M consecutive weights stay, else None.
+        words: what it does; by default the first paragraph of the docstring of `families`.
     """
 
     name: str
     families: Families | None = field(default=None, compare=False, repr=False)
     pattern: tuple[int, int] | None = None
+    words: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.words and self.families is not None:
+            object.__setattr__(self, "words", first_paragraph(self.families))
 
 
-unstructured = Granularity("unstructured")
+unstructured = Granularity("unstructured", words="Take single weights.")
 
-GRANULARITIES: dict[str, Granularity] = {
-    "unstructured": unstructured,
-    "output_units": Granularity("output_units", output_units),
-    "input_units": Granularity("input_units", input_units),
-    "filters": Granularity("filters", filters),
-    "channels": Granularity("channels", channels),
-    "heads": Granularity("heads", heads),
-    "neurons": Granularity("neurons", neurons),
-}
+GRANULARITIES: Table[Granularity | Families] = Table(
+    "granularity",
+    {
+        "unstructured": unstructured,
+        "output_units": Granularity("output_units", output_units),
+        "input_units": Granularity("input_units", input_units),
+        "filters": Granularity("filters", filters),
+        "channels": Granularity("channels", channels),
+        "heads": Granularity("heads", heads),
+        "neurons": Granularity("neurons", neurons),
+    },
+)
 """The granularities with a fixed name; `granularity` reads two more kinds, `block:RxC` and `N:M`."""
 
 
 def granularity(name: str) -> Granularity:
-    """The granularity of this name.
+    """Return the granularity of this name; a bare function in the table cuts tensors into families.
 
     Args:
         name: an entry of GRANULARITIES; `block:RxC` for blocks of R outputs by C inputs; or `N:M` for N of every M
@@ -72,13 +82,14 @@ def granularity(name: str) -> Granularity:
             raise ValueError(f"granularity {name!r} keeps {kept} of every {group}: N:M needs 1 <= N < M, such as 2:4")
         return Granularity(f"{kept}:{group}", pattern=(kept, group))
     if name in GRANULARITIES:
-        return GRANULARITIES[name]
+        entry = GRANULARITIES[name]
+        return entry if isinstance(entry, Granularity) else Granularity(name, entry)
     check_choice("granularity", name, [*GRANULARITIES, "block:RxC (as block:4x4)", "N:M (as 2:4)"])
     raise ValueError(f"granularity {name!r} stands for a pattern: put numbers in, as block:4x4 or 2:4")
 
 
 def families_of(granularity: Granularity, shapes: Shapes, structure: Structure) -> list[Family]:
-    """The families that a granularity of units cuts these tensors into, in the order of the network.
+    """Return the families that a granularity of units cuts these tensors into, in the order of the network.
 
     Raises:
         ValueError: if the network has nothing of the kind.

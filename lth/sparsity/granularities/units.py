@@ -9,7 +9,7 @@ from lth.sparsity.types import Masks, Scores, Shapes
 
 
 def unit_scores(family: Family, scores: Scores, masks: Masks, key: Key | None = None) -> Tensor:
-    """The mean score of each unit's weights, (unit,), float64 on the CPU; pruned weights count as 0.
+    """Return the mean score of each unit's weights, (unit,), float64 on the CPU; pruned weights count as 0.
 
     The mean runs over all weights of a unit, pruned ones included, so units of different sizes compare fairly: for
     magnitudes it is the L1 norm over the size, by which Li et al. 2017 (arXiv:1608.08710) rank filters.
@@ -24,13 +24,13 @@ def unit_scores(family: Family, scores: Scores, masks: Masks, key: Key | None = 
 
 
 def alive_units(family: Family, masks: Masks) -> Tensor:
-    """Which units have a weight left, (unit,), `torch.bool` on the CPU."""
+    """Return which units have a weight left, (unit,), `torch.bool` on the CPU."""
     kept = [_sum_by_unit(masks[name].cpu(), index, family.num_units) for name, index in family.units.items()]
     return torch.stack(kept).sum(0) > 0
 
 
 def unit_sizes(family: Family, shapes: Shapes) -> Tensor:
-    """How many weights each unit has, (unit,), int64."""
+    """Return how many weights each unit has, (unit,), int64."""
     sizes = torch.zeros(family.num_units, dtype=torch.int64)
     for name, index in family.units.items():
         sizes += torch.bincount(index.reshape(-1), minlength=family.num_units) * (shapes[name].numel() // index.numel())
@@ -38,7 +38,7 @@ def unit_sizes(family: Family, shapes: Shapes) -> Tensor:
 
 
 def without_dead_units(family: Family, masks: Masks, alive: Tensor) -> Masks:
-    """The family's masks with the units that are not alive taken out."""
+    """Return the family's masks with the units that are not alive taken out."""
     return {name: masks[name] & alive[index].to(masks[name].device) for name, index in family.units.items()}
 
 

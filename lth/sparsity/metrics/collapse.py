@@ -7,7 +7,7 @@ from lth.sparsity.types import Masks
 
 
 def collapsed(masks: Masks) -> list[str]:
-    """Names of the matrices and convolutions whose mask keeps nothing, in the order of the masks.
+    """Return the names of the matrices and convolutions whose mask keeps nothing, in the order of the masks.
 
     Vectors are not looked at: a network does well without a bias. Where such a tensor is not bypassed by a skip
     connection, the network's output no longer depends on its input.
@@ -18,13 +18,13 @@ def collapsed(masks: Masks) -> list[str]:
 
 
 def warn_of_collapse(masks: Masks) -> None:
-    """Issues one warning that names the tensors whose mask keeps nothing, if there are any."""
+    """Issue one warning that names the tensors whose mask keeps nothing, if there are any."""
     if names := collapsed(masks):
         warnings.warn(describe_collapse(names), stacklevel=2)
 
 
 def describe_collapse(names: Sequence[str]) -> str:
-    """What to say of collapsed tensors, in one line."""
+    """Return one line on collapsed tensors."""
     what = "this tensor keeps" if len(names) == 1 else "these tensors keep"
     return (
         f"layer collapse: {what} no weight, so no signal passes there: {', '.join(names)}. Prune less, layer by layer, "

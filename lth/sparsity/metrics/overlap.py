@@ -65,15 +65,15 @@ class Overlap:
 
 
 def overlap(earlier: Masks, later: Masks) -> Overlap:
-    """How alike two sets of masks are over all their tensors; see `overlap_by_tensor`."""
+    """Compare two sets of masks over all their tensors; see `overlap_by_tensor`."""
     return pooled(overlap_by_tensor(earlier, later).values())
 
 
 def overlap_by_tensor(earlier: Masks, later: Masks) -> dict[str, Overlap]:
-    """How alike two sets of masks are, by tensor.
+    """Compare two sets of masks tensor by tensor.
 
     Args:
-        earlier, later: masks of one architecture; a parameter that only one of them masks is whole in the other. The
+        earlier, later: masks of one architecture; a parameter that only one of them masks is dense in the other. The
             order matters to survival and revival alone.
     Raises:
         ValueError: if a tensor has two shapes, or they mask different parameters altogether.
@@ -83,17 +83,17 @@ def overlap_by_tensor(earlier: Masks, later: Masks) -> dict[str, Overlap]:
             f"the masks have no parameter in common ({', '.join(earlier)}; {', '.join(later)}): compare masks of one "
             "architecture"
         )
-    found = {}
+    result = {}
     for name in dict.fromkeys((*earlier, *later)):
-        # One of the two is there; where the other is not, its parameter is whole.
+        # One of the two is there; where the other is not, its parameter is dense.
         first = earlier[name] if name in earlier else torch.ones_like(later[name])
         second = later[name] if name in later else torch.ones_like(first)
-        found[name] = _overlap_of_tensor(name, first, second)
-    return found
+        result[name] = _overlap_of_tensor(name, first, second)
+    return result
 
 
 def pooled(overlaps: Iterable[Overlap]) -> Overlap:
-    """The overlap of several tensors taken together: counts and expected counts are added."""
+    """Take the overlaps of several tensors together: counts and expected counts are added."""
     overlaps = list(overlaps)
     return Overlap(
         num_weights=sum(each.num_weights for each in overlaps),
@@ -102,19 +102,6 @@ def pooled(overlaps: Iterable[Overlap]) -> Overlap:
         both=sum(each.both for each in overlaps),
         expected_both=sum(each.expected_both for each in overlaps),
     )
-
-
-def survival_rate(earlier: Masks, later: Masks) -> float:
-    """Share of the weights that `earlier` keeps which `later` keeps too; its chance level is in `overlap`."""
-    return overlap(earlier, later).survival
-
-
-def revival_rate(earlier: Masks, later: Masks) -> float:
-    """Share of the weights that `earlier` prunes which `later` keeps again; 0 for masks that only shrink.
-
-    Masks tell a pruned weight from one that happens to be zero, which the weights themselves do not.
-    """
-    return overlap(earlier, later).revival
 
 
 def _overlap_of_tensor(name: str, earlier: Tensor, later: Tensor) -> Overlap:

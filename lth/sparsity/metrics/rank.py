@@ -19,7 +19,7 @@ class Ranks:
 
 
 def ranks(weight: Tensor) -> Ranks:
-    """Effective and stable rank of a weight, from one decomposition.
+    """Return effective and stable rank of a weight, from one decomposition.
 
     Args:
         weight: (output, input, ...), of any real type; computed in float64.
@@ -36,7 +36,7 @@ def ranks(weight: Tensor) -> Ranks:
 
 
 def effective_rank(weight: Tensor) -> float:
-    """exp(entropy of the singular values, normalised to sum 1): n for an n x n identity, 1 for an outer product.
+    """Return exp(entropy of the singular values, normalised to sum 1): n for an n x n identity, 1 for an outer product.
 
     Source: Roy & Vetterli 2007, "The effective rank: a measure of effective dimensionality", EUSIPCO.
     """
@@ -44,7 +44,7 @@ def effective_rank(weight: Tensor) -> float:
 
 
 def stable_rank(weight: Tensor) -> float:
-    """||A||_F^2 / ||A||_2^2: never more than the rank, and hardly moved by small singular values.
+    """Return ||A||_F^2 / ||A||_2^2: never more than the rank, and hardly moved by small singular values.
 
     Source: Rudelson & Vershynin 2007, arXiv:math/0503442 ("numerical rank" there).
     """
@@ -52,7 +52,7 @@ def stable_rank(weight: Tensor) -> float:
 
 
 def singular_values(weight: Tensor) -> Tensor:
-    """(min(output, input * kernel),) singular values in float64, largest first.
+    """Return (min(output, input * kernel),) singular values in float64, largest first.
 
     Raises:
         ValueError: if the weight is no matrix, or holds NaN or infinity.

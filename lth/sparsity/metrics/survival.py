@@ -1,52 +1,65 @@
-"""Which weights survive, by how large they were: the base rate that a claim about one weight needs."""
+"""Which weights survive, beside the base rate that a claim about some of them needs."""
 
 from dataclasses import dataclass
 
 import torch
 
+from lth.sparsity.select import select
 from lth.sparsity.types import Masks, Weights
 
 
 @dataclass(frozen=True, slots=True)
-class MagnitudeBin:
-    """Weights of similar initial magnitude, and how many of them survived.
+class Survival:
+    """How many of some weights of a tensor are kept.
 
     Attributes:
-        low, high: smallest and largest |initial weight| in the bin.
-        num_weights: weights in the bin.
-        survived: fraction of them that is kept, in [0, 1].
+        num_places: weights in question that were kept before.
+        rate: share of them that is kept after; None where there are none.
+        base_rate: the same share of all weights of the tensor that were kept before: what any of them could expect.
     """
 
-    low: float
-    high: float
-    num_weights: int
-    survived: float
+    num_places: int
+    rate: float | None
+    base_rate: float | None
 
 
-def survival_by_magnitude(initial: Weights, masks: Masks, num_bins: int = 10) -> list[MagnitudeBin]:
-    """The share of weights kept in each quantile bin of |initial weight|, smallest magnitudes first.
-
-    Bins hold equally many weights (within one); weights of equal magnitude are told apart by canonical order alone. For
-    the bins of one layer pass that layer.
+def survival(masks_before: Masks, masks_after: Masks, places: Masks) -> dict[str, Survival]:
+    """Return the survival of some weights beside that of all, by tensor.
 
     Args:
-        initial: at least the parameters that have a mask; others are left out.
-        masks: what is kept.
-        num_bins: at most as many as there are weights.
+        masks_before: masks that the weights were kept by; a parameter without one is dense.
+        masks_after: masks that some of them are kept by; a parameter without one is dense.
+        places: the weights in question, True; `largest` for example.
     Raises:
-        ValueError: if there are fewer weights than bins, or a mask does not fit its weights.
+        ValueError: if masks of a tensor differ in shape.
     """
-    for name, mask in masks.items():
-        if name not in initial or initial[name].shape != mask.shape:
-            found = tuple(initial[name].shape) if name in initial else "no weights"
-            raise ValueError(f"the mask of {name!r} has shape {tuple(mask.shape)}, its initial weights: {found}")
-    total = sum(mask.numel() for mask in masks.values())
-    if not 1 <= num_bins <= total:
-        raise ValueError(f"{num_bins} bins for {total} weights: ask for 1 to {total}")
-    names = sorted(masks)
-    magnitudes, order = torch.cat([initial[name].detach().abs().reshape(-1).cpu() for name in names]).sort(stable=True)
-    kept = torch.cat([masks[name].reshape(-1).cpu() for name in names])[order]
-    return [
-        MagnitudeBin(float(size[0]), float(size[-1]), size.numel(), float(survived.double().mean()))
-        for size, survived in zip(magnitudes.tensor_split(num_bins), kept.tensor_split(num_bins), strict=True)
-    ]
+    result = {}
+    for name, place in places.items():
+        dense = torch.ones_like(place)
+        before, after = (masks.get(name, dense).to(place.device) for masks in (masks_before, masks_after))
+        if not before.shape == after.shape == place.shape:
+            raise ValueError(
+                f"{name!r} has shapes {tuple(before.shape)}, {tuple(after.shape)} and {tuple(place.shape)}: compare "
+                "masks of one architecture"
+            )
+        result[name] = Survival(
+            num_places=int((place & before).sum()),
+            rate=_share(place & before, after),
+            base_rate=_share(before, after),
+        )
+    return result
+
+
+def largest(weights: Weights, share: float = 0.1) -> Masks:
+    """Return where each tensor's largest magnitudes stand, True; of equal ones the higher index counts as larger.
+
+    Args:
+        weights: the tensors, such as the prunable ones at the start.
+        share: of each tensor's weights, in [0, 1].
+    """
+    return {name: select({name: value}, {}, density=share, key=torch.abs)[name] for name, value in weights.items()}
+
+
+def _share(before: torch.Tensor, after: torch.Tensor) -> float | None:
+    total = int(before.sum())
+    return int((before & after).sum()) / total if total else None

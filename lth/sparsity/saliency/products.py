@@ -14,11 +14,11 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from lth.sparsity.evidence import Evidence
-from lth.sparsity.saliency.running import batches, masked_state, network_of, ready
+from lth.sparsity.batches import split_batch
+from lth.sparsity.evidence import Evidence, network_of
+from lth.sparsity.saliency.running import masked_state, ready
 from lth.sparsity.types import Scores, Weights
 
 Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -31,27 +31,27 @@ class Rule(Protocol):
     def __call__(
         self, product: Product, inputs: Tensor, weight: Tensor, bias: Tensor | None, gradient: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(what goes to the inputs, what is written down for the weights), in their shapes."""
+        """Return what goes to the inputs, and what is written down for the weights, in their shapes."""
 
 
 def to_inputs(product: Product, inputs: Tensor, weight: Tensor, outputs: Tensor) -> Tensor:
-    """Values at the outputs carried back to the inputs: the transposed product."""
+    """Carry values at the outputs back to the inputs: the transposed product."""
     with torch.enable_grad():
         leaf = torch.zeros_like(inputs).requires_grad_()
         return torch.autograd.grad(product(leaf, weight, None), leaf, outputs)[0]
 
 
 def to_weight(product: Product, inputs: Tensor, weight: Tensor, outputs: Tensor) -> Tensor:
-    """For each weight the sum, over all places that use it, of its input times the value at its output."""
+    """Return for each weight the sum, over all places that use it, of its input times the value at its output."""
     with torch.enable_grad():
         leaf = torch.zeros_like(weight).requires_grad_()
         return torch.autograd.grad(product(inputs, leaf, None), leaf, outputs)[0]
 
 
 def follow(evidence: Evidence, criterion: str, rule: Rule) -> tuple[Weights, Scores, dict[str, int]]:
-    """What a rule writes down for each prunable weight, summed over the examples, at the final weights.
+    """Return what a rule writes down for each prunable weight, summed over the examples, after training.
 
-    The backward pass starts with 1 at the logit of each example's class.
+    The backward pass starts from the outputs that explain the right answers (`Task.relevant`).
 
     Returns:
         The weights (pruned ones zero), what was written down, and for each parameter the axis of its outputs.
@@ -59,14 +59,14 @@ def follow(evidence: Evidence, criterion: str, rule: Rule) -> tuple[Weights, Sco
         ValueError: if the evidence has no network, or a prunable parameter is used in no product.
     """
     network = network_of(evidence, criterion)
-    whole, weights = masked_state(evidence, network, network.final)
+    state, weights = masked_state(evidence, network, network.end)
     total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    following = Following(rule, whole)
+    following = Following(rule, state)
     with ready(network.module):
-        for inputs, labels in batches(network):
+        for batch in split_batch(network.batch, network.task):
             with following:
-                logits = functional_call(network.module, whole, (inputs,))
-            start = logits.gather(1, labels.unsqueeze(1)).sum()
+                outputs = network.outputs(state, batch)
+            start = network.task.relevant(outputs, batch)
             written = torch.autograd.grad(start, list(weights.values()), materialize_grads=True)
             total = {name: total[name] + more for name, more in zip(weights, written, strict=True)}
     for name, weight in weights.items():
@@ -132,7 +132,7 @@ class Following(TorchFunctionMode):
         return self._product(lambda x, w, b: x @ w if b is None else x @ w + b, mat1, mat2, input, output_axis=1)
 
     def _attention(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
-        """Multi-head attention as four products around PyTorch's own, whose projections become the identity."""
+        """Run multi-head attention as four products around PyTorch's own, whose projections become the identity."""
         bound = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs)
         bound.apply_defaults()
         call = bound.arguments
@@ -194,7 +194,7 @@ _MATRIX_PRODUCTS = {torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__m
 
 
 def _owner(weight: Tensor) -> Tensor:
-    """The parameter that a weight is, or is a view of (`in_proj_weight` holds three projections)."""
+    """Return the parameter that a weight is, or is a view of (`in_proj_weight` holds three projections)."""
     return weight if weight._base is None else weight._base
 
 

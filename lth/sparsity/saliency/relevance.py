@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation: how much of the right logit flows through each weight.
+"""Layer-wise relevance propagation: how much of the right answer's output flows through each weight.
 
 Relevance R is carried as G = R / activation. In this form an ordinary gradient carries relevance too: what ReLU,
 pooling, dropout (off), reshaping and residual sums receive they hand on without loss, each branch by its share; a
@@ -8,7 +8,8 @@ under z+ a negative gain asks for what supports the output before the norm. Soft
 take gradient times activation, the common way out, which does not conserve relevance exactly.
 
 The score of a weight is the sum, over examples and over the places where the weight is used, of the magnitude of the
-relevance that flows through it; the relevance starts as the logit of the example's class.
+relevance that flows through it; the relevance starts at the
+outputs that explain the right answers, such as the logit of each example's class.
 
 Source: Bach et al. 2015, doi:10.1371/journal.pone.0130140; for pruning (of whole units) Yeom et al. 2021,
 arXiv:1912.08881.
@@ -26,7 +27,7 @@ EPSILON = 0.01
 
 
 def lrp_epsilon(evidence: Evidence) -> Scores:
-    """Sum of |a_i w_ij R_j / (z_j + epsilon sign(z_j))| at the final weights, z the outputs with their biases.
+    """Score the sum of |a_i w_ij R_j / (z_j + epsilon sign(z_j))| after training, z the outputs with their biases.
 
     Raises:
         ValueError: if the evidence has no network, or a prunable parameter is used in no product.
@@ -37,7 +38,7 @@ def lrp_epsilon(evidence: Evidence) -> Scores:
 
 
 def lrp_z_plus(evidence: Evidence) -> Scores:
-    """Sum of (a_i w_ij)^+ |R_j| / (sum_i (a_i w_ij)^+ + b_j^+) at the final weights: only what supports an output.
+    """Score the sum of (a_i w_ij)^+ |R_j| / (sum_i (a_i w_ij)^+ + b_j^+) after training: what supports an output.
 
     An output that nothing supports passes nothing on.
 
@@ -57,7 +58,7 @@ def epsilon_rule(
     gradient: Tensor,
     epsilon: float = EPSILON,
 ) -> tuple[Tensor, Tensor]:
-    """LRP-epsilon for one product, in relevance per activation; magnitudes of the messages for the weights."""
+    """Apply LRP-epsilon to one product, in relevance per activation; magnitudes of the messages for the weights."""
     outputs = product(inputs, weight, bias)
     share = gradient * outputs / torch.where(outputs < 0, outputs - epsilon, outputs + epsilon)
     through = weight.abs() * to_weight(product, inputs.abs(), weight, share.abs())
@@ -67,7 +68,7 @@ def epsilon_rule(
 def z_plus_rule(
     product: Product, inputs: Tensor, weight: Tensor, bias: Tensor | None, gradient: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The z+ rule for one product, in relevance per activation; magnitudes of the messages for the weights.
+    """Apply the z+ rule to one product, in relevance per activation; magnitudes of the messages for the weights.
 
     A positive contribution has an input and a weight of the same sign, so each sign makes a product of its own.
     """

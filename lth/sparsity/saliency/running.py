@@ -10,48 +10,31 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from lth.sparsity.evidence import Evidence, Network
 from lth.sparsity.types import Weights
 
-BATCH = 256
-"""Examples run together at most."""
-
-
-def network_of(evidence: Evidence, criterion: str) -> Network:
-    """The network of the evidence.
-
-    Raises:
-        ValueError: if the evidence has none; `criterion` is named in the message.
-    """
-    if evidence.network is None:
-        raise ValueError(
-            f"criterion {criterion!r} runs the network, but the evidence has no network. Give Evidence a `network` "
-            f"(module, states, examples), or choose a criterion of weights alone, such as 'large_final'"
-        )
-    return evidence.network
-
 
 def masked_state(evidence: Evidence, network: Network, state: Weights) -> tuple[Weights, Weights]:
-    """A whole state for `functional_call` with pruned entries at zero, and of it the prunable weights as leaves.
+    """Return a full state for `functional_call` with pruned entries at zero, and of it the prunable weights as leaves.
 
     Entries that the training itself had frozen stay at their value (`Network.frozen`).
     Buffers are copies: a batch norm may write to them. A tensor that has several names comes under its first one.
 
     Args:
-        evidence: whose masks count; its `final` says which parameters are prunable.
+        evidence: whose masks count; its `end` says which parameters are prunable.
         network: whose module the state is for.
-        state: the network's `initial` or `final`.
+        state: the network's `start` or `end`.
     """
-    whole = {name: state[name].detach() for name, _ in network.module.named_parameters()}
-    whole |= {name: state.get(name, value).detach().clone() for name, value in network.module.named_buffers()}
+    full = {name: state[name].detach() for name, _ in network.module.named_parameters()}
+    full |= {name: state.get(name, value).detach().clone() for name, value in network.module.named_buffers()}
     weights = {
-        name: torch.where(kept(evidence, name, whole[name]) | _frozen(network, name, whole[name]), whole[name], 0)
-        for name in evidence.final
+        name: torch.where(kept(evidence, name, full[name]) | _frozen(network, name, full[name]), full[name], 0)
+        for name in evidence.end
     }
     for weight in weights.values():
         weight.requires_grad_()
-    return whole | weights, weights
+    return full | weights, weights
 
 
 def kept(evidence: Evidence, name: str, value: Tensor) -> Tensor:
-    """The mask of a parameter, on the device of its value; True everywhere where it has none."""
+    """Return the mask of a parameter, on the device of its value; True everywhere where it has none."""
     mask = evidence.masks.get(name)
     return torch.ones_like(value, dtype=torch.bool) if mask is None else mask.to(value.device)
 
@@ -63,7 +46,7 @@ def _frozen(network: Network, name: str, value: Tensor) -> Tensor:
 
 @contextmanager
 def ready(module: nn.Module, *, batch_statistics: bool = False) -> Iterator[None]:
-    """The module in evaluation mode (no dropout), with gradients on; every part's own mode comes back afterwards.
+    """Put the module in evaluation mode (no dropout), with gradients on; every part's own mode comes back afterwards.
 
     Attention runs as plain mathematics: the fused kernels have no second derivative and no batching rule.
 
@@ -80,13 +63,3 @@ def ready(module: nn.Module, *, batch_statistics: bool = False) -> Iterator[None
     finally:
         for part, mode in modes.items():
             part.training = mode
-
-
-def batches(network: Network) -> list[tuple[Tensor, Tensor]]:
-    """All examples as (inputs, labels), in as few batches of at most `BATCH` as hold them.
-
-    Each batch gets its share of every class, in whatever order the examples come: batch statistics stay comparable.
-    """
-    order = network.labels.argsort(stable=True)
-    count = -(-len(order) // BATCH)
-    return [(network.inputs[order[part::count]], network.labels[order[part::count]]) for part in range(count)]

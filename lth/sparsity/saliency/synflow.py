@@ -6,20 +6,19 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from lth.sparsity.evidence import Evidence
-from lth.sparsity.saliency.running import masked_state, network_of, ready
+from lth.sparsity.evidence import Evidence, network_of
+from lth.sparsity.saliency.running import masked_state, ready
 from lth.sparsity.types import Scores
 
 
 def synflow(evidence: Evidence) -> Scores:
-    """|w dR/dw| at the initial weights; R is the sum of the outputs of the network of absolute values, fed with ones.
+    """Score |w dR/dw| before training; R sums the outputs of the network of absolute values, fed with ones.
 
     Every parameter and buffer is replaced by its absolute value. All of it is in float64, for R grows exponentially
     with depth; so are the scores. No example is looked at, only the shape of one (a model of tokens is fed token 1).
-    Scores of pruned weights are 0. The paper prunes in 100 rounds: see `ROUNDS` and `in_rounds`.
+    Scores of pruned weights are 0. The paper prunes in 100 rounds: see `in_rounds`.
 
     What the paper leaves open: a normalisation would subtract, and so break the law that each layer's scores sum to
     the same. Batch norms therefore only scale, by |gain| / sqrt(running variance + eps), and add |bias|; layer, group,
@@ -33,14 +32,12 @@ def synflow(evidence: Evidence) -> Scores:
     Source: Tanaka et al. 2020, arXiv:2006.05467, Algorithm 1.
     """
     network = network_of(evidence, "synflow")
-    whole, weights = masked_state(evidence, network, network.initial)
-    whole = {name: _absolute(value.detach()) for name, value in whole.items()}
-    leaves = {name: whole[name].requires_grad_() for name in weights}
-    examples = network.inputs
-    dtype = torch.float64 if examples.is_floating_point() else examples.dtype
-    ones = torch.ones((1, *examples.shape[1:]), dtype=dtype, device=examples.device)
+    full, weights = masked_state(evidence, network, network.start)
+    state = {name: _absolute(value.detach()) for name, value in full.items()}
+    leaves = {name: state[name].requires_grad_() for name in weights}
+    ones = {name: torch.ones_like(_in_double(values[:1])) for name, values in network.batch.items()}
     with ready(network.module), _ScalingNorms():
-        flow = functional_call(network.module, whole, (ones,)).sum()
+        flow = network.outputs(state, ones).sum()
     if not bool(flow.isfinite()):
         raise ValueError(
             f"criterion 'synflow' found a flow of {flow.detach().item()}: the network is too deep or its weights too "
@@ -57,6 +54,10 @@ def _absolute(value: Tensor) -> Tensor:
         return value
     # An infinite entry is an additive attention mask: its sign is its meaning.
     return value.double().abs() if bool(value.isfinite().all()) else value.double()
+
+
+def _in_double(values: Tensor) -> Tensor:
+    return values.double() if values.is_floating_point() else values
 
 
 def _scale(inputs: Tensor, gain: Tensor | None, bias: Tensor | None) -> Tensor:

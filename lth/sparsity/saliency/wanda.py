@@ -10,7 +10,7 @@ from lth.sparsity.types import Scores
 
 
 def wanda(evidence: Evidence) -> Scores:
-    """The rank of |w| ||x||_2 among the weights of the same output, divided by their number: in [0, 1).
+    """Score the rank of |w| ||x||_2 among the weights of the same output, divided by their number: in [0, 1).
 
     So any scope takes the same share of each output, as the paper's comparison group asks. Of equal products the
     lower index ranks lower; pruned weights rank below all kept ones.
@@ -33,7 +33,7 @@ def wanda(evidence: Evidence) -> Scores:
 
 
 def wanda_raw(evidence: Evidence) -> Scores:
-    """|w| ||x||_2 at the final weights: x are the values that the weight multiplies, over examples and positions.
+    """Score |w| ||x||_2 after training: x are the values that the weight multiplies, over examples and positions.
 
     A convolution's kernel entry meets only the pixels that fall under it, so x is a column of the unfolded input and
     not its whole channel. Each projection of attention counts its own input: query, key, value or the mixed heads.
@@ -54,5 +54,5 @@ def _products(evidence: Evidence, criterion: str) -> tuple[Scores, dict[str, int
 def _input_squares(
     product: Product, inputs: Tensor, weight: Tensor, bias: Tensor | None, gradient: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Writes down the sum of the squared inputs of each weight; what goes to the inputs does not matter."""
+    """Write down the sum of the squared inputs of each weight; what goes to the inputs does not matter."""
     return torch.zeros_like(inputs), to_weight(product, inputs.square(), weight, torch.ones_like(gradient))

@@ -1,17 +1,19 @@
-"""Engines: how members are trained. One interface, `train(members, module, split, recipe, ...)`."""
+"""Engines: how members are trained. One interface, `train(members, training, parts, ...)`."""
 
 from lth.training.engines.choose import EngineChoice, choose_engine
-from lth.training.engines.engine import Engine, Outcome
-from lth.training.engines.memory import members_that_fit, release_memory
-from lth.training.engines.train import ENGINES, train
+from lth.training.engines.engine import Engine, EngineType, Outcome
+from lth.training.engines.table import ENGINES
+from lth.training.engines.torch_engine import TorchEngine, Unstackable
+from lth.training.engines.train import train
 
 __all__ = [
     "ENGINES",
     "Engine",
     "EngineChoice",
+    "EngineType",
     "Outcome",
+    "TorchEngine",
+    "Unstackable",
     "choose_engine",
-    "members_that_fit",
-    "release_memory",
     "train",
 ]

@@ -1,20 +1,15 @@
-"""Which engine trains: as asked for, or the one that measured faster."""
+"""Which engine trains: as requested, or the one that measured faster."""
 
-import importlib
-from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache
 
+import torch
 from torch import nn
 
-from lth.config.choices import check_choice
-from lth.config.recipe import Recipe
-from lth.config.sparsifier import Sparsifier
-from lth.training.engines.sparse.mlp import read_mlp
-from lth.training.engines.sparse.rule import rule_of
-from lth.training.traces import SUMS
+from lth.config import Training, check_choice
+from lth.training.engines.table import ENGINES
 
-CHOICES = ("torch", "sparse", "auto")
+YOURS = "yours"
+"""In place of an engine: the user's own training function."""
 
 WIDE = 500_000
 """Weights from which the matrix products of a step outweigh all else; smaller networks the sparse engine trains faster,
@@ -36,80 +31,49 @@ class EngineChoice:
 def choose_engine(
     engine: str,
     module: nn.Module,
-    recipe: Recipe,
+    training: Training,
     *,
-    device: str = "cpu",
+    device: torch.device,
     population: int = 1,
-    sparsifier: Sparsifier | None = None,
-    traces: Collection[str] = (),
-    density: float = 1.0,
+    density: float | None = 1.0,
 ) -> EngineChoice:
-    """The engine that trains such members.
+    """Return the engine that trains such members.
 
     `auto` takes the sparse engine where it can train them, unless the network is wide (WIDE) and denser than CROSSOVER.
 
     Args:
-        engine: `torch`, `sparse` or `auto`.
+        engine: an entry of ENGINES, or `auto`.
         module: a network of the members' kind; it is not changed.
-        recipe: how they are trained.
-        device: `cpu` or a CUDA device.
+        training: how they are trained.
+        device: where.
         population: members trained side by side in one program.
-        sparsifier: what prunes during training.
-        traces: what else is kept of the training.
-        density: fraction of the prunable weights that is kept.
+        density: fraction of the prunable weights that is kept; None where that is not known yet.
     Raises:
-        ValueError: if the engine is unknown, or `sparse` was asked for and cannot train them.
+        ValueError: if the engine is unknown or cannot train them.
     """
-    check_choice("engine", engine, CHOICES)
-    if engine == "torch":
-        return EngineChoice("torch", "as asked for")
-    obstacle = _obstacle(module, recipe, device, population, sparsifier, traces)
-    if engine == "sparse":
-        if obstacle is not None:
-            raise ValueError(f"the sparse engine cannot train this: {obstacle}. Choose engine torch or auto")
-        return EngineChoice("sparse", "as asked for")
+    if training.function is not None:
+        if engine not in ("auto", YOURS):
+            raise ValueError(
+                f"engine {engine!r} has no use for your function {training.function.name!r}: leave one of the two out"
+            )
+        return EngineChoice(YOURS, training.function.name)
+    if engine == "auto":
+        return _usual(module, training, device, population, density)
+    check_choice("engine", engine, [*ENGINES, "auto"])
+    if (obstacle := ENGINES[engine].obstacle(module, training, population, device)) is not None:
+        raise ValueError(f"the {engine} engine cannot train this: {obstacle}. Choose engine torch or auto")
+    return EngineChoice(engine, "as requested")
+
+
+def _usual(
+    module: nn.Module, training: Training, device: torch.device, population: int, density: float | None
+) -> EngineChoice:
+    obstacle = ENGINES["sparse"].obstacle(module, training, population, device)
     if obstacle is not None:
         return EngineChoice("torch", f"the sparse engine cannot train this: {obstacle}")
     num_weights = sum(value.numel() for value in module.parameters())
     if num_weights < WIDE:
         return EngineChoice("sparse", "a multilayer perceptron on a CPU")
-    if density > CROSSOVER:
-        return EngineChoice("torch", f"{num_weights:,} weights, more than {100 * CROSSOVER:.0f} % kept: faster there")
-    return EngineChoice("sparse", f"{num_weights:,} weights, at most {100 * CROSSOVER:.0f} % kept: faster there")
-
-
-def _obstacle(
-    module: nn.Module,
-    recipe: Recipe,
-    device: str,
-    population: int,
-    sparsifier: Sparsifier | None,
-    traces: Collection[str],
-) -> str | None:
-    """What the sparse engine cannot do here; None if it can."""
-    if device != "cpu":
-        return f"the device is {device}"
-    if population > 1:
-        return f"{population} networks are trained in one program (population 1 would train them one by one)"
-    if sparsifier is not None:
-        return f"sparsifier {sparsifier.method!r} changes masks during training"
-    if sums := [trace for trace in traces if trace in SUMS]:
-        return f"{', '.join(sums)} is summed up over the steps"
-    if recipe.precision == "bfloat16":
-        return "the precision is bfloat16"
-    try:
-        rule_of(recipe)
-        read_mlp(module)
-    except ValueError as error:
-        return str(error)
-    return _missing()
-
-
-@cache
-def _missing() -> str | None:
-    """What stands in the way of compiled code on this machine."""
-    try:
-        importlib.import_module("lth.training.engines.sparse.engine")
-    except (ImportError, OSError, RuntimeError) as error:
-        return f"numba cannot be loaded ({error})"
-    return None
+    kept = "more than" if density is None or density > CROSSOVER else "at most"
+    name = "torch" if kept == "more than" else "sparse"
+    return EngineChoice(name, f"{num_weights:,} weights, {kept} {100 * CROSSOVER:.0f} % kept: faster there")

@@ -1,16 +1,20 @@
 """What an engine is: the part of a training that moves weights. What all engines share lies in `loop.py`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from lth.config import Training
+from lth.data.types import Parts
 from lth.sparsity.types import Masks, Weights
+from lth.training.history import History
+from lth.training.population import Member
 from lth.training.snapshot import Snapshot
-from lth.training.sparsifiers.running import MaskChange
-
-Part = Literal["validation", "test"]
+from lth.training.sparsifiers import MaskChange
+from lth.training.where import Where
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,8 +22,8 @@ class Outcome:
     """What a training leaves of one member.
 
     Attributes:
-        weights: its whole state at the end.
-        metrics: what was measured, as JSON values.
+        weights: its full state at the end.
+        history: what was measured.
         num_steps: optimizer steps done by this call (after a resume: the last part).
         engine: name of the engine that did them.
         masks: the sparsifier's masks in force at the end, one for each parameter that has one in `Member.masks`; None
@@ -30,7 +34,7 @@ class Outcome:
     """
 
     weights: Weights
-    metrics: dict[str, Any]
+    history: History
     num_steps: int
     engine: str
     masks: Masks | None = None
@@ -39,8 +43,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class MaskChanges:
-    """What a sparsifier did after `step` updates: one entry per member, None for one that is not finite."""
+class StepChanges:
+    """What a sparsifier did after `step` steps: one entry per member, None for one that is not finite."""
 
     step: int
     of_members: list[MaskChange | None]
@@ -50,8 +54,8 @@ class MaskChanges:
 class Engine(Protocol):
     """Members in the middle of their training: weights, optimizer, masks, and their best weights so far.
 
-    Made by `(members, module, split, recipe, *, first_step, device, sparsifier, traces)`. What is due before the first
-    update (a sparsifier may draw its masks there) is done when it is made.
+    Made by `(members, module, parts, training, where)`. What is due before the first step (a sparsifier may draw its
+    masks there) is done when it is made.
 
     Attributes:
         name: for people and provenance, as `torch`.
@@ -63,34 +67,49 @@ class Engine(Protocol):
     signature: str
 
     def advance(self, step: int, count: int) -> Tensor:
-        """Does `count` updates after `step` done ones: (count, member) float64 losses, each from before its update.
+        """Do `count` steps after `step` done ones: (count, member) float64 losses, each from before its step.
 
         The numbers must not depend on how a training is cut into calls. The losses may stay on the device.
         """
 
-    def take_mask_changes(self) -> list[MaskChanges]:
-        """Changes since the last call, in order; an engine without sparsifiers has none."""
+    def take_mask_changes(self) -> list[StepChanges]:
+        """Return the changes since the last call, in order; an engine without sparsifiers has none."""
 
-    def evaluate(self, part: Part) -> tuple[list[float], list[float]]:
-        """Mean loss and accuracy of each member."""
+    def evaluate(self, part: str) -> list[dict[str, float]]:
+        """Return the metrics of each member on a part of the data."""
 
     def keep_best(self, improved: Sequence[bool]) -> None:
-        """Keeps the present state of these members as their best."""
+        """Keep the present state of these members as their best."""
 
     def load_best(self) -> None:
-        """Puts the best states in place of the present ones; called once, at the end."""
+        """Put the best states in place of the present ones; called once, at the end."""
 
     def state_of(self, index: int) -> Weights:
-        """A copy on the CPU of one member's whole state dict."""
+        """Return a copy on the CPU of one member's full state dict."""
 
     def masks_of(self, index: int) -> Masks | None:
-        """A copy on the CPU of the sparsifier's masks in force; None without a sparsifier."""
+        """Return a copy on the CPU of the sparsifier's masks in force; None without a sparsifier."""
 
     def traces_of(self, index: int) -> dict[str, Weights]:
-        """Copies on the CPU of the traces that were asked for, as in `Outcome`."""
+        """Return copies on the CPU of the traces that were asked for, as in `Outcome`."""
 
     def tensors(self, index: int) -> dict[str, Tensor]:
-        """All that one member needs to go on, by `role/name`, in fresh tensors."""
+        """Return all that one member needs to go on, by `role/name`, in fresh tensors."""
 
     def restore(self, snapshots: Sequence[Snapshot]) -> None:
-        """Puts every member where its snapshot was taken."""
+        """Put every member where its snapshot was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineType:
+    """An engine, for the table.
+
+    Attributes:
+        make: (members, module, parts, training, where) -> a running engine.
+        obstacle: (module, training, population, device) -> what it cannot do there; None if it can train them.
+        words: one line for people.
+    """
+
+    make: Callable[[Sequence[Member], nn.Module, Parts, Training, Where], Engine]
+    obstacle: Callable[[nn.Module, Training, int, torch.device], str | None]
+    words: str = ""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from lth.tasks import Batch
 from lth.training.engines.linear import OneDnnLinear, linear_path
 from lth.training.population import Population
 
@@ -11,7 +12,6 @@ class ChannelsLastConv2d(nn.Conv2d):
     """A convolution whose output has the channel innermost: what follows, pooling above all, is then vectorised."""
 
     def forward(self, input: Tensor) -> Tensor:  # (batch, channel, height, width), (channel, height, width)
-        """As `nn.Conv2d`."""
         if input.ndim == 4 and input.shape[1] == 1:
             # With one channel both layouts look alike, and torch would take the plain one.
             input = input.contiguous()
@@ -22,17 +22,17 @@ class ChannelsLastConv2d(nn.Conv2d):
         return super().forward(input)
 
 
-def quicken(population: Population, inputs: Tensor, labels: Tensor) -> list[str]:
-    """Puts faster layers in place of a network's own, where it is alone, on a CPU and in float32: names of what was
-    done, a function of the machine and the network alone.
+def quicken(population: Population, batch: Batch) -> list[str]:
+    """Put faster layers in place of a network's own, where it is alone, on a CPU and in float32.
+
+    Return the names of what was done: a function of the machine and the network alone.
 
     Layers are exchanged by type: those of a subclass may do something else, and stay. A module that cannot take images
     with the channel innermost (it may `view` them) keeps its convolutions.
 
     Args:
         population: the network, in training mode.
-        inputs: a batch of it, for a trial.
-        labels: its labels.
+        batch: a batch of it, for a trial.
     """
     if population.is_stacked or population.device.type != "cpu" or population.precision == "float64":
         return []
@@ -42,7 +42,7 @@ def quicken(population: Population, inputs: Tensor, labels: Tensor) -> list[str]
     convolutions = _of_types(population.module, nn.Conv2d, ChannelsLastConv2d)
     if convolutions:
         _turn_into(convolutions, ChannelsLastConv2d)
-        if _runs(population, inputs, labels):
+        if _runs(population, batch):
             done.append("channels-last")
         else:
             _turn_into(convolutions, nn.Conv2d)
@@ -62,11 +62,11 @@ def _turn_into(layers: list[nn.Module], layer: type[nn.Module]) -> None:
         each.__class__ = layer  # parameters, hooks and names stay
 
 
-def _runs(population: Population, inputs: Tensor, labels: Tensor) -> bool:
-    """Whether a step's forward and backward pass go through; it leaves no trace."""
+def _runs(population: Population, batch: Batch) -> bool:
+    """Return whether a step's forward and backward pass go through; it leaves no trace."""
     try:
-        with population.trying(population.stacking):
-            population.losses(inputs, labels).sum().backward()  # type: ignore[no-untyped-call]
+        with population.trying():
+            population.losses(batch).sum().backward()  # type: ignore[no-untyped-call]
     except RuntimeError:
         return False
     return True

@@ -22,7 +22,7 @@ MIN_WORK = 2**22
 
 
 def linear_path() -> Path:
-    """How Linear layers compute on this machine: `onednn` on an AMD processor with AVX-512, else as torch has it.
+    """Return how Linear layers compute here: `onednn` on an AMD processor with AVX-512, else `torch`.
 
     Decided by the processor and the environment variable LTH_LINEAR, never by a clock: one key must give one result on
     one machine. `lth doctor` measures whether that was right.
@@ -43,7 +43,7 @@ def linear_path() -> Path:
 
 @cache
 def onednn_works() -> bool:
-    """Whether torch ships the product, and it gives the right numbers forward and backward."""
+    """Return whether torch ships the product, and it gives the right numbers forward and backward."""
     generator = torch.Generator().manual_seed(0)
     inputs, weight, outputs = (
         torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((5, 17), (11, 17), (5, 11))
@@ -62,7 +62,6 @@ class OneDnnLinear(nn.Linear):
     """A Linear whose large products go through oneDNN; the same numbers but for rounding."""
 
     def forward(self, input: Tensor) -> Tensor:  # (..., in) -> (..., out)
-        """As `nn.Linear`."""
         return _Linear.apply(input, self.weight, self.bias)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -88,7 +87,7 @@ class _Linear(torch.autograd.Function):
 
 
 def _product(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """(..., in), (out, in), (out,) -> (..., out)"""
+    """Compute (..., in), (out, in), (out,) -> (..., out)."""
     if inputs.numel() * len(weight) < MIN_WORK:
         return F.linear(inputs, weight, bias)
     return _onednn(inputs, weight, bias)

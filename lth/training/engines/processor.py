@@ -4,13 +4,13 @@ from pathlib import Path
 
 
 def vendor_and_avx512() -> tuple[str, bool]:
-    """The vendor as in /proc/cpuinfo, such as "AuthenticAMD", and whether it has AVX-512; "" and False elsewhere."""
+    """Return the vendor as in /proc/cpuinfo, such as "AuthenticAMD", and whether it has AVX-512; else "" and False."""
     entries = cpu_info()
     return entries.get("vendor_id", ""), "avx512f" in entries.get("flags", "").split()
 
 
 def cpu_info() -> dict[str, str]:
-    """The entries of /proc/cpuinfo, of its last processor; empty where there is none."""
+    """Return the entries of /proc/cpuinfo, of its last processor; empty where there is none."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -33,27 +33,14 @@ class Signature:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The signature that was written as this text; None if the text is of another form (damaged, say)."""
-        found = _FORM.fullmatch(text)
-        if found is None:
+        """Return the signature that was written as this text; None if the text is of another form (damaged, say)."""
+        match = _FORM.fullmatch(text)
+        if match is None:
             return None
-        engine, device, size, way, paths = found.groups()
+        engine, device, size, way, paths = match.groups()
         stacking = next((known for known in STACKINGS if known == way), None)
         return cls(engine, device, int(size), stacking, tuple(paths.split("/")[1:]))
 
-    def goes_on_from(self, begun: "Signature", *, from_larger_stack: bool = False) -> bool:
-        """Whether a training with this signature may go on from a snapshot with that one.
-
-        A stack goes on in the way that it began, though by now the other way would be chosen.
-
-        Args:
-            begun: the snapshot's.
-            from_larger_stack: whether a part may go on from a snapshot of the whole.
-        """
-        if begun == self:
-            return True
-        if begun.stacking is None or (begun.engine, begun.device) != (self.engine, self.device):
-            return False
-        if from_larger_stack and begun.size > self.size:
-            return True  # rounding is another in any case, so layers may be computed in another way too
-        return begun.size == self.size and begun.paths == self.paths
+    def goes_on_from(self, begun: "Signature") -> bool:
+        """Return whether a training with this signature may go on from a snapshot with that one."""
+        return begun == self

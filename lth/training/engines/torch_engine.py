@@ -1,18 +1,19 @@
-"""The torch engine: data in memory, gathered by index; gradients masked, clipped, then a fused optimizer step."""
+"""The torch engine: data gathered by index; gradients masked, clipped, then a fused optimizer step."""
 
-from collections.abc import Collection, Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lth.config.recipe import Recipe
-from lth.config.sparsifier import Sparsifier
+from lth.config import Training
 from lth.data.order import epoch_order
-from lth.data.splits import Split
+from lth.data.types import Parts
+from lth.sparsity.patterns import matching
 from lth.sparsity.types import Masks, Weights
-from lth.training.engines.compiling import compile_losses, compile_wanted
-from lth.training.engines.engine import MaskChanges, Part
-from lth.training.engines.graphs import WholeStep, can_be_graphed, faster_stacking
+from lth.tasks import Batch, make_task
+from lth.training.engines.engine import StepChanges
 from lth.training.engines.layers import quicken
 from lth.training.engines.signature import Signature
 from lth.training.moments import counter_device, load_moments, moments_of
@@ -21,8 +22,15 @@ from lth.training.population import Member, Population
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.sparsifiers import RunningSparsifier, plan_sparsifier
-from lth.training.stacking import has_convolutions
 from lth.training.traces import MOMENTS, SUMS, empty_sums
+from lth.training.where import Where
+
+VECTORS = "vectors"
+"""In a list of parameters that do not decay: all of fewer than two dimensions."""
+
+
+class Unstackable(ValueError):
+    """Networks of this kind cannot be trained side by side in one program."""
 
 
 class TorchEngine:
@@ -31,80 +39,65 @@ class TorchEngine:
     name = "torch"
 
     def __init__(
-        self,
-        members: Sequence[Member],
-        module: nn.Module,
-        split: Split,
-        recipe: Recipe,
-        *,
-        first_step: int,
-        device: torch.device,
-        sparsifier: Sparsifier | None,
-        traces: Collection[str],
+        self, members: Sequence[Member], module: nn.Module, parts: Parts, training: Training, where: Where
     ) -> None:
-        self.members, self.recipe, self.traces = members, recipe, traces
-        self.population = Population(module.train(), members, device, recipe.precision, recipe.loss)
-        dtype = torch.float64 if recipe.precision == "float64" else torch.float32
-        self.parts: dict[str, tuple[Tensor, Tensor]] = {
-            "validation": (split.x_validation.to(device, dtype), split.y_validation.to(device)),
-            "test": (split.x_test.to(device, dtype), split.y_test.to(device)),
-        }
-        self.x_train, self.y_train = split.x_train.to(device, dtype), split.y_train.to(device)
-        self.steps_per_epoch = len(self.y_train) // recipe.batch_size
+        device = torch.device(where.device)
+        self.members, self.training, self.parts = members, training, parts
+        self.task = make_task(training.task)
+        self.population = Population(module.train(), members, device, training.precision, self.task)
+        self.num_train = len(parts["train"])
+        self.steps_per_epoch = self.num_train // training.batch_size
         self.optimizer = make_optimizer(
-            recipe.optimizer,
-            self.population.parameters.values(),
-            recipe.lr,
-            recipe.weight_decay,
-            recipe.optimizer_options,
+            training.optimizer,
+            decay_groups(training, self.population),
+            training.lr,
+            training.weight_decay,
+            training.optimizer_options,
         )
         load_moments(self.optimizer, self.population, members)
-        self.sums = empty_sums(traces, self.population)
+        self.sums = empty_sums(training.traces, self.population)
         self.best = {name: value.clone() for name, value in self.population.tensors().items()}
         self._epoch, self._orders = -1, torch.empty(0, dtype=torch.int64)
-        self._changes: list[MaskChanges] = []
+        self._changes: list[StepChanges] = []
         self.sparsifier: RunningSparsifier | None = None
-        if sparsifier is not None:
-            if sparsifier.criterion in SUMS:
-                self.sums |= empty_sums([sparsifier.criterion], self.population)
+        if training.sparsifier is not None:
+            if training.sparsifier.criterion in SUMS:
+                self.sums |= empty_sums([training.sparsifier.criterion], self.population)
             plan = plan_sparsifier(
-                sparsifier, recipe.steps, first_step=first_step, steps_per_epoch=self.steps_per_epoch
+                training.sparsifier,
+                training.steps,
+                first_step=training.first_step,
+                steps_per_epoch=self.steps_per_epoch,
             )
-            self.sparsifier = RunningSparsifier(sparsifier, plan, members, self.population, self.optimizer, self.sums)
-        examples = self._examples(self._indices(first_step))
-        if self.population.is_stacked and device.type == "cuda" and has_convolutions(module):
-            self.population.stacking = faster_stacking(self.population, *examples)
-        compiled = compile_losses(self.population, *examples) if compile_wanted() else None
+            self.sparsifier = RunningSparsifier(
+                training.sparsifier, plan, members, self.population, self.optimizer, self.sums
+            )
+        batch = self._batch(training.first_step)
+        if self.population.is_stacked:
+            _try_stacking(self.population, batch)
+        compiled = compiled_losses(self.population, batch) if where.compiled else None
+        self.paths = ["compiled"] if compiled else quicken(self.population, batch)
         self.losses = compiled or self.population.losses
-        self.paths = ["compiled"] if compiled else quicken(self.population, *examples)
-        self._sign()
-        self._grow_at: int | None = None
-        self.whole: WholeStep | None = None
-        if device.type == "cuda" and dtype == torch.float32 and can_be_graphed(self.optimizer):
-            self.whole = WholeStep(self.optimizer, self._indices(first_step), dtype)
+        stacking = self.population.stacking if self.population.is_stacked else None
+        self.signature = str(Signature(self.name, device.type, len(members), stacking, tuple(self.paths)))
         torch.manual_seed(derive_seed(*(member.seeds.augmentation for member in members)))
-        self._sparsify(first_step)
+        self._sparsify(training.first_step)
 
     def advance(self, step: int, count: int) -> Tensor:
-        """Updates of all members, one after the other; the losses stay on the device."""
         losses = []
         for done in range(step, step + count):
             losses.append(self._update(done))
             self._sparsify(done + 1)
         return torch.stack(losses).double()
 
-    def take_mask_changes(self) -> list[MaskChanges]:
-        """Changes by the sparsifier since the last call."""
+    def take_mask_changes(self) -> list[StepChanges]:
         changes, self._changes = self._changes, []
         return changes
 
-    def evaluate(self, part: Part) -> tuple[list[float], list[float]]:
-        """Mean loss and accuracy of each member, in evaluation mode."""
-        losses, accuracies = self.population.evaluate(*self.parts[part])
-        return losses.tolist(), accuracies.tolist()
+    def evaluate(self, part: str) -> list[dict[str, float]]:
+        return self.population.evaluate(self.parts[part])
 
     def keep_best(self, improved: Sequence[bool]) -> None:
-        """Keeps the present state of these members as their best."""
         for name, value in self.population.tensors().items():
             if all(improved):
                 self.best[name].copy_(value)
@@ -113,33 +106,28 @@ class TorchEngine:
                 self.best[name].copy_(torch.where(chosen, value, self.best[name]))
 
     def load_best(self) -> None:
-        """Puts the best states in place of the present ones."""
         self.population.load(self.best)
 
     def state_of(self, index: int) -> Weights:
-        """A copy on the CPU of one member's whole state dict."""
         return self.population.state_of(index)
 
     def masks_of(self, index: int) -> Masks | None:
-        """A copy on the CPU of the sparsifier's masks in force; None without a sparsifier."""
         if self.sparsifier is None:
             return None
         return {name: mask.cpu().clone() for name, mask in self.sparsifier.masks_in_force(index).items()}
 
     def traces_of(self, index: int) -> dict[str, Weights]:
-        """Copies on the CPU of the traces that were asked for."""
         traces = {
             kind: {name: self.population.own(value, index).cpu().clone() for name, value in sums.items()}
             for kind, sums in self.sums.items()
-            if kind in self.traces
+            if kind in self.training.traces
         }
-        if MOMENTS in self.traces:
+        if MOMENTS in self.training.traces:
             moments = moments_of(self.optimizer, self.population, index)
             traces |= {f"{MOMENTS}/{entry}": values for entry, values in moments.items()}
         return traces
 
     def tensors(self, index: int) -> dict[str, Tensor]:
-        """All that one member needs to go on, by `role/name`, in fresh tensors."""
         population = self.population
         names = {id(parameter): name for name, parameter in population.parameters.items()}
 
@@ -164,7 +152,6 @@ class TorchEngine:
 
     @torch.no_grad()
     def restore(self, snapshots: Sequence[Snapshot]) -> None:
-        """Puts every member where its snapshot was taken."""
         population, device = self.population, self.population.device
 
         def gathered(role: str) -> Weights:
@@ -184,84 +171,143 @@ class TorchEngine:
                 self.optimizer.state[parameter][entry] = restored
         if self.sparsifier is not None:
             self.sparsifier.restore(snapshots)
-        if self.whole is not None:
-            self.whole.forget()
-        begun = Signature.parse(snapshots[0].engine)
-        assert begun is not None
-        if begun.stacking is not None:
-            population.stacking = begun.stacking  # as it was chosen when the training began
-            self._sign()
-        if begun.size != population.size:  # parts of a larger stack must not all draw what it would have drawn
-            seeds = (member.seeds.augmentation for member in self.members)
-            torch.manual_seed(derive_seed(*seeds, snapshots[0].step))
-            return
         torch.set_rng_state(snapshots[0].tensors["generator/cpu"])
         if device.type == "cuda":
             torch.cuda.set_rng_state(snapshots[0].tensors["generator/cuda"], device)
 
     def _sparsify(self, step: int, *, has_gradients: bool = False) -> None:
-        """Changes the masks if that is due after `step` updates."""
+        """Change the masks if that is due after `step` steps."""
         if self.sparsifier is not None:
             changes = self.sparsifier.apply(step, has_gradients=has_gradients)
             if changes:
-                self._changes.append(MaskChanges(step, changes, self.sparsifier.is_last(step)))
-                if self.whole is not None:
-                    self.whole.forget()
+                self._changes.append(StepChanges(step, changes, self.sparsifier.is_last(step)))
 
     @property
     def _must_restore_frozen(self) -> bool:
         """Whether an optimizer step can move pruned entries."""
         if self.sparsifier is not None and self.sparsifier.moves_frozen:
             return True
-        return self.recipe.weight_decay > 0 and self.population.has_nonzero_frozen
+        return self.training.weight_decay > 0 and self.population.has_nonzero_frozen
 
     def _update(self, step: int) -> Tensor:
-        """One optimizer step for every member, after `step` of them: the losses before it, (member,)."""
-        indices, lr = self._indices(step), self.recipe.lr_at(step)
-        is_due = self.sparsifier is not None and any(each.step == step for each in self.sparsifier.plan)
-        self._grow_at = step if is_due else None
-        if self.whole is not None:
-            if is_due:
-                self.whole.forget()  # changes of masks read values back, which no graph can hold
-            return self.whole(self._step_on, indices, lr)
+        """Do one optimizer step for every member, after `step` of them: the losses before it, (member,)."""
+        lr = self.training.lr_at(step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        return self._step_on(indices)
-
-    def _step_on(self, indices: Tensor) -> Tensor:
-        """One optimizer step with these examples, (member, batch), all of it on the device: the losses, (member,)."""
-        losses = self.losses(*self._examples(indices))
         self.optimizer.zero_grad(set_to_none=True)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        if self._grow_at is not None:
-            self._sparsify(self._grow_at, has_gradients=True)
+        losses = self._backward(self._batch(step))
+        if self.sparsifier is not None:
+            self._sparsify(step, has_gradients=True)
         self.population.mask_gradients()
         for kind, sums in self.sums.items():
             SUMS[kind](sums, self.population)
-        if self.recipe.clip is not None:
-            self.population.clip_gradients(self.recipe.clip)
+        if self.training.clip is not None:
+            self.population.clip_gradients(self.training.clip)
         self.optimizer.step()
         if self._must_restore_frozen:
             self.population.restore_frozen()
-        return losses.detach()
+        return losses
 
-    def _indices(self, step: int) -> Tensor:
-        """The examples of this step, (member, batch): a function of the order seeds and the step alone."""
+    def _backward(self, batch: Batch) -> Tensor:
+        """Add the gradients of a batch, in as many parts as the training asks for: the losses, (member,)."""
+        if self.training.accumulate == 1:
+            losses = self.losses(batch)
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            return losses.detach()
+        population = self.population
+        cut = {name: each.chunk(self.training.accumulate, int(population.is_stacked)) for name, each in batch.items()}
+        parts = [dict(zip(cut, some, strict=True)) for some in zip(*cut.values(), strict=True)]
+        # Each part counts by what its mean is over: examples, or tokens that are no padding.
+        weights = torch.stack([self._weights(part) for part in parts]).to(population.dtype)  # (part, member)
+        shares = weights / weights.sum(0).clamp(min=1)
+        total = torch.zeros(population.size, dtype=population.dtype, device=population.device)
+        for part, share in zip(parts, shares, strict=True):
+            losses = self.losses(part) * share
+            losses.sum().backward()
+            total += losses.detach()
+        return total
+
+    def _weights(self, batch: Batch) -> Tensor:
+        """Return how much counts in the batch of each member, (member,)."""
+        population = self.population
+        own = [{name: population.own(each, index) for name, each in batch.items()} for index in range(population.size)]
+        return torch.stack([self.task.weight(each).to(population.device) for each in own])
+
+    def _batch(self, step: int) -> Batch:
+        """Return the examples of this step: a function of the order seeds and the step alone.
+
+        Tensors are (member, batch, ...); of one member alone (batch, ...).
+        """
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            orders = [epoch_order(len(self.y_train), member.seeds.order, epoch) for member in self.members]
-            self._epoch, self._orders = epoch, torch.stack(orders).to(self.y_train.device)
-        start = position * self.recipe.batch_size
-        return self._orders[:, start : start + self.recipe.batch_size]
-
-    def _examples(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and labels, (member, batch, ...); of one member alone (batch, ...)."""
+            orders = [epoch_order(self.num_train, member.seeds.order, epoch) for member in self.members]
+            self._epoch, self._orders = epoch, torch.stack(orders).to(self.population.device)
+        start, size = position * self.training.batch_size, self.training.batch_size
+        indices = self._orders[:, start : start + size]
+        batch = self.population.fitted(self.parts["train"].take(indices.reshape(-1), self.population.device))
         if not self.population.is_stacked:
-            return self.x_train.index_select(0, indices[0]), self.y_train.index_select(0, indices[0])
-        return self.x_train[indices], self.y_train[indices]
+            return batch
+        return {name: each.reshape(len(self.members), size, *each.shape[1:]) for name, each in batch.items()}
 
-    def _sign(self) -> None:
-        """Writes down how the members are stacked and layers computed: another way would go on with other numbers."""
-        population = self.population
-        stacking = population.stacking if population.is_stacked else None
-        self.signature = str(Signature(self.name, population.device.type, population.size, stacking, tuple(self.paths)))
+
+def decay_groups(training: Training, population: Population) -> list[Any]:
+    """Return the parameters as an optimizer takes them: in two groups where some do not decay.
+
+    Raises:
+        ValueError: if a pattern matches no parameter.
+    """
+    parameters = population.parameters
+    if not training.weight_decay or not training.no_decay:
+        return list(parameters.values())
+    patterns = [pattern for pattern in training.no_decay if pattern != VECTORS]
+    spared = set(matching(parameters, patterns)) if patterns else set()
+    if VECTORS in training.no_decay:
+        spared |= {name for name, value in parameters.items() if population.own(value, 0).ndim < 2}
+    decaying = [value for name, value in parameters.items() if name not in spared]
+    others = [value for name, value in parameters.items() if name in spared]
+    groups: list[dict[str, Any]] = [{"params": decaying}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def _try_stacking(population: Population, batch: Batch) -> None:
+    """Find out whether members can be stacked: under `vmap`, else one after the other.
+
+    Raises:
+        Unstackable: if neither goes.
+    """
+    if any(isinstance(part, nn.RNNBase) for part in population.module.modules()):
+        raise Unstackable("recurrent layers read their weights from a list that a stack does not reach")
+    while True:
+        try:
+            with population.trying():
+                population.losses(batch).sum().backward()  # type: ignore[no-untyped-call]
+            return
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, NotImplementedError, ValueError) as error:
+            why = next(iter(str(error).splitlines()), type(error).__name__)
+            if population.stacking == "loop":
+                raise Unstackable(why) from error
+            population.stacking = "loop"
+            warnings.warn(f"these networks are computed one after the other: vmap says {why}", stacklevel=2)
+
+
+def compiled_losses(population: Population, batch: Batch) -> Callable[[Batch], Tensor] | None:
+    """Return `population.losses` through `torch.compile`; None, and one warning, where torch cannot compile it.
+
+    The draws of dropout are then inductor's own: the same again in another run, but not those of an uncompiled one.
+    """
+    losses: Callable[[Batch], Tensor] = torch.compile(population.losses, mode="reduce-overhead", dynamic=False)
+    try:
+        with population.trying():
+            losses(batch).sum().backward()  # type: ignore[no-untyped-call]
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        cause = getattr(error, "inner_exception", error)
+        why = next(iter(str(cause).splitlines()), "")
+        warnings.warn(
+            f"torch cannot compile this network ({type(cause).__name__}: {why}): it trains uncompiled", stacklevel=2
+        )
+        return None
+    return losses

@@ -1,17 +1,38 @@
-"""Pruning within training: one method a file, a planner's table, and the state that moves with a training."""
+"""Pruning within training: one method per file, their table and planners, and the state that moves with a training."""
 
-from lth.training.sparsifiers.method import Change, Method, View
+from lth.training.sparsifiers.method import Change, SparsifierMethod, View, keep, keep_highest, score, zeroed
 from lth.training.sparsifiers.running import RunningSparsifier
-from lth.training.sparsifiers.schedule import Application, applications, plan_sparsifier
-from lth.training.sparsifiers.table import SPARSIFIERS
+from lth.training.sparsifiers.schedule import (
+    Application,
+    Span,
+    draw_and_regrow,
+    each_epoch,
+    rising,
+    rising_softly,
+)
+from lth.training.sparsifiers.state import Live, MaskChange, MaskState
+from lth.training.sparsifiers.table import SPARSIFIERS, check_sparsifier, plan_sparsifier, scope_of
 
 __all__ = [
     "SPARSIFIERS",
     "Application",
     "Change",
-    "Method",
+    "Live",
+    "MaskChange",
+    "MaskState",
     "RunningSparsifier",
+    "Span",
+    "SparsifierMethod",
     "View",
-    "applications",
+    "check_sparsifier",
+    "draw_and_regrow",
+    "each_epoch",
+    "keep",
+    "keep_highest",
     "plan_sparsifier",
+    "rising",
+    "rising_softly",
+    "scope_of",
+    "score",
+    "zeroed",
 ]

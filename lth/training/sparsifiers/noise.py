@@ -3,15 +3,16 @@
 import torch
 from torch import Tensor
 
+from lth.sparsity.actions import DISTRIBUTIONS
 from lth.training.sparsifiers.method import Change, View, keep_highest
 
 
 def noise(view: View) -> Change:
-    """Puts noise on the lowest weights, which then rest for an epoch while the others train; at the end they are zero.
+    """Put noise on the lowest weights, which then rest for an epoch while the others train; at the end they are zero.
 
     At every change the weights first get back the values that they had before the noise. On these the masks are drawn
     anew, at the target density. What is below the cut is its value plus a draw of mean 0 and standard deviation
-    `noise_scale` times that of its layer's values, and rests until the next change. So a low weight returns only if
+    `noise_scale` times that of its layer's values, and is frozen until the next change. So a low weight returns only if
     weights that trained fell below it. The last change prunes the lowest for good, to zero, and puts no noise on any.
 
     Validation between the changes sees the noise. It is drawn once an epoch, not at every step as dropout is.
@@ -31,9 +32,6 @@ def noise(view: View) -> Change:
 
 
 def _draw(view: View, name: str, value: Tensor) -> Tensor:
-    """Noise of one tensor's shape, drawn on the CPU so that every device draws the same."""
-    if view.settings.noise == "normal":
-        unit = torch.randn(value.shape, generator=view.generator, dtype=torch.float64)
-    else:
-        unit = (torch.rand(value.shape, generator=view.generator, dtype=torch.float64) * 2 - 1) * 3**0.5
+    """Return noise of one tensor's shape, drawn on the CPU so that every device draws the same."""
+    unit = DISTRIBUTIONS.pick(view.settings.noise)(value.shape, view.generator)
     return unit.to(value) * view.settings.noise_scale * value[view.allowed[name]].std(correction=0)

@@ -3,22 +3,18 @@
 import torch
 from torch import Tensor
 
-from lth.sparsity.scope import SCOPES
-from lth.sparsity.select import select
 from lth.sparsity.types import Masks, Scores, Weights
-from lth.training.sparsifiers.method import Change, View, zeroed
+from lth.training.sparsifiers.method import Change, View, keep, zeroed
 
 
 def draw(view: View) -> Change:
-    """Random masks of the target density, shared out by the scope, among the weights that the caller's masks keep."""
-    scores = random_scores(view)
-    scope = SCOPES[view.settings.scope_name]
-    masks = select(scores, view.allowed, sparsity=view.application.sparsity, scope=scope)
+    """Draw masks of the target density, shared out by the scope, among the weights that the caller's masks keep."""
+    masks = keep(random_scores(view), view.allowed, view.application.density, view.scope)
     return Change(masks, zeroed(view.weights, view.masks, masks))
 
 
 def regrow(view: View, growth: Scores) -> Change:
-    """Exchanges the share of kept weights that is due; weights that were pruned before start at zero.
+    """Exchange the share of kept weights that is due; weights that were pruned before start at zero.
 
     As in RigL's equations, a weight that was just dropped may grow again at once; it then keeps its value.
     """
@@ -27,7 +23,7 @@ def regrow(view: View, growth: Scores) -> Change:
 
 
 def exchange(weights: Weights, masks: Masks, fraction: float, growth: Scores) -> Masks:
-    """Masks in which each tensor has lost its smallest kept weights and gained as many with the highest growth scores.
+    """Return masks that have lost each tensor's smallest kept weights and gained as many where growth scores are high.
 
     Of a tensor with n kept weights, floor(fraction * n) go. Ties go to the lower index.
 
@@ -48,13 +44,13 @@ def exchange(weights: Weights, masks: Masks, fraction: float, growth: Scores) ->
 
 
 def lowest(scores: Tensor, among: Tensor, count: int) -> Tensor:
-    """Flat indices of the lowest `count` scores among the True entries; of equal ones, the first."""
+    """Return the flat indices of the lowest `count` scores among the True entries; of equal ones, the first."""
     candidates = among.reshape(-1).nonzero().reshape(-1)
     return candidates[torch.sort(scores.reshape(-1)[candidates], stable=True).indices[:count]]
 
 
 def random_scores(view: View) -> Scores:
-    """Uniform draws in [0, 1), made on the CPU so that every device draws the same."""
+    """Return uniform draws in [0, 1), made on the CPU so that every device draws the same."""
     return {
         name: torch.rand(value.shape, generator=view.generator, dtype=torch.float64).to(value.device)
         for name, value in view.weights.items()

@@ -5,7 +5,7 @@ from lth.training.sparsifiers.regrow import draw, regrow
 
 
 def rigl(view: View) -> Change:
-    """As SET, but weights grow where the gradient of the loss is largest in magnitude.
+    """Exchange weights as SET does, but grow them where the gradient of the loss is largest in magnitude.
 
     Source: Evci et al. 2020, arXiv:1911.11134. There the step at which masks change trains no weights; here the new
     masks take that step like any other, with the gradients of the old ones.

@@ -1,14 +1,12 @@
-"""The planner's table of a pruning within training: what is done to the masks, and after which step."""
+"""When a training changes its masks, and to what density: the planners that methods choose from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
-from typing import Literal
 
 from lth.config.sparsifier import Sparsifier
 
-Action = Literal["draw", "prune", "regrow", "zero", "noise", "harden"]
-
-WORDS: dict[Action, str] = {
+WORDS = {
     "draw": "draw random masks",
     "prune": "prune the lowest weights",
     "regrow": "drop and regrow {fraction:.1%} of each layer's kept weights",
@@ -23,86 +21,111 @@ class Application:
     """One change of the masks.
 
     Attributes:
-        step: optimizer updates done before it.
-        sparsity: fraction of the prunable weights that is pruned after it.
-        action: what is done.
-        fraction: share of a layer's kept weights that `regrow` exchanges.
+        step: optimizer steps done before it.
+        density: fraction of the prunable weights that is kept after it.
+        action: what is done, in a word of the method's own.
+        fraction: share of a layer's kept weights that is exchanged for others; 0 where the change exchanges none.
+        is_soft: whether weights that it prunes go on training until a later change that is not soft.
     """
 
     step: int
-    sparsity: float
-    action: Action
+    density: float
+    action: str
     fraction: float = 0.0
+    is_soft: bool = False
 
     @property
     def words(self) -> str:
         """What is done, for people."""
-        return WORDS[self.action].format(fraction=self.fraction)
+        return WORDS.get(self.action, self.action).format(fraction=self.fraction)
 
 
-def plan_sparsifier(
-    settings: Sparsifier, steps: int, *, first_step: int = 0, steps_per_epoch: int | None = None
-) -> list[Application]:
-    """Every change of the masks in one training, in order: what the engine does, and a CLI can print before it.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The steps of one training.
 
-    Changes come at equal distances after `begin`, the last one at `end` and exactly on the target, also where the
-    steps between them are no multiple of the distance. With fewer steps than applications there is one a step, and
-    always at least one. `set` and `rigl` are on their target from the first step on; their exchanges begin at `begin`
-    and stop before `end`, where the cosine has fallen to zero. `noise` has one change at `begin`, one at every start
-    of an epoch, and the last at `end`.
-
-    Args:
-        settings: what is asked for; `begin` and `end` are shares of the steps from `first_step` to `steps`.
-        steps: where the training ends, in optimizer steps.
-        first_step: where it starts.
-        steps_per_epoch: needed by method `noise` alone.
-    Raises:
-        ValueError: if the training has no steps, or `noise` does not know the length of an epoch.
-
-    Source: Zhu & Gupta 2017, arXiv:1710.01878 (cubic curve); Evci et al. 2020, arXiv:1911.11134 (cosine of `rigl`).
+    Attributes:
+        first: where it starts.
+        last: where it ends.
+        steps_per_epoch: None where the caller does not know.
     """
-    length = steps - first_step
-    if length < 1:
-        raise ValueError(f"a training from step {first_step} to {steps} has no steps to prune in: it needs at least 1")
-    begin, end = (first_step + int(share * length + 0.5) for share in (settings.begin, settings.end))
-    target = 1 - settings.density
-    if settings.method == "noise":
-        if steps_per_epoch is None:
-            raise ValueError("method 'noise' changes its masks every epoch: steps_per_epoch must be given")
-        epochs = range(begin + steps_per_epoch - begin % steps_per_epoch, end, steps_per_epoch)
-        noisy = [begin, *epochs] if begin < end else []
-        return [*(Application(step, target, "noise") for step in noisy), Application(end, target, "harden")]
-    if settings.method in ("set", "rigl"):
-        exchanges = [
-            Application(step, target, "regrow", settings.update_fraction * _cosine(step - first_step, end - first_step))
-            for step in _spread(max(begin, first_step + 1), end, settings.applications)[:-1]
-        ]
-        return [Application(first_step, target, "draw"), *exchanges]
-    rises = _spread(begin, end, settings.applications)[1:] or [end]
-    actions: tuple[Action, Action] = ("zero", "harden") if settings.method == "soft" else ("prune", "prune")
+
+    first: int
+    last: int
+    steps_per_epoch: int | None = None
+
+    def at(self, share: float) -> int:
+        """Return the step at a share of the training."""
+        return self.first + int(share * (self.last - self.first) + 0.5)
+
+
+Planner = Callable[[Sparsifier, Span], list[Application]]
+
+
+def rising(settings: Sparsifier, span: Span) -> list[Application]:
+    """Prune more and more along the curve, at equal distances after `begin`, the last time at `end` on the target.
+
+    With fewer steps than applications there is one a step, and always at least one.
+
+    Source: Zhu & Gupta 2017, arXiv:1710.01878 (cubic curve).
+    """
+    steps = _spread(span.at(settings.begin), span.at(settings.end), settings.applications)[1:] or [
+        span.at(settings.end)
+    ]
+    densities = [_fallen(settings, index / len(steps)) for index in range(1, len(steps))] + [settings.density]
+    return [Application(step, density, "prune") for step, density in zip(steps, densities, strict=True)]
+
+
+def rising_softly(settings: Sparsifier, span: Span) -> list[Application]:
+    """Prune as `rising` does, but let pruned weights train on until the last change."""
+    *soft, last = rising(settings, span)
     return [
-        Application(step, target * _risen(settings.curve, index / len(rises)), actions[index == len(rises)])
-        for index, step in enumerate(rises, start=1)
+        *(Application(each.step, each.density, "zero", is_soft=True) for each in soft),
+        Application(last.step, last.density, "harden"),
     ]
 
 
-def applications(
-    settings: Sparsifier, steps: int, *, first_step: int = 0, steps_per_epoch: int | None = None
-) -> list[tuple[int, float]]:
-    """(step, sparsity after it) of every change of the masks; arguments and errors as in `plan_sparsifier`."""
-    plan = plan_sparsifier(settings, steps, first_step=first_step, steps_per_epoch=steps_per_epoch)
-    return [(each.step, each.sparsity) for each in plan]
+def draw_and_regrow(settings: Sparsifier, span: Span) -> list[Application]:
+    """Draw masks of the target density at once; exchange weights from `begin` on, a share that falls to zero at `end`.
+
+    Source: Evci et al. 2020, arXiv:1911.11134 (cosine).
+    """
+    end = span.at(settings.end)
+    exchanges = [
+        Application(
+            step, settings.density, "regrow", settings.update_fraction * _cosine(step - span.first, end - span.first)
+        )
+        for step in _spread(max(span.at(settings.begin), span.first + 1), end, settings.applications)[:-1]
+    ]
+    return [Application(span.first, settings.density, "draw"), *exchanges]
+
+
+def each_epoch(settings: Sparsifier, span: Span) -> list[Application]:
+    """Draw noise at `begin` and at every start of an epoch, and prune for good at `end`.
+
+    Raises:
+        ValueError: if the length of an epoch is not known.
+    """
+    if span.steps_per_epoch is None:
+        raise ValueError(f"method {settings.method!r} changes its masks every epoch: steps_per_epoch must be given")
+    begin, end, epoch = span.at(settings.begin), span.at(settings.end), span.steps_per_epoch
+    noisy = [begin, *range(begin + epoch - begin % epoch, end, epoch)] if begin < end else []
+    return [
+        *(Application(step, settings.density, "noise") for step in noisy),
+        Application(end, settings.density, "harden"),
+    ]
 
 
 def _spread(begin: int, end: int, count: int) -> list[int]:
-    """`count` equal distances from begin to end, both included; fewer where there are fewer steps, [end] for none."""
+    """Return `count` equal distances from begin to end, both included; fewer where steps are fewer, [end] for none."""
     count = min(count, end - begin)
     return [begin + index * (end - begin) // count for index in range(count + 1)] if count > 0 else [end]
 
 
-def _risen(curve: str, progress: float) -> float:
-    """The part of the target sparsity that is reached; exactly 1 at the end."""
-    return 1 - (1 - progress) ** 3 if curve == "cubic" else progress
+def _fallen(settings: Sparsifier, progress: float) -> float:
+    """Return the density at a share of the way from dense to the target."""
+    risen = 1 - (1 - progress) ** 3 if settings.curve == "cubic" else progress
+    return 1 - (1 - settings.density) * risen
 
 
 def _cosine(step: int, end: int) -> float:

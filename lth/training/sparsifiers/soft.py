@@ -4,7 +4,7 @@ from lth.training.sparsifiers.method import Change, View, keep_highest
 
 
 def soft(view: View) -> Change:
-    """Sets the lowest of all weights to zero, those that came back since the last change among the candidates.
+    """Set the lowest of all weights to zero, those that came back since the last change among the candidates.
 
     Source: He et al. 2018, arXiv:1808.06866, who prune whole filters of each layer at one constant rate, after every
     epoch; here single weights, along the curve, at the planned steps.

@@ -5,7 +5,7 @@ from lth.training.sparsifiers.regrow import draw, random_scores, regrow
 
 
 def sparse_evolution(view: View) -> Change:
-    """Starts from random masks; then drops each layer's smallest kept weights and grows as many at random, from zero.
+    """Start from random masks; then drop each layer's smallest kept weights and grow as many at random, from zero.
 
     Source: Mocanu et al. 2018, arXiv:1707.04383. There the exchanged share is constant (its zeta), the positive weights
     nearest to zero go as well as the negative ones, each by their own share, and new weights are random; here the share

@@ -1,4 +1,4 @@
-"""The plan as data, handlers, and what a network costs."""
+"""The plan as data, and what a network costs."""
 
 import pytest
 import torch
@@ -6,40 +6,6 @@ from compact_networks import encoder, mlp
 from torch import nn
 
 from lth.sparsity.compact import Plan, apply_plan, compact, real_costs
-
-
-def half(module: nn.Module) -> nn.Module:
-    """A handler: the same map, by one layer with the product of both weights."""
-    assert isinstance(module, nn.Bilinear)
-    made = nn.Bilinear(module.in1_features, module.in2_features, module.out_features, bias=False)
-    with torch.no_grad():
-        made.weight.copy_(module.weight)
-    return made
-
-
-class Paired(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.pair = nn.Bilinear(4, 4, 3)
-        self.hidden, self.output = nn.Linear(3, 5), nn.Linear(5, 2)
-        nn.init.zeros_(self.pair.bias)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.output(torch.relu(self.hidden(self.pair(inputs, inputs))))  # type: ignore[no-any-return]
-
-
-def test_a_handler_makes_its_module_smaller() -> None:
-    module, mask = Paired(), torch.ones(5, 3).bool()
-    mask[2] = False
-    found = compact(module, {"hidden.weight": mask}, (4,), handlers={nn.Bilinear: half})
-    assert found.module.pair.bias is None
-    assert (found.module.hidden.out_features, found.plan.replaced) == (4, ("pair",))
-    with pytest.raises(ValueError, match="'pair' was made smaller by a handler"):
-        apply_plan(module, found.plan)
-    again = apply_plan(module, found.plan, {"pair": half(module.pair)})
-    again.load_state_dict(found.module.state_dict())
-    inputs = torch.randn(2, 4)
-    assert torch.equal(again(inputs), found.module(inputs))
 
 
 def test_a_plan_is_data() -> None:

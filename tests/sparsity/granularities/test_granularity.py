@@ -42,11 +42,11 @@ STRUCTURE = Structure(
     },
     heads=(Coupled(2, (Side("qkv", 0, 3), Side("projection", 1))),),
     neurons=(Coupled(5, (Side("first", 0), Side("second", 0))),),
-    input="conv",
-    output="output",
+    inputs=("conv",),
+    outputs=("output",),
 )
 seeds = st.integers(0, 2**31 - 1)
-sparsities = st.floats(0, 1, allow_nan=False)
+shares = st.floats(0, 1, allow_nan=False)
 
 
 def tied_scores(seed: int) -> Scores:
@@ -91,7 +91,7 @@ def units_by_hand(name: str) -> dict[str, list[list[tuple[str, tuple[int, ...]]]
     return {first: family(unit_of) for first, unit_of in wanted[name].items()}
 
 
-def reference(name: str, scores: Scores, old: Masks, sparsity: float, is_global: bool) -> Masks:
+def reference(name: str, scores: Scores, old: Masks, share: float, is_global: bool) -> Masks:
     """The same choice with Python lists and a sort."""
     families = units_by_hand(name)
     new = {tensor: old[tensor].clone() if tensor in old else torch.ones(shape) > 0 for tensor, shape in SHAPES.items()}
@@ -103,7 +103,7 @@ def reference(name: str, scores: Scores, old: Masks, sparsity: float, is_global:
             kept = [float(scores[tensor][index]) for tensor, index in unit if alive[tensor][index]]
             if kept:
                 ranked.append((sum(kept) / len(unit), position))
-        keep = math.floor(len(units) * (1 - sparsity) + 0.5 + 1e-9)
+        keep = math.floor(len(units) * share + 0.5 + 1e-9)
         for _, position in sorted(ranked)[: max(0, len(ranked) - keep)]:
             for tensor, index in units[position]:
                 new[tensor][index] = False
@@ -111,25 +111,25 @@ def reference(name: str, scores: Scores, old: Masks, sparsity: float, is_global:
 
 
 @settings(max_examples=80, deadline=None)
-@given(seeds, st.lists(sparsities, min_size=1, max_size=3), st.sampled_from(NAMES), st.sampled_from(sorted(SCOPES)))
+@given(seeds, st.lists(shares, min_size=1, max_size=3), st.sampled_from(NAMES), st.sampled_from(sorted(SCOPES)))
 def test_counts_and_choice_are_exact_under_ties(seed: int, levels: list[float], name: str, scope: str) -> None:
     """Over levels that are scored anew: masks shrink, and every level equals a sort by hand."""
     masks: Masks = {}
-    for level, sparsity in enumerate(levels):
+    for level, share in enumerate(levels):
         old, scores = masks, tied_scores(seed + level)
         how: dict[str, Any] = {"scope": SCOPES[scope], "granularity": granularity(name), "structure": STRUCTURE}
-        masks = select(scores, old, sparsity=sparsity, **how)
-        wanted = reference(name, scores, old, sparsity, scope == "global")
+        masks = select(scores, old, density=share, **how)
+        wanted = reference(name, scores, old, share, scope == "global")
         assert list(masks) == list(SHAPES)
         assert all(torch.equal(mask, wanted[key]) and mask.dtype == torch.bool for key, mask in masks.items())
         assert all(bool((mask <= old[key]).all()) for key, mask in masks.items() if key in old)
 
 
 @settings(max_examples=60, deadline=None)
-@given(sparsities, st.sampled_from([*NAMES, "unstructured"]), st.sampled_from(sorted(SCOPES)))
-def test_plans_equal_what_select_does(sparsity: float, name: str, scope: str) -> None:
+@given(shares, st.sampled_from([*NAMES, "unstructured"]), st.sampled_from(sorted(SCOPES)))
+def test_plans_equal_what_select_does(share: float, name: str, scope: str) -> None:
     grain = granularity(name)
-    how: dict[str, Any] = {"sparsity": sparsity, "scope": SCOPES[scope], "granularity": grain, "structure": STRUCTURE}
+    how: dict[str, Any] = {"density": share, "scope": SCOPES[scope], "granularity": grain, "structure": STRUCTURE}
     masks = select(tied_scores(4), {}, **how)
     kept = {tensor: int(mask.sum()) for tensor, mask in masks.items()}
     if grain.families is not None:
@@ -142,16 +142,16 @@ def test_plans_equal_what_select_does(sparsity: float, name: str, scope: str) ->
 
 
 def test_the_density_is_planned_where_all_units_are_of_one_size() -> None:
-    def planned(name: str, scope: str, sparsity: float = 0.5) -> float | None:
+    def planned(name: str, scope: str, share: float = 0.5) -> float | None:
         how: dict[str, Any] = {"granularity": granularity(name), "structure": STRUCTURE, "scope": SCOPES[scope]}
-        return planned_density(SHAPES, sparsity=sparsity, **how)
+        return planned_density(SHAPES, density=share, **how)
 
     total = sum(shape.numel() for shape in SHAPES.values())
     assert planned("heads", "global") == (total - 32) / total
     assert planned("filters", "layerwise") == (total - 48 - 18) / total
     assert planned("filters", "global") is None
-    assert planned("filters", "global", sparsity=1.0) == (total - 96 - 36) / total
-    assert planned("filters", "global", sparsity=0.0) == 1.0
+    assert planned("filters", "global", share=0.0) == (total - 96 - 36) / total
+    assert planned("filters", "global", share=1.0) == 1.0
     assert planned("block:2x3", "layerwise") is None
 
 
@@ -159,9 +159,9 @@ def test_rows_by_hand() -> None:
     """Rows of two sizes compete by their means: 2, 3 and 1, 1, of which the lower one goes first."""
     scores = {"b": torch.tensor([[2.0, 2.0], [5.0, 1.0]]), "a": torch.tensor([[0.0, 3.0, 0.0], [1.0, 1.0, 1.0]])}
     grain = granularity("output_units")
-    masks = select(scores, {}, sparsity=0.25, granularity=grain)
+    masks = select(scores, {}, density=0.75, granularity=grain)
     assert {name: mask.all(1).tolist() for name, mask in masks.items()} == {"b": [True, True], "a": [False, True]}
-    masks = select(scores, masks, sparsity=0.75, granularity=grain)
+    masks = select(scores, masks, density=0.25, granularity=grain)
     assert {name: mask.all(1).tolist() for name, mask in masks.items()} == {"b": [False, True], "a": [False, False]}
 
 
@@ -180,7 +180,7 @@ def test_blocks_at_the_edge_by_hand() -> None:
     masks = {"w": torch.ones(3, 5, dtype=torch.bool)}
     assert unit_scores(family, scores, masks).tolist() == [1, 2.25, 3, 3, 2.25, 0.5]
     assert unit_sizes(family, {"w": Size([3, 5])}).tolist() == [4, 4, 2, 2, 2, 1]
-    masks = select(scores, {}, sparsity=0.5, granularity=granularity("block:2x2"))
+    masks = select(scores, {}, density=0.5, granularity=granularity("block:2x2"))
     assert masks["w"].int().tolist() == [[0, 0, 0, 0, 1], [0, 0, 0, 0, 1], [1, 1, 1, 1, 0]]
 
 
@@ -190,20 +190,20 @@ def test_pruned_weights_count_as_zero_and_a_unit_lives_by_one_weight() -> None:
     (family,) = families_of(granularity("output_units"), {"w": Size([3, 2])}, Structure.plain({"w": Size([3, 2])}))
     assert unit_scores(family, scores, old).tolist() == [1.5, 2.0, 0.0]
     assert alive_units(family, old).tolist() == [True, True, False]
-    masks = select(scores, old, sparsity=2 / 3, granularity=granularity("output_units"))
+    masks = select(scores, old, density=1 / 3, granularity=granularity("output_units"))
     assert masks["w"].tolist() == [[False, False], [True, True], [False, False]]
 
 
 def test_key_applies_before_the_mean() -> None:
     scores = {"w": torch.tensor([[-2.0, 2.0], [1.0, 1.0]])}
-    masks = select(scores, {}, sparsity=0.5, granularity=granularity("output_units"), key=torch.abs)
+    masks = select(scores, {}, density=0.5, granularity=granularity("output_units"), key=torch.abs)
     assert masks["w"].all(1).tolist() == [True, False]
 
 
 def test_nan_scores_are_errors_and_inputs_stay_untouched() -> None:
     scores, old = tied_scores(0), {"conv": torch.rand(SHAPES["conv"]) > 0.5}
     before = old["conv"].clone()
-    how: dict[str, Any] = {"sparsity": 0.5, "granularity": granularity("filters"), "structure": STRUCTURE}
+    how: dict[str, Any] = {"density": 0.5, "granularity": granularity("filters"), "structure": STRUCTURE}
     for mask in select(scores, old, **how).values():
         mask.zero_()
     assert torch.equal(old["conv"], before)
@@ -225,7 +225,7 @@ def test_classes_are_never_pruned(make: Callable[..., nn.Module], name: str) -> 
     names = prunable(module)
     scores = {key: module.get_parameter(key).detach().abs() for key in names}
     how: dict[str, Any] = {"granularity": granularity(name), "structure": structure_of(module, names)}
-    masks = select(scores, {}, sparsity=1.0, **how)
+    masks = select(scores, {}, density=0.0, **how)
     assert bool(masks["output.weight"].all())
     assert density(masks) < 1
 
@@ -235,12 +235,12 @@ def test_a_first_convolution_keeps_the_colours() -> None:
     names = prunable(module)
     scores = {key: module.get_parameter(key).detach().abs() for key in names}
     masks = select(
-        scores, {}, sparsity=0.5, granularity=GRANULARITIES["channels"], structure=structure_of(module, names)
+        scores, {}, density=0.5, granularity=GRANULARITIES["channels"], structure=structure_of(module, names)
     )
     assert bool(masks["conv1.weight"].all())
     assert masks["conv2.weight"].flatten(2).any(2).sum(1).tolist() == [8] * 32
     masks = select(
-        scores, {}, sparsity=0.5, granularity=GRANULARITIES["input_units"], structure=structure_of(module, names)
+        scores, {}, density=0.5, granularity=GRANULARITIES["input_units"], structure=structure_of(module, names)
     )
     assert bool(masks["conv1.weight"].all())
     assert masks["output.weight"].float().mean() < 1
@@ -248,8 +248,8 @@ def test_a_first_convolution_keeps_the_colours() -> None:
 
 def test_single_weights_are_the_default() -> None:
     scores = tied_scores(2)
-    masks = select(scores, {}, sparsity=0.4)
-    explicit = select(scores, {}, sparsity=0.4, granularity=unstructured, structure=STRUCTURE)
+    masks = select(scores, {}, density=0.6)
+    explicit = select(scores, {}, density=0.6, granularity=unstructured, structure=STRUCTURE)
     assert all(torch.equal(mask, explicit[name]) for name, mask in masks.items())
 
 
@@ -290,7 +290,7 @@ def cut_half(module: nn.Module, name: str) -> tuple[Masks, list[Tensor]]:
     names = prunable(module)
     structure = structure_of(module, names)
     scores = {key: module.get_parameter(key).detach().abs() for key in names}
-    masks = select(scores, {}, sparsity=0.5, scope=layerwise, granularity=granularity(name), structure=structure)
+    masks = select(scores, {}, density=0.5, scope=layerwise, granularity=granularity(name), structure=structure)
     families = families_of(granularity(name), {key: score.shape for key, score in scores.items()}, structure)
     return masks, [~alive_units(family, masks) for family in families]
 
@@ -357,7 +357,7 @@ def test_heads_of_pytorchs_attention_are_really_gone(kdim: int | None) -> None:
 
 def test_rates_go_by_the_first_tensor_of_a_family() -> None:
     how: dict[str, Any] = {
-        "sparsity": 0.0,
+        "density": 1.0,
         "scope": layerwise,
         "granularity": granularity("heads"),
         "structure": STRUCTURE,
@@ -373,7 +373,7 @@ def test_rates_go_by_the_first_tensor_of_a_family() -> None:
 def test_heads_of_a_part_of_the_tensors() -> None:
     """Where only some of a head's tensors may be pruned, those go."""
     scores = {"qkv": tied_scores(0)["qkv"]}
-    masks = select(scores, {}, sparsity=0.5, granularity=granularity("heads"), structure=STRUCTURE)
+    masks = select(scores, {}, density=0.5, granularity=granularity("heads"), structure=STRUCTURE)
     assert int(masks["qkv"].sum()) == 24
 
 
@@ -405,4 +405,4 @@ def test_networks_without_such_units(name: str) -> None:
     names = prunable(module)
     scores = {key: module.get_parameter(key).detach().abs() for key in names}
     with pytest.raises(ValueError, match=rf"granularity '{name}' finds nothing .* hidden1.weight, .* another granul"):
-        select(scores, {}, sparsity=0.5, granularity=granularity(name), structure=structure_of(module, names))
+        select(scores, {}, density=0.5, granularity=granularity(name), structure=structure_of(module, names))

@@ -31,7 +31,7 @@ def tied_scores(seed: int) -> Scores:
 
 def cut(scores: Scores, masks: Masks, name: str) -> Masks:
     kept, group = map(int, name.split(":"))
-    return select(scores, masks, sparsity=1 - kept / group, granularity=granularity(name), structure=STRUCTURE)
+    return select(scores, masks, density=kept / group, granularity=granularity(name), structure=STRUCTURE)
 
 
 def rows(tensor: Tensor, axis: int) -> list[list[float]]:
@@ -71,14 +71,14 @@ def test_every_group_keeps_what_a_sort_would(seed: int, name: str, share_pruned:
 def test_by_hand() -> None:
     """Two whole groups and one of three: ties go to the lower index, 1.5 rounds up to 2."""
     scores = {"w": torch.tensor([[3.0, 1.0, 2.0, 0.0, 5.0, 5.0, 5.0, 5.0, 1.0, 3.0, 2.0]])}
-    new = select(scores, {}, sparsity=0.5, granularity=granularity("2:4"))
+    new = select(scores, {}, density=0.5, granularity=granularity("2:4"))
     assert new["w"].int().tolist() == [[1, 0, 1, 0, 0, 0, 1, 1, 0, 1, 1]]
 
 
 def test_a_lonely_weight_stays() -> None:
     """A first convolution of a grey image has one input: its groups of one are not emptied."""
     scores = {"conv": torch.zeros(4, 1, 3, 3), "linear": torch.zeros(2, 8)}
-    new = select(scores, {}, sparsity=0.75, granularity=granularity("1:4"))
+    new = select(scores, {}, density=0.25, granularity=granularity("1:4"))
     assert bool(new["conv"].all())
     assert new["linear"].sum(1).tolist() == [2, 2]
 
@@ -86,7 +86,7 @@ def test_a_lonely_weight_stays() -> None:
 def test_a_pruned_weight_never_takes_the_place_of_a_lower_one() -> None:
     scores = {"w": torch.tensor([[9.0, -math.inf, -math.inf, 9.0, math.nan]])}
     old = {"w": torch.tensor([[False, True, True, False, False]])}
-    assert torch.equal(select(scores, old, sparsity=0.5, granularity=granularity("2:4"))["w"], old["w"])
+    assert torch.equal(select(scores, old, density=0.5, granularity=granularity("2:4"))["w"], old["w"])
 
 
 @settings(max_examples=20, deadline=None)
@@ -110,14 +110,14 @@ def test_chunk_borders_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_key_ranks_by_magnitude() -> None:
     scores = {"w": torch.tensor([[-3.0, 1.0, 2.0, -0.0]])}
-    new = select(scores, {}, sparsity=0.5, granularity=granularity("2:4"), key=torch.abs)
+    new = select(scores, {}, density=0.5, granularity=granularity("2:4"), key=torch.abs)
     assert new["w"].tolist() == [[True, False, True, False]]
 
 
 @pytest.mark.parametrize("name", PATTERNS)
 def test_plans_equal_what_select_does(name: str) -> None:
     kept, group = map(int, name.split(":"))
-    how: dict[str, Any] = {"sparsity": 1 - kept / group, "granularity": granularity(name), "structure": STRUCTURE}
+    how: dict[str, Any] = {"density": kept / group, "granularity": granularity(name), "structure": STRUCTURE}
     new = cut(tied_scores(7), {}, name)
     planned = planned_counts(SHAPES, scope=layerwise, **how)
     assert {group.names: keep for group, keep in planned} == {(key,): int(new[key].sum()) for key in STRUCTURE.axes}
@@ -126,22 +126,22 @@ def test_plans_equal_what_select_does(name: str) -> None:
     assert planned_density(SHAPES, scope=layerwise, **how) == density
 
 
-def test_the_pattern_fixes_the_sparsity() -> None:
-    with pytest.raises(ValueError, match=r"'2:4' keeps exactly half: ask for sparsity 0.5, not 0.8"):
-        select(tied_scores(0), {}, sparsity=0.8, granularity=granularity("2:4"))
-    with pytest.raises(ValueError, match=r"'3:8' keeps exactly 3/8: ask for sparsity 0.625, not 0.5"):
-        planned_counts(SHAPES, sparsity=0.5, scope=layerwise, granularity=granularity("3:8"))
+def test_the_pattern_fixes_the_density() -> None:
+    with pytest.raises(ValueError, match=r"'2:4' keeps exactly half: ask for density 0.5, not 0.2"):
+        select(tied_scores(0), {}, density=0.2, granularity=granularity("2:4"))
+    with pytest.raises(ValueError, match=r"'3:8' keeps exactly 3/8: ask for density 0.375, not 0.5"):
+        planned_counts(SHAPES, density=0.5, scope=layerwise, granularity=granularity("3:8"))
     scores = {"w": torch.rand(4, 7)}  # the pattern keeps 2 of 4 and 2 of 3 there
-    assert int(select(scores, {}, sparsity=3 / 7, granularity=granularity("2:4"))["w"].sum()) == 16
+    assert int(select(scores, {}, density=4 / 7, granularity=granularity("2:4"))["w"].sum()) == 16
 
 
 def test_rates_by_pattern_have_no_effect() -> None:
     with pytest.warns(UserWarning, match="rates by pattern have no effect with granularity '2:4'"):
-        select(tied_scores(0), {}, sparsity=0.5, by_pattern={"linear": 0.1}, granularity=granularity("2:4"))
+        select(tied_scores(0), {}, density=0.5, by_pattern={"linear": 0.1}, granularity=granularity("2:4"))
 
 
 def test_what_cannot_be_ranked_is_an_error() -> None:
     with pytest.raises(ValueError, match="NaN"):
-        select({"w": torch.tensor([[math.nan, 1.0]])}, {}, sparsity=0.5, granularity=granularity("1:2"))
+        select({"w": torch.tensor([[math.nan, 1.0]])}, {}, density=0.5, granularity=granularity("1:2"))
     with pytest.raises(ValueError, match="'1:2' needs tensors of two axes or more; prunable: bias"):
-        select({"bias": torch.zeros(4)}, {}, sparsity=0.5, granularity=granularity("1:2"))
+        select({"bias": torch.zeros(4)}, {}, density=0.5, granularity=granularity("1:2"))

@@ -54,7 +54,7 @@ def test_axes_of_every_kind_of_layer() -> None:
         "transposed.weight": Axes(output=1, input=0, is_convolution=True),
         "embedding.weight": Axes(output=1, input=0),
     }
-    assert (found.input, found.output) == ("linear.weight", "transposed.weight")
+    assert (found.inputs, found.outputs) == (("linear.weight",), ("transposed.weight",))
 
 
 def test_tensors_without_a_network() -> None:
@@ -62,25 +62,22 @@ def test_tensors_without_a_network() -> None:
     assert found == Structure({"a": Axes(), "b": Axes(is_convolution=True)})
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"gpt"}))  # those that read images
 def test_the_output_layer_of_every_model_is_found(name: str) -> None:
-    assert structure(MODELS[name].make(input_shape=(8, 8), num_classes=3)).output == MODELS[name].output
+    assert structure(MODELS[name].make(input_shape=(8, 8), num_classes=3)).outputs == (MODELS[name].output,)
 
 
-def test_an_output_layer_that_is_registered_elsewhere_can_be_named() -> None:
-    module = nn.ModuleDict({"head": nn.Linear(2, 3), "body": nn.Linear(4, 2)})
-    assert structure_of(module, ["head.weight"], output="head.weight").output == "head.weight"
-    for names, output in ((["tail.weight"], None), (["head.weight"], "tail.weight")):
-        with pytest.raises(ValueError, match=r"'tail.weight' is no parameter of the network. Its parameters: head"):
-            structure_of(module, names, output=output)
+def test_a_name_of_another_network_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"'tail.weight' is no parameter of the network. Its parameters: weight, bias"):
+        structure_of(nn.Linear(2, 3), ["tail.weight"])
 
 
 def test_an_output_layer_tied_to_the_embedding_is_the_last_layer_still() -> None:
     transformers = pytest.importorskip("transformers")
     config = transformers.GPT2Config(vocab_size=11, n_positions=8, n_embd=8, n_layer=1, n_head=2, bos_token_id=0)
     found = structure(transformers.GPT2LMHeadModel(config))
-    assert found.output == "transformer.wte.weight"
-    assert found.output not in found.axes
+    assert found.outputs == ("transformer.wte.weight",)
+    assert found.outputs[0] not in found.axes
 
 
 def test_our_transformer() -> None:

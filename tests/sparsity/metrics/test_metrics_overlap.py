@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lth.sparsity import Masks, select
-from lth.sparsity.metrics import Overlap, overlap, overlap_by_tensor, pooled, revival_rate, survival_rate
+from lth.sparsity.metrics import Overlap, overlap, overlap_by_tensor, pooled
 
 BITS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30)
 
@@ -28,9 +28,9 @@ def test_by_hand() -> None:
     assert whole == pooled(by_tensor.values()) == Overlap(10, 5, 4, 3, 2.0)
     assert whole.iou == 3 / 6
     assert whole.chance_iou == 2 / 7
-    assert whole.survival == survival_rate(EARLIER, LATER) == 3 / 5
+    assert whole.survival == 3 / 5
     assert whole.chance_survival == 2 / 5
-    assert whole.revival == revival_rate(EARLIER, LATER) == 1 / 5
+    assert whole.revival == 1 / 5
     assert whole.chance_revival == 2 / 5
     assert by_tensor["b"].chance_revival == by_tensor["b"].chance_survival == 1 / 4  # the later density
 
@@ -63,13 +63,13 @@ def test_iou_is_symmetric_and_1_for_equal_masks_alone(bits: list[tuple[bool, boo
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.floats(0, 1), st.floats(0, 1))
-def test_masks_that_shrink_revive_nothing(scores: list[int], sparsity: float, more: float) -> None:
+def test_masks_that_shrink_revive_nothing(scores: list[int], share: float, more: float) -> None:
     values = {"w": torch.tensor(scores, dtype=torch.float32)}
-    earlier = select(values, {}, sparsity=sparsity)
-    later = select({"w": -values["w"]}, earlier, sparsity=more)
-    assert revival_rate(earlier, later) == 0
+    earlier = select(values, {}, density=share)
+    later = select({"w": -values["w"]}, earlier, density=min(share, more))
+    assert overlap(earlier, later).revival == 0
     kept = int(earlier["w"].sum())
-    assert survival_rate(earlier, later) == (int(later["w"].sum()) / kept if kept else 1)
+    assert overlap(earlier, later).survival == (int(later["w"].sum()) / kept if kept else 1)
 
 
 def test_a_parameter_without_a_mask_is_whole() -> None:

@@ -1,34 +1,39 @@
-"""Survival by initial magnitude."""
+"""Survival of some weights beside the base rate of all."""
 
 import pytest
 import torch
 
 from lth.sparsity import select
-from lth.sparsity.metrics import MagnitudeBin, survival_by_magnitude
+from lth.sparsity.metrics import Survival, largest, survival
 
 
 def test_by_hand() -> None:
-    initial = {"a": torch.tensor([[-4.0, 1.0], [2.0, -3.0]]), "b": torch.tensor([0.5])}
-    masks = {"a": torch.tensor([[True, False], [True, False]]), "b": torch.tensor([False])}
-    assert survival_by_magnitude(initial, masks, num_bins=2) == [
-        MagnitudeBin(0.5, 2.0, 3, pytest.approx(1 / 3)),
-        MagnitudeBin(3.0, 4.0, 2, 0.5),
-    ]
+    before = {"w": torch.tensor([True, True, True, True, False, False])}
+    after = {"w": torch.tensor([True, True, False, False, False, False])}
+    places = {"w": torch.tensor([True, False, True, False, True, False]), "dense": torch.tensor([True, True])}
+    assert survival(before, after, places) == {"w": Survival(2, 0.5, 0.5), "dense": Survival(2, 1.0, 1.0)}
+    nowhere = {"w": torch.zeros(6, dtype=torch.bool)}
+    assert survival(before, after, nowhere) == {"w": Survival(0, None, 0.5)}
 
 
-def test_magnitude_pruning_at_step_0_keeps_the_top_bins_and_random_pruning_knows_none() -> None:
-    initial = {"w": torch.randn(200, 100, generator=torch.Generator().manual_seed(0))}
-    by_size = survival_by_magnitude(initial, select(initial, {}, sparsity=0.7, key=torch.abs))
-    assert [each.survived for each in by_size] == [0] * 7 + [1] * 3
+def test_the_largest_of_each_tensor() -> None:
+    weights = {"a": torch.tensor([[-4.0, 1.0], [2.0, -3.0]]), "b": torch.arange(20.0), "tied": torch.ones(4)}
+    places = largest(weights, 0.5)
+    assert places["a"].tolist() == [[True, False], [False, True]]
+    assert places["tied"].tolist() == [False, False, True, True]
+    assert largest(weights)["b"].nonzero().flatten().tolist() == [18, 19]
+
+
+def test_magnitude_pruning_keeps_the_top_decile_and_random_pruning_knows_none() -> None:
+    start = {"w": torch.randn(200, 100, generator=torch.Generator().manual_seed(0))}
     draws = {"w": torch.rand(200, 100, generator=torch.Generator().manual_seed(1))}
-    by_luck = survival_by_magnitude(initial, select(draws, {}, sparsity=0.7))
-    assert [each.survived for each in by_luck] == pytest.approx([0.3] * 10, abs=0.04)
-    assert sum(each.num_weights * each.survived for each in by_luck) == pytest.approx(6000)
+    by_size, by_luck = (select(scores, {}, density=0.3, key=torch.abs) for scores in (start, draws))
+    assert survival({}, by_size, largest(start))["w"] == Survival(2000, 1.0, 0.3)
+    luck = survival({}, by_luck, largest(start))["w"]
+    assert (luck.num_places, luck.base_rate) == (2000, 0.3)
+    assert luck.rate == pytest.approx(0.3, abs=0.04)
 
 
-def test_bins_and_shapes_must_fit() -> None:
-    masks = {"w": torch.ones(3, dtype=torch.bool)}
-    with pytest.raises(ValueError, match="4 bins for 3 weights"):
-        survival_by_magnitude({"w": torch.ones(3)}, masks, num_bins=4)
-    with pytest.raises(ValueError, match=r"'w' has shape \(3,\), its initial weights: \(2,\)"):
-        survival_by_magnitude({"w": torch.ones(2)}, masks)
+def test_masks_of_two_architectures_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'w' has shapes \(2,\), \(3,\) and \(3,\)"):
+        survival({"w": torch.ones(2).bool()}, {}, {"w": torch.ones(3).bool()})

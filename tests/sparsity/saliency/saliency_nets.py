@@ -7,6 +7,7 @@ from lth.models.lenet import LeNet300100
 from lth.sparsity.evidence import Evidence, Network
 from lth.sparsity.prunable import prunable
 from lth.sparsity.types import Masks, Weights
+from lth.tasks import Classification, Task
 
 
 class Block(nn.Module):
@@ -79,19 +80,22 @@ def evidence_of(
     inputs: Tensor,
     labels: Tensor,
     masks: Masks | None = None,
-    initial: Weights | None = None,
+    start: Weights | None = None,
+    task: Task | None = None,
 ) -> Evidence:
-    """Evidence about the module as it is now; `initial` differs from `final` only where given."""
-    final = {name: value.detach().clone() for name, value in module.state_dict().items()}
-    initial = final | (initial or {})
+    """Evidence about the module as it is now; `start` differs from `end` only where given."""
+    end = {name: value.detach().clone() for name, value in module.state_dict().items()}
+    start = end | (start or {})
     names = prunable(module)
-    weights = {name: final[name] for name in names}
+    weights = {name: end[name] for name in names}
+    batch = {"x": inputs, "y": labels}
+    task = task or Classification(int(labels.max()) + 1)
     return Evidence(
-        initial={name: initial[name] for name in names},
-        final=weights,
+        start={name: start[name] for name in names},
+        end=weights,
         generator=torch.Generator(),
         masks=masks or {},
-        network=Network(module, initial, final, inputs, labels),
+        network=lambda: Network(module, start, end, batch, task),
         traces={"movement_pruning": {name: weight.sin() for name, weight in weights.items()}},
     )
 

@@ -5,14 +5,15 @@ import torch
 import torch.nn.functional as F
 from saliency_nets import NETWORKS, double, evidence_of, linear, network, random_masks
 
-from lth.sparsity.saliency import SALIENCIES, fisher
+from lth.sparsity import CRITERIA
+from lth.sparsity.saliency import fisher
 
 
 def test_by_hand() -> None:
     """p = (1/2, 1/2) for both examples: g = (p - y) x is (-1/2, 1/2) x and (1/2, -1/2) x."""
     evidence = evidence_of(linear([2, 0], [2, 0]), double([1, 2], [3, 4]), torch.tensor([0, 1]))
     mean_square = (1 / 4 + 9 / 4) / 2
-    assert torch.allclose(SALIENCIES["fisher"](evidence)["weight"], double([2 * mean_square, 0], [2 * mean_square, 0]))
+    assert torch.allclose(CRITERIA["fisher"](evidence)["weight"], double([2 * mean_square, 0], [2 * mean_square, 0]))
 
 
 @pytest.mark.parametrize("together", [1, 3, 100])
@@ -22,7 +23,7 @@ def test_equals_a_loop_over_examples(name: str, together: int, monkeypatch: pyte
     module, inputs, labels = network(name, 5)
     masks = random_masks(module)
     monkeypatch.setattr(fisher, "GRADIENT_FLOATS", together * sum(mask.numel() for mask in masks.values()))
-    scores = SALIENCIES["fisher"](evidence_of(module, inputs, labels, masks))
+    scores = CRITERIA["fisher"](evidence_of(module, inputs, labels, masks))
     module.eval()
     for key, mask in masks.items():
         module.get_parameter(key).data *= mask

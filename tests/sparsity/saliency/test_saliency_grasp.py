@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from saliency_nets import evidence_of, network, random_masks
 from torch import Tensor, nn
 
-from lth.sparsity.saliency import SALIENCIES
+from lth.sparsity import CRITERIA
 from lth.sparsity.saliency.grasp import TEMPERATURE
 
 
@@ -26,7 +26,7 @@ def loss_of(module: nn.Module, inputs: Tensor, labels: Tensor, flat: Tensor) -> 
 def test_equals_the_hessian_times_the_gradient() -> None:
     module, inputs, labels = small()
     masks = {"0.weight": torch.rand(4, 3, generator=torch.Generator().manual_seed(0)) < 0.7}
-    scores = SALIENCIES["grasp"](evidence_of(module, inputs, labels, masks))
+    scores = CRITERIA["grasp"](evidence_of(module, inputs, labels, masks))
     weights = torch.cat([(module[0].weight * masks["0.weight"]).flatten(), module[2].weight.flatten()]).detach()
 
     def loss(flat: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def test_equals_the_hessian_times_the_gradient() -> None:
 def test_the_first_to_go_raise_the_gradient_flow_and_the_last_carry_it() -> None:
     """Shrinking a weight by a share e changes the squared gradient norm by -2 e times its score."""
     module, inputs, labels = small()
-    scores = SALIENCIES["grasp"](evidence_of(module, inputs, labels))
+    scores = CRITERIA["grasp"](evidence_of(module, inputs, labels))
     weights = torch.cat([module[0].weight.flatten(), module[2].weight.flatten()]).detach()
     found = torch.cat([scores["0.weight"].flatten(), scores["2.weight"].flatten()])
 
@@ -65,5 +65,5 @@ def test_fused_attention_and_batch_statistics_have_second_derivatives() -> None:
     """The transformer's attention asks for the fused kernel, which alone would refuse."""
     for name in ("transformer", "convolutions"):
         module, inputs, labels = network(name)
-        scores = SALIENCIES["grasp"](evidence_of(module, inputs, labels, random_masks(module)))
+        scores = CRITERIA["grasp"](evidence_of(module, inputs, labels, random_masks(module)))
         assert all(float(score.abs().max()) > 0 for score in scores.values())

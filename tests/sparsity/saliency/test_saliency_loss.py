@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from saliency_nets import double, evidence_of, linear, network, random_masks
 from torch import Tensor, nn
 
-from lth.sparsity import Evidence
-from lth.sparsity.saliency import NEEDS_NETWORK, SALIENCIES
+from lth.sparsity import CRITERIA, Evidence, criterion, network_of
+from lth.tasks import Classification
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross_entropy": F.cross_entropy,
@@ -20,14 +20,14 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 def trained_for(loss: str, evidence: Evidence) -> Evidence:
     """The evidence with another loss."""
-    assert evidence.network is not None
-    return replace(evidence, network=replace(evidence.network, loss=loss))
+    network = network_of(evidence, "any")
+    return replace(evidence, network=lambda: replace(network, task=Classification(3, loss)))
 
 
 def test_by_hand() -> None:
     """Logits (1, 1) and label 0: the mean square (0 + 1) / 2 has gradient (0, 1) at the logits."""
     evidence = evidence_of(linear([1, 0], [0, 0.5]), double([1, 2]), torch.tensor([0]))
-    scores = SALIENCIES["snip"](trained_for("mean_squared_error", evidence))
+    scores = CRITERIA["snip"](trained_for("mean_squared_error", evidence))
     assert torch.allclose(scores["weight"], double([0, 0], [0, 1]))
 
 
@@ -36,7 +36,7 @@ def test_by_hand() -> None:
 def test_equals_plain_backward_passes(criterion: str, loss: str) -> None:
     module, inputs, labels = network("lenet", 11)
     masks = random_masks(module)
-    scores = SALIENCIES[criterion](trained_for(loss, evidence_of(module, inputs, labels, masks)))
+    scores = CRITERIA[criterion](trained_for(loss, evidence_of(module, inputs, labels, masks)))
     for name, mask in masks.items():
         module.get_parameter(name).data *= mask
     for name in masks:
@@ -66,7 +66,7 @@ def test_grasp_equals_the_hessian_times_the_gradient_with_no_temperature() -> No
     weights = torch.cat([module[0].weight.flatten(), module[2].weight.flatten()]).detach()
     gradient = torch.autograd.functional.jacobian(loss, weights)
     expected = weights * (torch.autograd.functional.hessian(loss, weights) @ gradient)
-    scores = SALIENCIES["grasp"](trained_for("mean_squared_error", evidence_of(module, inputs, labels)))
+    scores = CRITERIA["grasp"](trained_for("mean_squared_error", evidence_of(module, inputs, labels)))
     found = torch.cat([scores["0.weight"].flatten(), scores["2.weight"].flatten()])
     assert torch.allclose(found, expected, rtol=1e-9, atol=1e-15)
 
@@ -74,7 +74,7 @@ def test_grasp_equals_the_hessian_times_the_gradient_with_no_temperature() -> No
 def test_no_other_criterion_looks_at_the_loss() -> None:
     module, inputs, labels = network("lenet", 6)
     evidence = evidence_of(module, inputs, labels)
-    for criterion in NEEDS_NETWORK:
-        one, other = (SALIENCIES[criterion](trained_for(loss, evidence)) for loss in LOSSES)
-        differs = any(not torch.equal(one[name], other[name]) for name in one)
-        assert differs == (criterion in {"snip", "taylor", "fisher", "grasp"}), criterion
+    for name in [name for name in CRITERIA if criterion(name).needs_examples]:
+        one, other = (CRITERIA[name](trained_for(loss, evidence)) for loss in LOSSES)
+        differs = any(not torch.equal(one[key], other[key]) for key in one)
+        assert differs == (name in {"snip", "taylor", "fisher", "grasp"}), name

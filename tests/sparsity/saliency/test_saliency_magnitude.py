@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from saliency_nets import double
 
+from lth.sparsity import CRITERIA
 from lth.sparsity.evidence import Evidence
-from lth.sparsity.saliency import SALIENCIES
 from lth.sparsity.select import select
 from lth.sparsity.types import Masks, Weights
 
-lamp, normalised = SALIENCIES["lamp"], SALIENCIES["large_final_layer_normalised"]
+lamp, normalised = CRITERIA["lamp"], CRITERIA["large_final_layer_normalised"]
 
 
 def evidence(weights: Weights, masks: Masks | None = None) -> Evidence:
@@ -41,9 +41,9 @@ def test_lamp_ranks_a_layer_by_magnitude_and_empties_none(seed: int, scale: floa
     scores = lamp(evidence(weights))
     for name, weight in weights.items():
         assert torch.equal(scores[name].argsort(stable=True), weight.abs().argsort(stable=True))
-    masks = select(scores, {}, sparsity=1 - kept / 40)
+    masks = select(scores, {}, density=kept / 40)
     assert all(bool(mask.any()) for mask in masks.values())
-    unscaled = select(lamp(evidence(weights | {"b": weights["b"] / scale})), {}, sparsity=1 - kept / 40)
+    unscaled = select(lamp(evidence(weights | {"b": weights["b"] / scale})), {}, density=kept / 40)
     assert all(int(mask.sum()) == int(unscaled[name].sum()) for name, mask in masks.items())
 
 
@@ -67,5 +67,5 @@ def test_normalised_levels_layers(dtype: torch.dtype) -> None:
     }
     scores = normalised(evidence(weights))
     assert {score.dtype for score in scores.values()} == {dtype}
-    masks = select(scores, {}, sparsity=0.5)
+    masks = select(scores, {}, density=0.5)
     assert all(170 < int(mask.sum()) < 230 for mask in masks.values())

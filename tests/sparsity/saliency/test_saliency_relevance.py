@@ -12,7 +12,7 @@ from saliency_nets import double, evidence_of, linear, network
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lth.sparsity.saliency import SALIENCIES
+from lth.sparsity import CRITERIA
 from lth.sparsity.saliency.products import Following
 from lth.sparsity.saliency.relevance import EPSILON, epsilon_rule, z_plus_rule
 
@@ -21,16 +21,16 @@ def test_epsilon_by_hand() -> None:
     """z = (-1, 4); only the row of the label's logit carries relevance."""
     evidence = evidence_of(linear([1, -1], [2, 1]), double([1, 2]), torch.tensor([1]))
     factor = 4 / (4 + EPSILON)
-    assert torch.allclose(SALIENCIES["lrp_epsilon"](evidence)["weight"], double([0, 0], [2 * factor, 2 * factor]))
+    assert torch.allclose(CRITERIA["lrp_epsilon"](evidence)["weight"], double([0, 0], [2 * factor, 2 * factor]))
     evidence = evidence_of(linear([1, -1], [2, 1]), double([1, 2]), torch.tensor([0]))
     factor = 1 / (1 + EPSILON)
-    assert torch.allclose(SALIENCIES["lrp_epsilon"](evidence)["weight"], double([factor, 2 * factor], [0, 0]))
+    assert torch.allclose(CRITERIA["lrp_epsilon"](evidence)["weight"], double([factor, 2 * factor], [0, 0]))
 
 
 def test_z_plus_by_hand() -> None:
     """Hidden (3 - 1, 3 + 1) = (2, 4); the logit 6 is shared as (2, 4); the first 2 come from the input 3 alone."""
     module = nn.Sequential(linear([1, -1], [1, 1]), nn.ReLU(), linear([1, 1], [1, -1]))
-    scores = SALIENCIES["lrp_z_plus"](evidence_of(module, double([3, 1]), torch.tensor([0])))
+    scores = CRITERIA["lrp_z_plus"](evidence_of(module, double([3, 1]), torch.tensor([0])))
     assert torch.allclose(scores["2.weight"], double([2, 4], [0, 0]))
     assert torch.allclose(scores["0.weight"], double([2, 0], [3, 1]))
 
@@ -39,11 +39,11 @@ def test_z_plus_with_negative_inputs_biases_and_no_support() -> None:
     """(-2)(-3) supports; a positive bias takes its share; an output without support passes nothing on."""
     layer = nn.Linear(2, 2).double()
     layer.weight.data, layer.bias.data = double([-3, 1], [1, -1]), double(4, -5)
-    scores = SALIENCIES["lrp_z_plus"](evidence_of(layer, double([-2, -1]), torch.tensor([0])))
+    scores = CRITERIA["lrp_z_plus"](evidence_of(layer, double([-2, -1]), torch.tensor([0])))
     logit = 6 - 1 + 4
     assert torch.allclose(scores["weight"], double([6 / (6 + 4) * logit, 0], [0, 0]))
     layer.weight.data[1] = double(1, 1)
-    scores = SALIENCIES["lrp_z_plus"](evidence_of(layer, double([-2, -1]), torch.tensor([1])))
+    scores = CRITERIA["lrp_z_plus"](evidence_of(layer, double([-2, -1]), torch.tensor([1])))
     assert torch.equal(scores["weight"], torch.zeros(2, 2, dtype=torch.float64))
 
 
@@ -58,9 +58,9 @@ def test_each_layer_receives_the_starting_relevance(widths: list[int], seed: int
     inputs, labels = torch.rand(4, sizes[0], generator=generator).double() + 1, torch.tensor([0, 1, 2, 0])
     start = module(inputs).gather(1, labels[:, None]).sum().detach()
     evidence = evidence_of(module, inputs, labels)
-    for score in SALIENCIES["lrp_z_plus"](evidence).values():
+    for score in CRITERIA["lrp_z_plus"](evidence).values():
         assert torch.allclose(score.sum(), start, rtol=1e-10)
-    for score in SALIENCIES["lrp_epsilon"](evidence).values():
+    for score in CRITERIA["lrp_epsilon"](evidence).values():
         assert torch.allclose(score.sum(), start, rtol=EPSILON * len(layers))
 
 
@@ -100,8 +100,8 @@ def test_a_convolution_is_a_linear_layer_over_its_patches(criterion: str) -> Non
             patches = F.unfold(inputs, 3, stride=2).transpose(1, 2)  # (batch, position, 18)
             return self.last(torch.relu(self.first(patches)).transpose(1, 2).flatten(1))
 
-    ours = SALIENCIES[criterion](evidence_of(convolution, inputs, labels))
-    theirs = SALIENCIES[criterion](evidence_of(Patches(), inputs, labels))
+    ours = CRITERIA[criterion](evidence_of(convolution, inputs, labels))
+    theirs = CRITERIA[criterion](evidence_of(Patches(), inputs, labels))
     assert torch.allclose(ours["0.weight"].flatten(1), theirs["first.weight"], rtol=1e-9)
     assert torch.allclose(ours["4.weight"], theirs["last.weight"], rtol=1e-9)
 
@@ -143,4 +143,4 @@ def test_a_layer_that_cannot_be_followed_is_named(criterion: str) -> None:
 
     evidence = evidence_of(Scaled(), torch.randn(3, 2), torch.tensor([0, 1, 0]))
     with pytest.raises(ValueError, match=f"{criterion!r} can follow .* 'inner.weight' is used in none. Exclude it"):
-        SALIENCIES[criterion](evidence)
+        CRITERIA[criterion](evidence)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from saliency_nets import double, evidence_of, linear, network, random_masks
 from torch import Tensor, nn
 
-from lth.sparsity.saliency import SALIENCIES, running
+from lth.sparsity import CRITERIA, batches, network_of
 
 
 def reference(module: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -22,18 +22,18 @@ def reference(module: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, Te
 def test_by_hand(criterion: str) -> None:
     """Equal logits, so p = (1/2, 1/2) and g = (p - y) x."""
     evidence = evidence_of(linear([1, 0], [0, 0.5]), double([1, 2]), torch.tensor([0]))
-    assert torch.allclose(SALIENCIES[criterion](evidence)["weight"], double([0.5, 0], [0, 0.5]))
+    assert torch.allclose(CRITERIA[criterion](evidence)["weight"], double([0.5, 0], [0, 0.5]))
 
 
-def test_snip_looks_at_the_initial_weights_and_taylor_at_the_final_ones() -> None:
+def test_snip_looks_at_the_start_and_taylor_at_the_end() -> None:
     inputs, labels = double([1, 2], [0, 1]), torch.tensor([0, 1])
-    initial = {"weight": double([3, 1], [-1, 2])}
-    evidence = evidence_of(linear([1, 0], [0, 0.5]), inputs, labels, initial=initial)
+    start = {"weight": double([3, 1], [-1, 2])}
+    evidence = evidence_of(linear([1, 0], [0, 0.5]), inputs, labels, start=start)
     first, last = (
         reference(linear(*rows), inputs, labels)["weight"] for rows in ([[3, 1], [-1, 2]], [[1, 0], [0, 0.5]])
     )
-    assert torch.allclose(SALIENCIES["snip"](evidence)["weight"], first)
-    assert torch.allclose(SALIENCIES["taylor"](evidence)["weight"], last)
+    assert torch.allclose(CRITERIA["snip"](evidence)["weight"], first)
+    assert torch.allclose(CRITERIA["taylor"](evidence)["weight"], last)
     assert not torch.allclose(first, last)
 
 
@@ -42,9 +42,9 @@ def test_equals_a_plain_backward_pass_of_the_masked_network(criterion: str, monk
     """Also when the examples take several batches."""
     module, inputs, labels = network("lenet", 11)
     masks = random_masks(module)
-    scores = SALIENCIES[criterion](evidence_of(module, inputs, labels, masks))
-    monkeypatch.setattr(running, "BATCH", 4)
-    in_batches = SALIENCIES[criterion](evidence_of(module, inputs, labels, masks))
+    scores = CRITERIA[criterion](evidence_of(module, inputs, labels, masks))
+    monkeypatch.setattr(batches, "BATCH", 4)
+    in_batches = CRITERIA[criterion](evidence_of(module, inputs, labels, masks))
     for name, mask in masks.items():
         module.get_parameter(name).data *= mask
     expected = reference(module, inputs, labels)
@@ -59,17 +59,17 @@ def test_batch_norm_uses_the_batch_at_initialisation_and_its_running_statistics_
     after = reference(module.eval(), inputs, labels)
     module.first[1].train()
     before = reference(module, inputs, labels)
-    for name in evidence.final:
-        assert torch.allclose(SALIENCIES["taylor"](evidence)[name], after[name], atol=1e-12)
-        assert torch.allclose(SALIENCIES["snip"](evidence)[name], before[name], atol=1e-12)
+    for name in evidence.end:
+        assert torch.allclose(CRITERIA["taylor"](evidence)[name], after[name], atol=1e-12)
+        assert torch.allclose(CRITERIA["snip"](evidence)[name], before[name], atol=1e-12)
         assert not torch.allclose(before[name], after[name])
 
 
 def test_batches_share_out_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "BATCH", 4)
+    monkeypatch.setattr(batches, "BATCH", 4)
     for labels in (torch.arange(12) // 4, torch.arange(12) % 3):
         evidence = evidence_of(linear([1, 0]), torch.arange(24.0).reshape(12, 2), labels)
-        assert evidence.network is not None
-        parts = running.batches(evidence.network)
-        assert [(len(some), len(some.unique())) for _, some in parts] == 3 * [(4, 3)]
-        assert sorted(torch.cat([inputs for inputs, _ in parts])[:, 0].tolist()) == list(range(0, 24, 2))
+        network = network_of(evidence, "snip")
+        parts = batches.split_batch(network.batch, network.task)
+        assert [(len(part["y"]), len(part["y"].unique())) for part in parts] == 3 * [(4, 3)]
+        assert sorted(torch.cat([part["x"] for part in parts])[:, 0].tolist()) == list(range(0, 24, 2))

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from saliency_nets import double, evidence_of, linear, network
 from torch import Tensor, nn
 
+from lth.sparsity import CRITERIA, criterion, in_rounds, network_of
 from lth.sparsity.evidence import Evidence
-from lth.sparsity.saliency import ROUNDS, SALIENCIES, in_rounds
 from lth.sparsity.select import select
 from lth.sparsity.types import Masks, Scores
 
-synflow = SALIENCIES["synflow"]
+synflow = CRITERIA["synflow"]
 
 
 def test_by_hand() -> None:
@@ -79,8 +79,9 @@ def test_other_norms_only_scale_and_keep_the_law(norm: nn.Module, shape: tuple[i
 def test_no_data_is_looked_at() -> None:
     module, inputs, labels = network("convolutions")
     evidence = evidence_of(module, inputs, labels)
-    assert evidence.network is not None
-    other = replace(evidence, network=replace(evidence.network, inputs=inputs * 7 - 1, labels=labels * 0))
+    network_here = network_of(evidence, "synflow")
+    batch = {"x": inputs * 7 - 1, "y": labels * 0}
+    other = replace(evidence, network=lambda: replace(network_here, batch=batch))
     one, two = synflow(evidence), synflow(other)
     assert all(torch.equal(one[name], two[name]) for name in one)
 
@@ -132,7 +133,7 @@ def test_rounds_fall_exponentially_and_score_what_is_left() -> None:
         seen.append(masks)
         shares.append(share)
         assert all(bool((scores[name][~mask] == 0).all()) for name, mask in masks.items())
-        return select(scores, masks, sparsity=1 - 0.1**share)
+        return select(scores, masks, density=0.1**share)
 
     seen.append(in_rounds(synflow, evidence, 4, cut))
     assert shares == [0.25, 0.5, 0.75, 1.0]
@@ -147,8 +148,8 @@ def test_rounds_fall_exponentially_and_score_what_is_left() -> None:
 def test_one_round_is_one_cut() -> None:
     module, inputs, labels = network("lenet")
     evidence = evidence_of(module, inputs, labels)
-    masks = in_rounds(synflow, evidence, 1, lambda scores, masks, share: select(scores, masks, sparsity=0.9 * share))
-    expected = select(synflow(evidence), {}, sparsity=0.9)
+    masks = in_rounds(synflow, evidence, 1, lambda scores, masks, share: select(scores, masks, density=1 - 0.9 * share))
+    expected = select(synflow(evidence), {}, density=0.1)
     assert all(torch.equal(mask, masks[name]) for name, mask in expected.items())
     with pytest.raises(ValueError, match="0 rounds prune nothing"):
         in_rounds(synflow, evidence, 0, lambda scores, masks, share: masks)
@@ -162,14 +163,14 @@ def test_a_hundred_rounds_keep_every_layer_alive() -> None:
             *(nn.Linear(width, out, bias=False) for width, out in ((30, 60), (60, 6), (6, 40), (40, 2)))
         )
     evidence = evidence_of(module, torch.zeros(1, 30), torch.tensor([0]))
-    density = 6 / sum(weight.numel() for weight in evidence.final.values())
+    density = 6 / sum(weight.numel() for weight in evidence.end.values())
 
     def cut(scores: Scores, masks: Masks, share: float) -> Masks:
-        return select(scores, masks, sparsity=1 - density**share)
+        return select(scores, masks, density=density**share)
 
     kept = {
         rounds: [int(mask.sum()) for mask in in_rounds(synflow, evidence, rounds, cut).values()]
-        for rounds in (1, ROUNDS["synflow"])
+        for rounds in (1, criterion("synflow").rounds)
     }
     assert min(kept[1]) == 0
     assert min(kept[100]) > 0

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from saliency_nets import double, evidence_of, linear
 from torch import Tensor, nn
 
-from lth.sparsity.saliency import SALIENCIES
+from lth.sparsity import CRITERIA
 from lth.sparsity.scope import layerwise
 from lth.sparsity.select import select
 
-wanda, wanda_raw = SALIENCIES["wanda"], SALIENCIES["wanda_raw"]
+wanda, wanda_raw = CRITERIA["wanda"], CRITERIA["wanda_raw"]
 
 
 def test_by_hand() -> None:
@@ -46,7 +46,7 @@ def test_the_same_share_of_every_output(out: int, into: int, tenths: int, first:
     labels = torch.zeros(5, dtype=torch.int64)
     masks = {}
     for sparsity in sorted([tenths / 10, first / 10]):
-        masks = select(wanda(evidence_of(module, inputs, labels, masks)), masks, sparsity=sparsity, scope=layerwise)
+        masks = select(wanda(evidence_of(module, inputs, labels, masks)), masks, density=1 - sparsity, scope=layerwise)
         assert (~masks["weight"]).sum(1).tolist() == [round(sparsity * 10 * into)] * out
 
 

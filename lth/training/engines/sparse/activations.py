@@ -31,7 +31,7 @@ def activate(plan: Any, out: Array, key: Any) -> None:
 
 @compiled
 def unactivate(plan: Any, out: Array, gradients: Array, key: Any) -> None:
-    """Turns gradients by a layer's outputs into gradients by what went into its activation."""
+    """Turn gradients by a layer's outputs into gradients by what went into its activation."""
     one = out.dtype.type(1)
     keep = out.dtype.type(1 - plan.dropout)
     results, flat = out.reshape(out.size), gradients.reshape(out.size)
@@ -51,7 +51,7 @@ def unactivate(plan: Any, out: Array, gradients: Array, key: Any) -> None:
 
 @compiled
 def is_kept(plan: Any, key: Any, unit: int, lane: int) -> bool:
-    """Whether dropout keeps one output of one example: a function of the key and the place alone."""
+    """Return whether dropout keeps one output of one example: a function of the key and the place alone."""
     draw = mix(key, np.uint64((plan.unit + unit) << 8 | lane))
     kept: bool = (draw >> np.uint64(11)) * 2.0**-53 >= plan.dropout
     return kept
@@ -59,7 +59,7 @@ def is_kept(plan: Any, key: Any, unit: int, lane: int) -> bool:
 
 @compiled
 def mix(key: Any, number: Any) -> Any:
-    """64 random bits from two numbers. Source: SplitMix64, Steele et al. 2014, doi:10.1145/2660193.2660195."""
+    """Return 64 random bits from two numbers. Source: SplitMix64, Steele et al. 2014, doi:10.1145/2660193.2660195."""
     bits = np.uint64(key) ^ (np.uint64(number + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

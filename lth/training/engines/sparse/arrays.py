@@ -12,7 +12,7 @@ ALIGNMENT = 64
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Zeros that begin on a cache line."""
+    """Return zeros that begin on a cache line."""
     count = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(count + ALIGNMENT, np.uint8)
     offset = -raw.ctypes.data % ALIGNMENT

@@ -13,7 +13,7 @@ class Values(NamedTuple):
         gradients: of the loss.
         first: momentum, or Adam's first moments; empty without.
         second: Adam's second moments; empty without.
-        trained: 1 where a value is trained, 0 where it rests; empty if all are.
+        trained: 1 where a value is trained, 0 where it is frozen; empty if all are.
     """
 
     weights: Array

@@ -15,13 +15,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """A function that calls those of other files: its code is fresh while all files of this folder are."""
+    """Return a function that calls those of other files: its code is fresh while all files of this folder are."""
     return kept_on_disk(function, stamp=_digest_of_folder(), error_model="numpy", fastmath=set(RELAXED))
 
 
 @cache
 def _digest_of_folder() -> str:
-    """SHA-256 of all that compiled code may come from."""
+    """Return SHA-256 of all that compiled code may come from."""
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())

@@ -1,7 +1,7 @@
 """The sparse engine: a multilayer perceptron's surviving weights alone, many steps in compiled code, on one core."""
 
 import importlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -10,12 +10,12 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
-from lth.config.recipe import Recipe
-from lth.config.sparsifier import Sparsifier
+from lth.config import Training
 from lth.data.order import epoch_order
-from lth.data.splits import Split
+from lth.data.types import Parts
 from lth.sparsity.types import Masks, Weights
-from lth.training.engines.engine import MaskChanges, Part
+from lth.tasks import Classification, make_task
+from lth.training.engines.engine import StepChanges
 from lth.training.engines.signature import Signature
 from lth.training.engines.sparse import steps
 from lth.training.engines.sparse.examples import examples_of
@@ -29,6 +29,7 @@ from lth.training.population import Member, Population, check_start
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.traces import MOMENTS
+from lth.training.where import Where
 
 
 class SparseEngine:
@@ -38,39 +39,33 @@ class SparseEngine:
     signature = str(Signature(name, "cpu"))
 
     def __init__(
-        self,
-        members: Sequence[Member],
-        module: nn.Module,
-        split: Split,
-        recipe: Recipe,
-        *,
-        first_step: int,
-        device: torch.device,
-        sparsifier: Sparsifier | None,
-        traces: Collection[str],
+        self, members: Sequence[Member], module: nn.Module, parts: Parts, training: Training, where: Where
     ) -> None:
-        del first_step, device, sparsifier  # `choose_engine` lets none but a CPU and no sparsifier come here
+        del where  # `sparse_obstacle` lets nothing but one member on a CPU come here
         (member,) = members
-        self.recipe, self.traces, self.order_seed = recipe, traces, member.seeds.order
+        task = make_task(training.task)
+        assert isinstance(task, Classification)
+        self.training, self.task, self.order_seed = training, task, member.seeds.order
         self.dropout_seed = derive_seed(member.seeds.augmentation) >> 1
-        self.loss, self.rule = LOSSES[recipe.loss], rule_of(recipe)
+        self.loss, self.rule = LOSSES[task.minimise], rule_of(training)
         check_start(module, members)
-        is_double = recipe.precision == "float64"
-        self.parts = examples_of(split, np.float64 if is_double else np.float32)
+        is_double = training.precision == "float64"
+        self.parts = examples_of(parts, np.float64 if is_double else np.float32)
         module.to(torch.float64 if is_double else torch.float32).train()
         layers = read_mlp(module)
         start = {name: member.start[name].detach().to(value.dtype) for name, value in module.state_dict().items()}
-        self._check_examples(start[layers[0].weight].shape[1], len(start[layers[-1].weight]))
-        self.network = Network(layers, start, member.masks, self.rule, recipe.batch_size, self.parts["train"])
+        classes = min(task.num_classes, len(start[layers[-1].weight]))
+        self._check_examples(start[layers[0].weight].shape[1], classes)
+        self.network = Network(layers, start, member.masks, self.rule, training.batch_size, self.parts["train"])
         self.updates = 0
-        check_optimizer(recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.optimizer_options)
+        check_optimizer(training.optimizer, training.lr, training.weight_decay, training.optimizer_options)
         if member.moments is not None:
-            self._set_moments(_checked_moments(members, module, recipe))
+            self._set_moments(_checked_moments(members, module, training))
         self.best = self.network.values.weights.copy()
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
-    def _check_examples(self, inputs: int, outputs: int) -> None:
-        """Compiled code reads what it is told to: the examples must fit the network."""
+    def _check_examples(self, inputs: int, classes: int) -> None:
+        """Check that the examples fit the network: compiled code checks no bounds."""
         for part, examples in self.parts.items():
             if examples.inputs != inputs:
                 raise ValueError(
@@ -78,15 +73,14 @@ class SparseEngine:
                     "input shape, one that flattens its input"
                 )
             lowest, highest = examples.labels.min(initial=0), examples.labels.max(initial=0)
-            if lowest < 0 or highest >= outputs:
+            if lowest < 0 or highest >= classes:
                 raise ValueError(
-                    f"the {part} labels go from {lowest} to {highest}, the network has {outputs} outputs, which stand "
-                    "for 0 and up: choose a model for this number of classes"
+                    f"the {part} labels go from {lowest} to {highest}, network and task have {classes} classes, 0 and "
+                    "up: choose a model for this number of classes"
                 )
 
     def advance(self, step: int, count: int) -> Tensor:
-        """Updates one after the other, in compiled code."""
-        rates = np.array([self.recipe.lr_at(done) for done in range(step, step + count)])
+        rates = np.array([self.training.lr_at(done) for done in range(step, step + count)])
         with _blas().limit(limits=1, user_api="blas"):
             losses = steps.train_steps(
                 self.network.plans,
@@ -95,7 +89,7 @@ class SparseEngine:
                 self.network.values,
                 self.parts["train"],
                 self._examples(step, count),
-                self.recipe.batch_size,
+                self.training.batch_size,
                 rates,
                 self.updates,
                 self.rule,
@@ -106,51 +100,49 @@ class SparseEngine:
         self.updates += count
         return torch.from_numpy(losses).unsqueeze(1)
 
-    def take_mask_changes(self) -> list[MaskChanges]:
-        """None: masks stay as they are."""
+    def take_mask_changes(self) -> list[StepChanges]:
         return []
 
-    def evaluate(self, part: Part) -> tuple[list[float], list[float]]:
-        """Mean loss and accuracy, without dropout."""
-        examples = self.parts[part]
-        network = self.network
+    def evaluate(self, part: str) -> list[dict[str, float]]:
+        examples, network = self.parts[part], self.network
+        correct = np.zeros(self.task.num_classes)
         with _blas().limit(limits=1, user_api="blas"):
-            loss, correct = steps.evaluate(
+            loss = steps.evaluate(
                 network.plans_without_dropout,
                 network.indices,
                 network.buffers,
                 network.values.weights,
                 examples,
                 self.loss,
+                correct,
                 network.blocks,
             )
-        return [loss / len(examples.labels)], [correct / len(examples.labels)]
+        tally = {
+            "loss": torch.tensor(loss, dtype=torch.float64),
+            "correct": torch.from_numpy(correct),
+            "examples": torch.from_numpy(np.bincount(examples.labels, minlength=self.task.num_classes)),
+        }
+        return [self.task.read(tally)]
 
     def keep_best(self, improved: Sequence[bool]) -> None:
-        """Keeps the present weights as the best."""
         if improved[0]:
             self.best[:] = self.network.values.weights
 
     def load_best(self) -> None:
-        """Puts the best weights in place of the present ones."""
         self.network.values.weights[:] = self.best
 
     def state_of(self, index: int) -> Weights:
-        """A copy of the whole state dict."""
         return self.network.weights()
 
     def masks_of(self, index: int) -> Masks | None:
-        """None: there is no sparsifier."""
         return None
 
     def traces_of(self, index: int) -> dict[str, Weights]:
-        """The optimizer's moments, if they were asked for; entries as PyTorch's optimizer has them."""
-        if MOMENTS not in self.traces:
+        if MOMENTS not in self.training.traces:
             return {}
         return {f"{MOMENTS}/{entry}": values for entry, values in self._moments().items()}
 
     def tensors(self, index: int) -> dict[str, Tensor]:
-        """All that it needs to go on, by `role/name`."""
         network = self.network
         tensors = {f"state/{name}": value for name, value in network.weights().items()}
         tensors |= {f"best/{name}": value for name, value in network.weights(self.best).items()}
@@ -159,7 +151,6 @@ class SparseEngine:
         return tensors | {"updates": torch.tensor(self.updates)}
 
     def restore(self, snapshots: Sequence[Snapshot]) -> None:
-        """Puts the network where its snapshot was taken."""
         (snapshot,) = snapshots
         network = self.network
         dtype = network.values.weights.dtype
@@ -169,7 +160,7 @@ class SparseEngine:
         self.updates = int(snapshot.tensors["updates"])
 
     def _moments(self) -> dict[str, Weights]:
-        """The optimizer's state as PyTorch's optimizer keeps it."""
+        """Return the optimizer's state as PyTorch's optimizer keeps it."""
         moments = self.network.moments_by_name()
         if self.rule.kind in (ADAM, ADAMW):
             counter = torch.tensor(float(self.updates))
@@ -183,8 +174,8 @@ class SparseEngine:
         self.updates = int(next(iter(counters.values())).item()) if counters else int(bool(moments))
 
     def _examples(self, step: int, count: int) -> Any:
-        """(count * batch,) The examples of these steps: a function of the order seed and the steps alone."""
-        batch, total = self.recipe.batch_size, len(self.parts["train"].labels)
+        """Return the examples of these steps, (count * batch,): a function of the order seed and the steps alone."""
+        batch, total = self.training.batch_size, len(self.parts["train"].labels)
         per_epoch = total // batch
         pieces = []
         while count:
@@ -197,11 +188,16 @@ class SparseEngine:
         return np.concatenate(pieces)
 
 
-def _checked_moments(members: Sequence[Member], module: nn.Module, recipe: Recipe) -> dict[str, Weights]:
-    """The moments of the only member, as PyTorch's optimizer would take them."""
-    population = Population(module, members, torch.device("cpu"), recipe.precision)
+def _checked_moments(members: Sequence[Member], module: nn.Module, training: Training) -> dict[str, Weights]:
+    """Return the moments of the only member, as PyTorch's optimizer would take them."""
+    task = make_task(training.task)
+    population = Population(module, members, torch.device("cpu"), training.precision, task)
     optimizer = make_optimizer(
-        recipe.optimizer, population.parameters.values(), recipe.lr, recipe.weight_decay, recipe.optimizer_options
+        training.optimizer,
+        population.parameters.values(),
+        training.lr,
+        training.weight_decay,
+        training.optimizer_options,
     )
     load_moments(optimizer, population, members)
     return moments_of(optimizer, population, 0)
@@ -209,6 +205,6 @@ def _checked_moments(members: Sequence[Member], module: nn.Module, recipe: Recip
 
 @cache
 def _blas() -> ThreadpoolController:
-    """The BLAS library behind dense layers, which must use one thread: other sums would give other numbers."""
+    """Return the BLAS library behind dense layers; it must use one thread: other sums would give other numbers."""
     importlib.import_module("scipy.linalg.cython_blas")  # which numba calls; a controller knows what is loaded
     return ThreadpoolController()

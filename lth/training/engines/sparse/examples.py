@@ -1,12 +1,13 @@
 """Examples by their nonzero inputs: most pixels of most images are zero, and zeros cost nothing."""
 
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
-from lth.data.splits import Split
+from lth.data.types import Examples as Part
+from lth.data.types import Parts
 from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.structure import TILE
 
@@ -39,14 +40,23 @@ class Examples(NamedTuple):
         return len(self.values) / max(1, (len(self.starts) - 1) * self.inputs)
 
 
-@lru_cache(maxsize=1)
-def examples_of(split: Split, dtype: Any) -> dict[str, Examples]:
-    """The parts of a split by name; those of the last split are kept for the next training."""
-    return {
-        "train": _examples(split.x_train.numpy(), split.y_train.numpy(), dtype),
-        "validation": _examples(split.x_validation.numpy(), split.y_validation.numpy(), dtype),
-        "test": _examples(split.x_test.numpy(), split.y_test.numpy(), dtype),
-    }
+_last: list[tuple[Any, dict[str, "Part"], dict[str, "Examples"]]] = []
+
+
+def examples_of(parts: Parts, dtype: Any) -> dict[str, "Examples"]:
+    """Return the parts of a data set by name; the last ones are kept for the next training."""
+    if _last:
+        kept_dtype, kept, read = _last[0]
+        if kept_dtype is dtype and kept.keys() == parts.keys() and all(kept[name] is parts[name] for name in kept):
+            return read
+    read = {name: _read(part, dtype) for name, part in parts.items()}
+    _last[:] = [(dtype, dict(parts), read)]
+    return read
+
+
+def _read(part: Part, dtype: Any) -> "Examples":
+    batch = part.take(torch.arange(len(part)), torch.device("cpu"))
+    return _examples(batch["x"].numpy(), batch["y"].numpy(), dtype)
 
 
 def _examples(inputs: Array, labels: Array, dtype: Any) -> Examples:

@@ -17,7 +17,7 @@ BLOCKS_OF_UNITS = (0,) * (UNITS // 16)
 
 @compiled
 def multiply_inputs(plan: Any, buffers: Buffers, weights: Array, examples: Examples, chosen: Array, out: Array) -> None:
-    """The first layer from the nonzero inputs of each example: a block of units at a time, tile by tile of inputs."""
+    """Compute the first layer from each example's nonzero inputs: by blocks of units, tile by tile of inputs."""
     wide = buffers.wide
     for block in range(plan.count // (plan.inputs * UNITS)):
         first = plan.first + block * plan.inputs * UNITS
@@ -45,7 +45,7 @@ def multiply_inputs(plan: Any, buffers: Buffers, weights: Array, examples: Examp
 def inputs_gradient(
     plan: Any, buffers: Buffers, own: Array, examples: Examples, chosen: Array, given: Array, is_first: bool
 ) -> None:
-    """Gradient of the first layer's weights from the nonzero inputs, input by input."""
+    """Compute the gradient of the first layer's weights from the nonzero inputs, input by input."""
     starts, rows, inputs = buffers.batch_starts, buffers.batch_rows, buffers.batch_values
     starts[:] = 0
     for lane in range(len(chosen)):

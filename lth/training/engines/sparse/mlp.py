@@ -42,7 +42,7 @@ NOTHING = (nn.Identity, "contiguous", "float")
 
 
 def read_mlp(module: nn.Module) -> list[Layer]:
-    """The layers of a multilayer perceptron, first to last, as it is trained.
+    """Return the layers of a multilayer perceptron, first to last, as it is trained.
 
     Understood are Linear, ReLU, Tanh and Dropout, as modules or functions, one after the other, after flattening the
     input from its second axis on. Parameters must be of one kind each: all of them weights and biases of these layers,
@@ -65,7 +65,7 @@ def read_mlp(module: nn.Module) -> list[Layer]:
 
 
 def _chain(module: nn.Module) -> list[Layer]:
-    """The layers in the module's present mode."""
+    """Return the layers in the module's present mode."""
     try:
         graph = fx.symbolic_trace(module).graph
     except Exception as error:  # whatever a forward may raise when it meets a symbol in place of a tensor
@@ -86,7 +86,7 @@ def _chain(module: nn.Module) -> list[Layer]:
 
 
 def _read(node: fx.Node, modules: dict[str, nn.Module], layers: list[Layer]) -> None:
-    """Adds one step of the chain to the layers."""
+    """Add one step of the chain to the layers."""
     target = node.target
     child = modules[str(target)] if node.op == "call_module" else None
     kind: Any = type(child) if child is not None else target
@@ -129,14 +129,14 @@ def _axes(node: fx.Node) -> tuple[Any, Any]:
 
 def _check_parameters(module: nn.Module, layers: list[Layer]) -> None:
     read = [name for layer in layers for name in (layer.weight, layer.bias) if name is not None]
-    found = dict(module.named_parameters(remove_duplicate=False))
-    if len(set(read)) < len(read) or len({id(value) for value in found.values()}) < len(found):
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    if len(set(read)) < len(read) or len({id(value) for value in parameters.values()}) < len(parameters):
         raise NotAnMlp("layers share parameters")
-    if others := [*sorted(found.keys() - set(read)), *dict(module.named_buffers())]:
+    if others := [*sorted(parameters.keys() - set(read)), *dict(module.named_buffers())]:
         raise NotAnMlp(f"{', '.join(others)} belongs to no linear layer")
     if hooked := [type(each).__name__ for each in module.modules() if _has_hooks(each)]:
         raise NotAnMlp(f"{', '.join(hooked)} has hooks, which tracing does not see")
-    if frozen := [name for name, value in found.items() if not value.requires_grad]:
+    if frozen := [name for name, value in parameters.items() if not value.requires_grad]:
         raise NotAnMlp(f"{', '.join(frozen)} is not trained")
 
 

@@ -88,7 +88,7 @@ class Network:
         return sum(array.nbytes for array in (*self.values, *self.indices))
 
     def gather(self, tensors: Mapping[str, Tensor], dtype: Any, missing: float = 0.0) -> Array:
-        """(value,) The values of tensors by parameter name, in the network's order."""
+        """Return the values of tensors by parameter name, in the network's order, (value,)."""
         flat = aligned_zeros((self.structure.size,), dtype)
         for name, (first, order) in self.structure.places.items():
             part = flat[first : first + len(order)]
@@ -99,7 +99,7 @@ class Network:
         return flat
 
     def scatter(self, flat: Array, base: Weights) -> Weights:
-        """Copies of the tensors by parameter name, with the network's values put where they belong."""
+        """Return copies of the tensors by parameter name, with the network's values put where they belong."""
         tensors = {}
         for name, (first, order) in self.structure.places.items():
             dtype = torch.float64 if flat.dtype == np.float64 else torch.float32
@@ -108,22 +108,22 @@ class Network:
         return tensors
 
     def weights(self, flat: Array | None = None) -> Weights:
-        """The parameters, pruned entries at their start values."""
+        """Return the parameters, pruned entries at their start values."""
         return self.scatter(self.values.weights if flat is None else flat, self._start)
 
     def moments_by_name(self) -> dict[str, Weights]:
-        """The optimizer's moments by entry, zero where a weight is pruned."""
+        """Return the optimizer's moments by entry, zero where a weight is pruned."""
         zeros = {name: torch.zeros_like(self._start[name]) for name in self.structure.places}
         arrays = dict(zip(self.moments, (self.values.first, self.values.second), strict=False))
         return {entry: self.scatter(array, zeros) for entry, array in arrays.items()}
 
     def set_moments(self, moments: Mapping[str, Weights]) -> None:
-        """Puts moments by entry in place of the present ones."""
+        """Put moments by entry in place of the present ones."""
         for entry, array in zip(self.moments, (self.values.first, self.values.second), strict=False):
             array[:] = self.gather(moments[entry], array.dtype)
 
 
 def _lanes(batch: int) -> int:
-    """Examples side by side: the fewest lanes, in the fewest parts of a batch."""
+    """Return how many examples lie side by side: the fewest lanes, in the fewest parts of a batch."""
     parts = -(-batch // MOST_LANES)
     return -(-batch // (16 * parts)) * 16

@@ -14,7 +14,7 @@ from lth.training.engines.sparse.structure import Indices
 def multiply_sparse(
     plan: Any, indices: Indices, weights: Array, source: Array, out: Array, blocks: tuple[int, ...]
 ) -> None:
-    """Outputs from inputs and surviving weights, tile by tile of inputs: (input, lane) -> (output, lane)."""
+    """Compute outputs from inputs and surviving weights, tile by tile of inputs: (input, lane) -> (output, lane)."""
     own = weights[plan.first : plan.first + plan.count]
     columns, starts = indices.columns[plan.columns :], indices.starts[plan.starts :]
     for unit in range(plan.outputs):
@@ -32,7 +32,7 @@ def multiply_sparse(
 def sparse_gradient(
     plan: Any, indices: Indices, own: Array, source: Array, given: Array, is_first: bool, blocks: tuple[int, ...]
 ) -> None:
-    """Gradients of the surviving weights alone: a product of two rows for each."""
+    """Compute gradients of the surviving weights alone: a product of two rows for each."""
     columns, starts = indices.columns[plan.columns :], indices.starts[plan.starts :]
     for _ in range(plan.tiles):
         for unit in range(plan.outputs):
@@ -48,7 +48,7 @@ def sparse_gradient(
 def sparse_input_gradient(
     plan: Any, indices: Indices, weights: Array, given: Array, below: Array, blocks: tuple[int, ...]
 ) -> None:
-    """Gradients of the inputs: (output, lane) -> (input, lane)."""
+    """Compute gradients of the inputs: (output, lane) -> (input, lane)."""
     own = weights[plan.first : plan.first + plan.count]
     rows, order = indices.back_rows[plan.columns :], indices.back_order[plan.columns :]
     starts = indices.back_starts[plan.back_starts :]
@@ -64,7 +64,7 @@ def sparse_input_gradient(
 
 @compiled
 def multiply_dense(plan: Any, weights: Array, source: Array, out: Array) -> None:
-    """Outputs from inputs and all weights, by the BLAS library."""
+    """Compute outputs from inputs and all weights, by the BLAS library."""
     matrix = weights[plan.first : plan.first + plan.count].reshape(plan.outputs, plan.inputs)
     np.dot(matrix, source[: plan.inputs], out)
     if plan.bias >= 0:
@@ -75,7 +75,7 @@ def multiply_dense(plan: Any, weights: Array, source: Array, out: Array) -> None
 
 @compiled
 def dense_gradient(plan: Any, own: Array, source: Array, given: Array, is_first: bool) -> None:
-    """Gradients of all weights."""
+    """Compute gradients of all weights."""
     if is_first:
         np.dot(given, source[: plan.inputs].T, own.reshape(plan.outputs, plan.inputs))
     else:
@@ -86,14 +86,14 @@ def dense_gradient(plan: Any, own: Array, source: Array, given: Array, is_first:
 
 @compiled
 def dense_input_gradient(plan: Any, weights: Array, given: Array, below: Array) -> None:
-    """Gradients of the inputs: (output, lane) -> (input, lane)."""
+    """Compute gradients of the inputs: (output, lane) -> (input, lane)."""
     matrix = weights[plan.first : plan.first + plan.count].reshape(plan.outputs, plan.inputs)
     np.dot(matrix.T, given, below)
 
 
 @compiled
 def bias_gradient(plan: Any, gradients: Array, given: Array, is_first: bool) -> None:
-    """Gradients of a layer's bias: sums of rows."""
+    """Compute gradients of a layer's bias: sums of rows."""
     for unit in range(plan.outputs):
         total = given.dtype.type(0)
         for lane in range(given.shape[1]):

@@ -25,7 +25,7 @@ I64 = ir.IntType(64)
 
 
 def _written_for_llvm(write: Callable[..., Any]) -> Callable[..., None]:
-    """What compiled code calls; `write` gets the types of the arguments, after one that it has no use for."""
+    """Return what compiled code calls; `write` gets the types of the arguments, after one it has no use for."""
     return cast(Callable[..., None], intrinsic(write))
 
 
@@ -43,7 +43,7 @@ def combine_rows(
     end: Any,
     blocks: Any,
 ) -> tuple[Any, Callable[..., Any]]:
-    """out[row] = initial + the sum over k of coefficients[order[k]] * source[rows[k]], for k from begin to end.
+    """Set out[row] = initial + the sum over k of coefficients[order[k]] * source[rows[k]], for k from begin to end.
 
     Args:
         initial: a number; None stands for what is in out[row].
@@ -96,7 +96,7 @@ def dot_rows(
     end: Any,
     blocks: Any,
 ) -> tuple[Any, Callable[..., Any]]:
-    """out[k] = initial + the dot product of left[row] and right[rows[k]], for k from begin to end.
+    """Set out[k] = initial + the dot product of left[row] and right[rows[k]], for k from begin to end.
 
     Args:
         initial: 0.0; None stands for what is in out[k].
@@ -118,7 +118,7 @@ def dot_rows(
         lefts = [code.load(data, left_row, index) for index in range(blocks.count)]
 
         def partial_sums(entry: Any) -> Any:
-            """GROUP numbers that add up to one dot product."""
+            """Return GROUP numbers that add up to one dot product."""
             right_row = code.start_of(code.element(which, entry, given.args[5]), types.uint64)
             products = [
                 builder.fmul(one, code.load(others, right_row, index), flags=RELAXED) for index, one in enumerate(lefts)
@@ -171,31 +171,31 @@ class _Code:
         self.alignment = 4 if isinstance(element, ir.FloatType) else 8
 
     def pointer(self, kind: Any, value: Any) -> Any:
-        """To an array's first element."""
+        """Return a pointer to an array's first element."""
         return self.context.make_array(kind)(self.context, self.builder, value).data
 
     def variable(self) -> Any:
-        """Room for a vector, which LLVM will keep in a register."""
+        """Make room for a vector, which LLVM will keep in a register."""
         return cgutils.alloca_once(self.builder, self.vector)  # type: ignore[no-untyped-call]
 
     def element(self, pointer: Any, index: Any, kind: Any) -> Any:
-        """An unsigned number of an array, as 64 bits."""
+        """Return an unsigned number of an array, as 64 bits."""
         value = self.builder.load(self.builder.gep(pointer, [index]))
         return self.builder.zext(value, I64) if kind.dtype.bitwidth < 64 else value
 
     def start_of(self, row: Any, kind: Any) -> Any:
-        """Where a row begins."""
+        """Return where a row begins."""
         wide = row if kind.bitwidth == 64 else self.builder.sext(row, I64)
         return self.builder.mul(wide, self.row)
 
     def load(self, pointer: Any, start: Any, index: int) -> Any:
-        """One vector of a row."""
+        """Load one vector of a row."""
         value = self.builder.load(self._place(pointer, start, index))
         value.align = self.alignment
         return value
 
     def store(self, value: Any, pointer: Any, start: Any, index: int) -> None:
-        """Writes one vector of a row."""
+        """Store one vector of a row."""
         self.builder.store(value, self._place(pointer, start, index)).align = self.alignment
 
     def _place(self, pointer: Any, start: Any, index: int) -> Any:
@@ -203,13 +203,13 @@ class _Code:
         return self.builder.bitcast(self.builder.gep(pointer, [offset]), self.vector.as_pointer())
 
     def spread(self, value: Any) -> Any:
-        """A vector with the same number everywhere."""
+        """Return a vector with the same number everywhere."""
         empty, i32 = ir.Constant(self.vector, ir.Undefined), ir.IntType(32)
         first = self.builder.insert_element(empty, value, ir.Constant(i32, 0))
         return self.builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(i32, WIDTH), [0] * WIDTH))
 
     def fold(self, left: Any, right: Any, some: Sequence[int], others: Sequence[int]) -> Any:
-        """The lanes `some` of two vectors put together, plus their lanes `others`."""
+        """Return the lanes `some` of two vectors put together, plus their lanes `others`."""
 
         def pick(lanes: Sequence[int]) -> Any:
             mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))

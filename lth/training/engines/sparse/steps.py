@@ -48,7 +48,7 @@ def train_steps(
     seed: int,
     blocks: tuple[int, ...],
 ) -> Array:
-    """One optimizer step for each learning rate; the mean losses before each: (step,) float64.
+    """Do one optimizer step for each learning rate; return the mean losses before each, (step,) float64.
 
     Args:
         order: (step * batch,) examples, batch by batch.
@@ -74,7 +74,7 @@ def train_steps(
 
 
 def is_compiled() -> bool:
-    """Whether training needs not wait for the compiler, because the code of some earlier one is kept on disk."""
+    """Return whether training needs not wait for the compiler, because the code of some earlier one is kept on disk."""
     return is_on_disk(train_steps)
 
 
@@ -86,13 +86,18 @@ def evaluate(
     weights: Array,
     examples: Examples,
     loss_kind: int,
+    correct: Array,
     blocks: tuple[int, ...],
-) -> tuple[float, int]:
-    """Sum of the losses of all examples, and how many are classified rightly; the plans should drop nothing."""
+) -> float:
+    """Return the sum of the losses of all examples; the plans should drop nothing.
+
+    Args:
+        correct: (class,) how many of each are classified rightly are added to it.
+    """
     lanes = buffers.units.shape[1]
     last = plans[-1]
     logits = buffers.units[last.unit : last.unit + last.outputs]
-    loss, correct = 0.0, 0
+    loss = 0.0
     total = len(examples.labels)
     for begin in range(0, total, lanes):
         chosen = np.arange(begin, min(begin + lanes, total))
@@ -104,13 +109,14 @@ def evaluate(
             for unit in range(1, len(logits)):
                 if logits[unit, lane] > logits[best, lane]:
                     best = unit
-            correct += best == examples.labels[chosen[lane]]
-    return loss, correct
+            label = examples.labels[chosen[lane]]
+            correct[label] += best == label
+    return loss
 
 
 @compiled
 def take_inputs(plans: Array, buffers: Buffers, examples: Examples, chosen: Array) -> None:
-    """The inputs of the chosen examples: as rows, unless the first layer takes them as they are."""
+    """Take the inputs of the chosen examples: as rows, unless the first layer takes them as they are."""
     if plans[0].kind == INPUTS:
         return
     inputs, row_of = buffers.inputs, buffers.input_row
@@ -131,7 +137,7 @@ def forward(
     key: Any,
     blocks: tuple[int, ...],
 ) -> None:
-    """Outputs of all layers for the chosen examples, into the buffers."""
+    """Compute outputs of all layers for the chosen examples, into the buffers."""
     source = buffers.inputs
     for number in range(len(plans)):
         plan = plans[number]
@@ -158,7 +164,7 @@ def backward(
     key: Any,
     blocks: tuple[int, ...],
 ) -> None:
-    """Gradients of all values; added to what is there unless the batch's part is the first."""
+    """Compute gradients of all values; they are added to what is there unless the batch's part is the first."""
     for number in range(len(plans) - 1, -1, -1):
         plan = plans[number]
         own = values.gradients[plan.first : plan.first + plan.count]

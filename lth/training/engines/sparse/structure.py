@@ -109,7 +109,7 @@ class Structure(NamedTuple):
 
 
 def structure_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_share: float) -> Structure:
-    """What of a network is computed, and how.
+    """Return what of a network is computed, and how.
 
     A weight is an entry where it is trained or not zero: pruned weights that rest at another value take part. Entries
     that lead to units on which no output depends are updated, but not computed with.
@@ -117,15 +117,15 @@ def structure_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_sh
     Args:
         layers: first to last.
         start: their parameters.
-        masks: True where a parameter is trained; parameters without a mask are whole.
+        masks: True where a parameter is trained; parameters without a mask are dense.
         input_share: share of nonzero inputs, over all training examples.
     """
-    found, live_inputs = _live_entries(layers, start, masks)
+    by_layer, live_inputs = _live_entries(layers, start, masks)
     plans = np.zeros(len(layers), PLAN)
     parts: list[Indices] = []
     places: dict[str, tuple[int, Array]] = {}
     size = units = 0
-    for index, (layer, (entries, live)) in enumerate(zip(layers, found, strict=True)):
+    for index, (layer, (entries, live)) in enumerate(zip(layers, by_layer, strict=True)):
         plan = plans[index]
         plan["outputs"], plan["inputs"] = live.shape
         plan["kind"] = _kind(live.mean(), input_share, is_first=index == 0)
@@ -147,15 +147,15 @@ def structure_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_sh
 
 
 def _live_entries(layers: Sequence[Layer], start: Weights, masks: Masks) -> tuple[list[tuple[Array, Array]], Array]:
-    """Of each layer the entries, and those of them that are live; and which inputs of the network are."""
+    """Return the entries of each layer, and those that are live; and which inputs of the network are."""
     alive = np.ones(start[layers[-1].weight].shape[0], bool)
-    found: list[tuple[Array, Array]] = []
+    by_layer: list[tuple[Array, Array]] = []
     for layer in reversed(layers):
         entries = _mask_of(layer.weight, start, masks) | (start[layer.weight].numpy() != 0)
         live = entries & alive[:, None]
-        found.append((entries, live))
+        by_layer.append((entries, live))
         alive = live.any(0)
-    return found[::-1], alive
+    return by_layer[::-1], alive
 
 
 def _mask_of(name: str, start: Weights, masks: Masks) -> Array:
@@ -164,7 +164,7 @@ def _mask_of(name: str, start: Weights, masks: Masks) -> Array:
 
 
 def _kind(density: float, input_share: float, *, is_first: bool) -> Kind:
-    """The kind that should be fastest."""
+    """Return the kind that should be fastest."""
     costs = {
         Kind.SPARSE: density * (COST[Kind.SPARSE] + UPDATE_COST),
         Kind.DENSE: COST[Kind.DENSE] + UPDATE_COST,
@@ -175,7 +175,7 @@ def _kind(density: float, input_share: float, *, is_first: bool) -> Kind:
 
 
 def _layout(kind: Kind, entries: Array, live: Array) -> tuple[Array, Indices, int, int]:
-    """The order of a layer's values as indices of its flattened weight, its index arrays, and its numbers of tiles."""
+    """Return a layer's values in order as indices of its flat weight, its index arrays, and its numbers of tiles."""
     outputs, inputs = live.shape
     unsigned, numbers = np.zeros(0, np.uint32), np.zeros(0, np.int64)
     nothing = Indices(unsigned, numbers, unsigned, unsigned, numbers)
@@ -197,7 +197,7 @@ def _layout(kind: Kind, entries: Array, live: Array) -> tuple[Array, Indices, in
 
 
 def _in_tiles(rows: Array, columns: Array, shape: tuple[int, int]) -> tuple[Array, Array, int]:
-    """Entries sorted by (tile of columns, row, column): their order, first one of each row in each tile, and tiles."""
+    """Sort entries by (tile of columns, row, column); return the order, the first of each row in a tile, and tiles."""
     tile = _tile(len(rows) / (shape[0] * shape[1]), shape[1])
     order = np.lexsort((columns, rows, columns // tile))
     tiles = -(-shape[1] // tile)
@@ -206,6 +206,6 @@ def _in_tiles(rows: Array, columns: Array, shape: tuple[int, int]) -> tuple[Arra
 
 
 def _tile(density: float, inputs: int) -> int:
-    """Inputs of one tile."""
+    """Return inputs of one tile."""
     wanted = max(TILE, round(TILE_ENTRIES / max(density, 1e-9)))
     return inputs if 2 * wanted > inputs else wanted

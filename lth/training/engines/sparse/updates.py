@@ -11,7 +11,7 @@ from lth.training.engines.sparse.rule import ADAM, ADAMW, SGD, Rule
 
 @compiled
 def update(plans: Array, values: Values, rate: float, updates: int, rule: Rule) -> None:
-    """One optimizer step, in the order of operations of torch.optim."""
+    """Do one optimizer step, in the order of operations of torch.optim."""
     real = values.weights.dtype.type
     gradients = values.gradients
     if len(values.trained):
@@ -47,7 +47,7 @@ def update(plans: Array, values: Values, rate: float, updates: int, rule: Rule) 
 
 @compiled
 def _values_of(plan: Any) -> slice:
-    """A layer's weights and bias among all values."""
+    """Return a layer's weights and bias among all values."""
     return slice(plan.first, plan.first + plan.count + (plan.outputs if plan.bias >= 0 else 0))
 
 

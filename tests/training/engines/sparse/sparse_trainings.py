@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from trainings import FolderJournal
+from trainings import FolderJournal, run
 
-from lth.config import Recipe
-from lth.data import Split
+from lth.config import Training
+from lth.data import Arrays, Parts
 from lth.data.order import seeded_generator
-from lth.training import Interrupted, Member, Outcome, train
+from lth.training import Interrupted, Member, Outcome
 from lth.training.engines.sparse import read_mlp
 from lth.training.engines.sparse.examples import examples_of
 from lth.training.engines.sparse.structure import Kind, structure_of
@@ -37,39 +37,40 @@ def perceptron(
     return nn.Sequential(*steps)
 
 
-def made_up_split(inputs: int, classes: int, zeros: float, seed: int = 0) -> Split:
+def made_up(inputs: int, classes: int, zeros: float, seed: int = 0) -> Parts:
     """200, 60 and 60 examples whose labels a random linear map gives; a share `zeros` of their inputs is zero."""
     generator = seeded_generator("made-up examples", seed, inputs, classes)
     x = torch.randn(320, inputs, generator=generator)
     x = torch.where(torch.rand(320, inputs, generator=generator) < zeros, 0.0, x)
     y = (x @ torch.randn(inputs, classes, generator=generator)).argmax(1)
-    return Split(x[:200], y[:200], x[200:260], y[200:260], x[260:], y[260:])
+    cuts = {"train": slice(0, 200), "validation": slice(200, 260), "test": slice(260, 320)}
+    return {name: Arrays({"x": x[cut], "y": y[cut]}) for name, cut in cuts.items()}
 
 
-def kinds_of(module: nn.Module, one: Member, split: Split) -> list[Kind]:
+def kinds_of(module: nn.Module, one: Member, parts: Parts) -> list[Kind]:
     """How the sparse engine computes each layer of this member."""
-    share = examples_of(split, np.float64)["train"].share
+    share = examples_of(parts, np.float64)["train"].share
     plans = structure_of(read_mlp(module.train()), one.start, one.masks, share).plans
     return [Kind(int(kind)) for kind in plans["kind"]]
 
 
-def train_one(one: Member, module: nn.Module, split: Split, schedule: Recipe, **more: Any) -> Outcome:
+def train_one(one: Member, module: nn.Module, training: Training, **more: Any) -> Outcome:
     """One member, by the sparse engine unless told otherwise."""
-    return train([one], module, split, schedule, **{"engine": "sparse", **more})[0]
+    return run([one], module, training, **{"engine": "sparse", **more})[0]
 
 
 def train_with_stops(
-    one: Member, make: Callable[[], nn.Module], split: Split, schedule: Recipe, folder: Path, stops: Sequence[int],
+    one: Member, make: Callable[[], nn.Module], training: Training, folder: Path, stops: Sequence[int],
     **more: Any,
 ) -> Outcome:  # fmt: skip
     """Trains step by step, is killed after each of some steps, and goes on from the files."""
     for stop in stops:
         journal = FolderJournal(folder, stop_at=stop)
         with pytest.raises(Interrupted):
-            train_one(one, make(), split, schedule, journal=journal, snapshot_seconds=0.0, **more)
+            train_one(one, make(), training, **more, journal=journal, snapshot_seconds=0.0)
         assert journal.step == stop
-    outcome = train_one(one, make(), split, schedule, journal=FolderJournal(folder), snapshot_seconds=0.0, **more)
-    assert outcome.num_steps == (schedule.steps if not stops else schedule.steps - stops[-1])
+    outcome = train_one(one, make(), training, **more, journal=FolderJournal(folder), snapshot_seconds=0.0)
+    assert outcome.num_steps == (training.steps if not stops else training.steps - stops[-1])
     return outcome
 
 

@@ -6,27 +6,40 @@ import pytest
 import torch
 from sparse_trainings import train_one
 from torch import nn
-from trainings import ConvNet, digits_split, dropout_net, lenet, member, recipe, small_net
+from trainings import ConvNet, classification, dropout_net, lenet, member, run, short_training, small_net
 
-from lth.config.sparsifier import Sparsifier
-from lth.training import train
+from lth.config import Sparsifier, TaskSpec
 from lth.training.engines import choose_engine
 
 OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
     "module": ({"module": ConvNet()}, "it holds unsqueeze"),
-    "device": ({"device": "cuda"}, "the device is cuda"),
+    "device": ({"device": torch.device("cuda")}, "the device is cuda"),
     "population": ({"population": 3}, "3 networks are trained in one program"),
-    "sparsifier": ({"sparsifier": Sparsifier(method="set")}, "sparsifier 'set' changes masks during training"),
-    "trace": ({"traces": ["moments", "movement_pruning"]}, "movement_pruning is summed up over the steps"),
-    "precision": ({"recipe": recipe(precision="bfloat16")}, "the precision is bfloat16"),
-    "optimizer": ({"recipe": recipe(optimizer="rprop")}, "optimizer 'rprop' is none of sgd, adam, adamw"),
-    "option": ({"recipe": recipe(optimizer_options={"amsgrad": True})}, "optimizer option amsgrad=True is not one of"),
+    "sparsifier": (
+        {"training": short_training(sparsifier=Sparsifier(method="set"))},
+        "sparsifier 'set' changes masks during training",
+    ),
+    "trace": (
+        {"training": short_training(traces=["moments", "movement_pruning"])},
+        "movement_pruning is summed up over the steps",
+    ),
+    "precision": ({"training": short_training(precision="bfloat16")}, "the precision is bfloat16"),
+    "optimizer": ({"training": short_training(optimizer="rprop")}, "optimizer 'rprop' is none of sgd, adam, adamw"),
+    "task": ({"training": short_training(task=TaskSpec(name="regression"))}, "the task is regression"),
+    "decay": (
+        {"training": short_training(weight_decay=0.1, no_decay=["vectors"])},
+        "some parameters decay and others do not",
+    ),
+    "option": (
+        {"training": short_training(optimizer_options={"amsgrad": True})},
+        "optimizer option amsgrad=True is not one of",
+    ),
 }
 
 
 def choose(engine: str, **changes: Any) -> Any:
-    given = {"module": small_net(), "recipe": recipe(), **changes}
-    return choose_engine(engine, given.pop("module"), given.pop("recipe"), **given)
+    given = {"module": small_net(), "training": short_training(), "device": torch.device("cpu"), **changes}
+    return choose_engine(engine, given.pop("module"), given.pop("training"), **given)
 
 
 @pytest.mark.parametrize("name", OBSTACLES)
@@ -47,10 +60,15 @@ def test_what_the_sparse_engine_cannot_do(name: str) -> None:
 )
 def test_perceptrons_are_for_the_sparse_engine(make: Any) -> None:
     assert choose("auto", module=make()).name == "sparse"
-    assert choose("sparse", module=make()).reason == choose("torch", module=make()).reason == "as asked for"
+    assert choose("sparse", module=make()).reason == choose("torch", module=make()).reason == "as requested"
     options = {"optimizer": "sgd", "optimizer_options": {"momentum": 0.9, "nesterov": True, "foreach": False}}
-    for fields in ({"precision": "float64"}, {"optimizer": "adamw"}, options, {"loss": "mean_squared_error"}):
-        assert choose("auto", module=make(), recipe=recipe(**fields), traces=["moments"]).name == "sparse"
+    for fields in (
+        {"precision": "float64"},
+        {"optimizer": "adamw"},
+        options,
+        {"task": classification(minimise="mean_squared_error")},
+    ):
+        assert choose("auto", module=make(), training=short_training(**fields, traces=["moments"])).name == "sparse"
 
 
 def test_wide_networks_are_for_torch_while_they_are_mostly_whole() -> None:
@@ -68,13 +86,13 @@ def test_an_unknown_engine_is_named() -> None:
 
 
 def test_outcomes_say_which_engine_it_was() -> None:
-    schedule = recipe(batch_size=13, precision="float64", duration="2it")
+    training = short_training(batch_size=13, precision="float64", steps=2)
     engines = {
-        asked: train_one(member(small_net, 1), small_net(), digits_split(), schedule, engine=asked).engine
+        asked: train_one(member(small_net, 1), small_net(), training, engine=asked).engine
         for asked in ("torch", "sparse", "auto")
     }
     assert engines == {"torch": "torch", "sparse": "sparse", "auto": "sparse"}
-    both = train([member(small_net, 1), member(small_net, 2)], small_net(), digits_split(), schedule, engine="auto")
+    both = run([member(small_net, 1), member(small_net, 2)], small_net(), training, engine="auto")
     assert [outcome.engine for outcome in both] == ["torch", "torch"]
 
 
@@ -82,7 +100,7 @@ def test_a_convolution_cannot_be_forced() -> None:
     with pytest.raises(
         ValueError, match=r"cannot train this: it holds unsqueeze, which is none of .*\. Choose engine torch or auto"
     ):
-        train_one(member(ConvNet, 1), ConvNet(), digits_split(), recipe())
+        train_one(member(ConvNet, 1), ConvNet(), short_training())
 
 
 def test_a_module_in_evaluation_mode_is_chosen_as_it_will_be_trained() -> None:

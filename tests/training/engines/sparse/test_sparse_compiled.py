@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 from threadpoolctl import threadpool_info
-from trainings import digits_split, lenet, member, recipe
+from trainings import lenet, member, run, short_training
 
 import lth
 from lth.training.engines.sparse import engine as sparse_engine
 from lth.training.engines.sparse import steps
-
-from lth.training import train  # isort: skip
 
 PROGRAM = """
 import numpy as np
@@ -32,7 +30,7 @@ print(int(kept), out[0, 0])
 """
 
 
-def run(tree: Path) -> tuple[bool, float]:
+def in_fresh_process(tree: Path) -> tuple[bool, float]:
     """Whether the code was on disk before, and what it gave."""
     found = subprocess.run(
         [sys.executable, "-c", PROGRAM],
@@ -51,14 +49,17 @@ def run(tree: Path) -> tuple[bool, float]:
 def test_code_is_forgotten_when_another_file_changes(tmp_path: Path) -> None:
     shutil.copytree(Path(lth.__file__).parent, tmp_path / "lth", ignore=shutil.ignore_patterns("__pycache__"))
     folder = tmp_path / "lth/training/engines/sparse"
-    assert run(tmp_path) == (False, 0.0)
-    assert run(tmp_path) == (True, 0.0)
+    assert in_fresh_process(tmp_path) == (False, 0.0)
+    assert in_fresh_process(tmp_path) == (True, 0.0)
     assert list((folder / "__pycache__").glob("activations.activate*.nbc"))
     structure = folder / "structure.py"
     content = structure.read_text()
     assert "ACTIVATION_NAMES = (" in content
     structure.write_text(content + '\n\nACTIVATION_NAMES = ("relu", "identity", "tanh")\n')
-    assert run(tmp_path) == (False, -1.0)  # what 1 stands for has changed, in a file that is not the function's own
+    assert in_fresh_process(tmp_path) == (
+        False,
+        -1.0,
+    )  # what 1 stands for has changed, in a file that is not the function's own
 
 
 def test_blas_has_one_thread_while_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +71,6 @@ def test_blas_has_one_thread_while_it_trains(monkeypatch: pytest.MonkeyPatch) ->
         return train_steps(*args)
 
     monkeypatch.setattr(sparse_engine.steps, "train_steps", looked_at)
-    train([member(lenet, 0, density=None)], lenet(), digits_split(), recipe(), engine="sparse")
+    run([member(lenet, 0, density=None)], lenet(), short_training(), engine="sparse")
     assert found
     assert set(found) == {1}

@@ -7,12 +7,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from sparse_trainings import kinds_of, largest_difference, made_up_split, perceptron
-from trainings import recipe, same_bits
+from sparse_trainings import kinds_of, largest_difference, made_up, perceptron
+from trainings import classification, run, same_bits, short_training
 
 from lth.data.order import seeded_generator
 from lth.sparsity import Masks
-from lth.training import Member, Seeds, train
+from lth.training import Member, Seeds
 from lth.training.engines.sparse.structure import Kind
 
 STEPS = 100
@@ -87,9 +87,9 @@ OPTIMIZERS = st.one_of(
 SCHEDULES = st.sampled_from(
     [
         {},
-        {"lr_decay": "cosine", "warmup": "7it"},
-        {"lr_decay": "linear"},
-        {"lr_decay": "step", "lr_milestones": "20it,60it", "lr_factor": 0.3},
+        {"lr_decay": "cosine", "warmup": 7, "final_lr": 1e-3},
+        {"lr_decay": "linear", "final_lr": 2e-3},
+        {"lr_decay": "step", "lr_milestones": (20, 60), "lr_factor": 0.3},
     ]
 )
 
@@ -125,7 +125,7 @@ def cases(draw: st.DrawFn) -> Case:
         | {
             "weight_decay": draw(st.sampled_from([0.0, 0.0, 0.02])),
             "clip": draw(st.sampled_from([None, 0.05, 3.0])),
-            "loss": draw(st.sampled_from(["cross_entropy", "cross_entropy", "mean_squared_error"])),
+            "minimise": draw(st.sampled_from(["cross_entropy", "cross_entropy", "mean_squared_error"])),
         },
         seed=draw(st.integers(0, 99)),
     )
@@ -133,40 +133,39 @@ def cases(draw: st.DrawFn) -> Case:
 
 def check(case: Case) -> set[Kind]:
     """Trains by both engines; which kinds of layers there were."""
-    split = made_up_split(case.widths[0], case.widths[-1], case.zeros, case.seed)
+    parts = made_up(case.widths[0], case.widths[-1], case.zeros, case.seed)
     one = member_of(case)
-    schedule = recipe(
+    training = short_training(
         batch_size=case.batch,
-        duration=f"{case.first_step + STEPS}it",
+        steps=case.first_step + STEPS,
         evaluate_every=20,
         precision="float64",
-        **case.fields,
+        **{name: value for name, value in case.fields.items() if name != "minimise"},
+        task=classification(case.widths[-1], minimise=case.fields.get("minimise", "cross_entropy")),
+        first_step=case.first_step,
     )
 
     def module() -> Any:
         return perceptron(case.widths, case.activations, case.biases)
 
     by_torch, by_sparse = (
-        train([one], module(), split, schedule, first_step=case.first_step, engine=engine)[0]
-        for engine in ("torch", "sparse")
+        run([one], module(), training, parts=parts, engine=engine)[0] for engine in ("torch", "sparse")
     )
     assert (by_torch.engine, by_sparse.engine) == ("torch", "sparse")
     assert by_torch.num_steps == by_sparse.num_steps == STEPS
     assert largest_difference(by_torch.weights, by_sparse.weights) < CLOSE
-    for curve in ("validation_loss", "train_loss"):
-        wanted = by_torch.metrics[curve]
-        assert by_sparse.metrics[curve] == [
-            None if value is None else pytest.approx(value, abs=CLOSE) for value in wanted
-        ]
-    assert by_sparse.metrics["iterations"] == by_torch.metrics["iterations"]
-    assert by_sparse.metrics["test_loss"] == pytest.approx(by_torch.metrics["test_loss"], abs=CLOSE)
-    losses = by_torch.metrics["validation_loss"]
+    for curve in ("validation/loss", "train/loss"):
+        wanted = by_torch.history.curves[curve]
+        assert by_sparse.history.curves[curve] == pytest.approx(wanted, abs=CLOSE)
+    assert by_sparse.history.steps == by_torch.history.steps
+    assert by_sparse.history.end["test/loss"] == pytest.approx(by_torch.history.end["test/loss"], abs=CLOSE)
+    losses = by_torch.history.curves["validation/loss"]
     if sum(loss < min(losses) + 2 * CLOSE for loss in losses) == 1:
-        assert by_sparse.metrics["early_stop_iteration"] == by_torch.metrics["early_stop_iteration"]
+        assert by_sparse.history.best.step == by_torch.history.best.step
     for name, mask in one.masks.items():
         for outcome in (by_torch, by_sparse):
             assert same_bits(outcome.weights[name][~mask], one.start[name].double()[~mask])
-    return set(kinds_of(module(), one, split))
+    return set(kinds_of(module(), one, parts))
 
 
 WIDE = Case(  # more outputs than a block of units, several tiles of inputs that are mostly zero, a batch of two parts
@@ -213,8 +212,8 @@ def test_the_engines_agree_in_double_precision() -> None:
 
 def test_the_cases_by_hand_are_what_they_say() -> None:
     def kinds(case: Case) -> list[Kind]:
-        split = made_up_split(case.widths[0], case.widths[-1], case.zeros, case.seed)
-        return kinds_of(perceptron(case.widths, case.activations, case.biases), member_of(case), split)
+        parts = made_up(case.widths[0], case.widths[-1], case.zeros, case.seed)
+        return kinds_of(perceptron(case.widths, case.activations, case.biases), member_of(case), parts)
 
     assert kinds(WIDE) == [Kind.INPUTS, Kind.DENSE]
     assert kinds(TILED) == [Kind.SPARSE] * 3

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 from sparse_trainings import largest_difference, train_one
-from trainings import assert_same_bits, digits_split, member, recipe, same_bits, small_net
+from trainings import assert_same_bits, member, same_bits, short_training, small_net
 
-from lth.config import Recipe
+from lth.config import Training
 from lth.sparsity import Weights
 from lth.training import Member, Outcome
 
@@ -19,16 +19,24 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
-def schedule_of(name: str) -> Recipe:
-    return recipe(batch_size=13, duration="60it", precision="float64", clip=2.0, **FIELDS[name])
+def training_of(name: str, first_step: int) -> Training:
+    return short_training(
+        batch_size=13,
+        steps=60,
+        precision="float64",
+        clip=2.0,
+        **FIELDS[name],
+        traces=["moments"],
+        first_step=first_step,
+    )
 
 
 def moments_in(outcome: Outcome) -> dict[str, Weights]:
     return {kind.removeprefix("moments/"): values for kind, values in outcome.traces.items()}
 
 
-def run(one: Member, name: str, engine: str, **more: Any) -> Outcome:
-    return train_one(one, small_net(), digits_split(), schedule_of(name), engine=engine, traces=["moments"], **more)
+def run(one: Member, name: str, engine: str, first_step: int = 0, **more: Any) -> Outcome:
+    return train_one(one, small_net(), training_of(name, first_step), **more, engine=engine)
 
 
 def assert_close(left: dict[str, Weights], right: dict[str, Weights]) -> None:

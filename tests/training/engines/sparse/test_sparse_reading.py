@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sparse_trainings import made_up_split, train_one
+from sparse_trainings import made_up, train_one
 from torch import Tensor, nn
-from trainings import ConvNet, TiedEmbedding, TiedNet, lenet, recipe
+from trainings import ConvNet, TiedEmbedding, TiedNet, classification, lenet, short_training, x_and_y
 
 from lth.models import LeNet300100
 from lth.training import Member, Seeds
@@ -215,22 +215,23 @@ def chains(draw: st.DrawFn) -> nn.Module:
 @given(chains(), st.sampled_from(["cross_entropy", "mean_squared_error"]), st.sampled_from([0.0, 0.5, 0.9]))
 def test_reading_equals_running(module: nn.Module, loss: str, zeros: float) -> None:
     """Evaluated before any step: loss and accuracy are those of the module itself, which then drops nothing."""
-    split = made_up_split(12, 4, zeros)
+    parts = made_up(12, 4, zeros)
     start = {name: value.detach().clone() for name, value in module.state_dict().items()}
     one = Member("member", start, {}, Seeds(init=0, order=0, augmentation=0))
-    schedule = recipe(batch_size=13, precision="float64", loss=loss)
-    metrics = train_one(one, module, split, schedule, until=0).metrics
+    training = short_training(batch_size=13, precision="float64", task=classification(4, minimise=loss))
+    history = train_one(one, module, training, parts=parts, until=0).history
     module.double().eval().load_state_dict(start)
     with torch.no_grad():
-        logits, labels = module(split.x_validation.double()), split.y_validation
+        x, labels = x_and_y(parts["validation"])
+        logits = module(x.double())
     wanted = (
         F.cross_entropy(logits, labels)
         if loss == "cross_entropy"
         else F.mse_loss(logits, F.one_hot(labels, 4).double())
     )
-    assert metrics["validation_loss"] == [pytest.approx(float(wanted), abs=1e-12)]
+    assert history.curves["validation/loss"] == [pytest.approx(float(wanted), abs=1e-12)]
     if len(logits.unique()) == logits.numel():  # no ties
-        assert metrics["validation_accuracy"] == [float((logits.argmax(1) == labels).double().mean())]
+        assert history.curves["validation/accuracy"] == [float((logits.argmax(1) == labels).double().mean())]
 
 
 def test_reading_runs_nothing_and_changes_nothing() -> None:

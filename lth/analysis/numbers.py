@@ -1,0 +1,96 @@
+"""Numbers in words, by the unit of their metric: the same in sentences, tables, figures and a terminal."""
+
+import math
+
+from lth.analysis.documents import Interval
+from lth.analysis.reading import Measure
+from lth.config import Metric
+
+DIGITS = {"fraction": 2, "nats": 3, "bits": 3, "steps": 0}
+"""Unit -> digits after the point; all others have three significant ones."""
+
+
+def scale(metric: Measure | Metric) -> int:
+    """Return what values are multiplied by to be shown: 100 for fractions, which are shown in percent."""
+    return 100 if metric.unit == "fraction" else 1
+
+
+def digits_for(metric: Measure | Metric, *values: float | None, significant: int = 3) -> int:
+    """Return how many digits after the point the values need."""
+    if metric.unit in DIGITS:
+        return DIGITS[metric.unit]
+    largest = max((abs(value) for value in values if value), default=1.0)
+    return min(max(significant - 1 - math.floor(math.log10(largest)), 0), 6)
+
+
+def number(value: float | None, metric: Measure | Metric, *, signed: bool = False, digits: int | None = None) -> str:
+    """Return a value without its unit: '98.03', '1.482', '4.41'; 'none' where there is none."""
+    if value is None:
+        return "none"
+    digits = digits_for(metric, value) if digits is None else digits
+    return f"{value * scale(metric):{'+' if signed else ''}z,.{digits}f}"
+
+
+def show(value: float | None, metric: Measure | Metric) -> str:
+    """Return a value in words: '98.03 %', '1.482', '4.41', '5,200'."""
+    return number(value, metric) + (" %" if metric.unit == "fraction" and value is not None else "")
+
+
+def unit_of_difference(metric: Measure) -> str:
+    """Return the unit behind a difference, with the space before it; empty for plain numbers."""
+    return {"fraction": " points", "nats": " nats", "bits": " bits", "steps": " steps"}.get(metric.unit, "")
+
+
+def show_margin(margin: float, metric: Measure) -> str:
+    """Return a margin in words: '0.5 points', '0.02 nats'."""
+    return f"{margin * scale(metric):.4g}{unit_of_difference(metric)}"
+
+
+def show_range(difference: Interval, metric: Measure, confidence: float) -> str:
+    """Return the interval of a difference in words: '95 % interval -0.02 to +0.26'; empty without one."""
+    if difference["low"] is None or difference["high"] is None:
+        return ""
+    ends = (number(difference[end], metric, signed=True, digits=_digits(difference, metric)) for end in ("low", "high"))
+    return f"{percent(confidence)} interval {' to '.join(ends)}"
+
+
+def show_mean(difference: Interval, metric: Measure) -> str:
+    """Return the mean of a difference, with as many digits as its interval: '+0.12 points'."""
+    text = number(difference["mean"], metric, signed=True, digits=_digits(difference, metric))
+    return text + (unit_of_difference(metric) if difference["mean"] is not None else "")
+
+
+def show_paired(difference: Interval, metric: Measure, confidence: float, brackets: str = " ({})") -> str:
+    """Return a mean difference with its interval: '+0.12 points (95 % interval -0.02 to +0.26)'."""
+    between = show_range(difference, metric, confidence)
+    return show_mean(difference, metric) + (brackets.format(between) if between else "")
+
+
+def _digits(difference: Interval, metric: Measure) -> int:
+    return digits_for(metric, difference["mean"], difference["low"], difference["high"], significant=2)
+
+
+def bounded(values: Interval, metric: Measure) -> tuple[float | None, float | None]:
+    """Return the ends of an interval, those of a fraction inside [0, 1]."""
+    if metric.unit != "fraction" or values["low"] is None or values["high"] is None:
+        return values["low"], values["high"]
+    return max(values["low"], 0.0), min(values["high"], 1.0)
+
+
+def percent(fraction: float) -> str:
+    """Return a level of confidence: 0.95 -> '95 %'."""
+    return f"{100 * fraction:g} %"
+
+
+def remaining(density: float) -> str:
+    """Return a density in percent, without the sign: '51.2', '5.6', '0.51'."""
+    if density >= 0.0995:
+        return f"{100 * density:.3g}"
+    return f"{100 * density:.1f}" if density >= 0.01 else f"{100 * density:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """Return a rough duration in words: '12 s', '3 min', '1.5 h'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,52 @@
+"""From a name on the command line to what the store holds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lth.cli.errors import CommandError
+from lth.config import check_choice
+
+
+def study_documents(store: Path) -> list[dict[str, Any]]:
+    """Return what the store notes of its studies, oldest first.
+
+    Raises:
+        CommandError: if a note is damaged.
+    """
+    documents = []
+    for path in store.glob("studies/*/study.json"):
+        try:
+            document = json.loads(path.read_text())
+            needed = {name: document[name] for name in ("id", "created", "config")}
+            keys = document["keys"] if "keys" in document else [run["key"] for run in document["runs"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CommandError(
+                f"{path} is damaged ({error}): remove the folder {path.parent}; its trainings are kept"
+            ) from error
+        documents.append({"study": "find-ticket", **document, **needed, "keys": keys, "folder": path.parent})
+    return sorted(documents, key=lambda document: str(document["created"]))
+
+
+def find_study(name: str, store: Path) -> dict[str, Any] | None:
+    """Return the one study whose ID starts with this, or None.
+
+    Raises:
+        CommandError: if several do.
+    """
+    fitting = [document for document in study_documents(store) if document["id"].startswith(name)]
+    if len(fitting) > 1:
+        raise CommandError(f"{name!r} is short for several studies: {', '.join(each['id'] for each in fitting)}")
+    return fitting[0] if fitting else None
+
+
+def unknown_id(name: str, store: Path) -> CommandError:
+    """Return the error for an ID that the store does not hold."""
+    ids = [document["id"] for document in study_documents(store)]
+    if not ids:
+        return CommandError(f"the store {store} holds no studies: name another with --store, or run `lth find-ticket`")
+    try:
+        check_choice("study", name, ids)
+    except ValueError as error:
+        return CommandError(f"{error}. `lth ls` lists them")
+    raise AssertionError("a known study was looked for and not found")

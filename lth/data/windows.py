@@ -1,0 +1,73 @@
+"""Windows of a token stream: example i is a slice of it, so that the stream may lie on disk."""
+
+import hashlib
+import mmap
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lth.tasks.task import Batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """The windows of a token stream, one after the other: `x` and, one position ahead, `y`, (example, block) int64.
+
+    Attributes:
+        tokens: (token,) unsigned integers, in memory or memory-mapped.
+        block: tokens of an example.
+    """
+
+    tokens: NDArray[np.unsignedinteger]
+    block: int
+    _kept: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def digest(self) -> str:
+        if "digest" not in self._kept:
+            content = hashlib.sha256(f"{self.tokens.dtype.str} {len(self.tokens)} {self.block}".encode())
+            for start in range(0, len(self.tokens), 1 << 24):  # a piece at a time: the stream may be larger than memory
+                content.update(np.ascontiguousarray(self.tokens[start : start + (1 << 24)]).data)
+            self._kept["digest"] = content.hexdigest()
+        return self._kept["digest"]
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the stream takes; none where it lies on disk."""
+        return 0 if _place(self.tokens) is not None else self.tokens.nbytes
+
+    def __len__(self) -> int:
+        return max(0, (len(self.tokens) - 1) // self.block)
+
+    def take(self, indices: Tensor, device: torch.device) -> Batch:
+        starts = indices.cpu().numpy() * self.block  # (example,)
+        rows = self.tokens[starts[:, None] + np.arange(self.block + 1)].astype(np.int64)  # (example, block + 1)
+        window = torch.from_numpy(rows).to(device)
+        return {"x": window[:, :-1].contiguous(), "y": window[:, 1:].contiguous()}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        place = _place(self.tokens)
+        return (Windows, (self.tokens, self.block)) if place is None else (_reopen, (*place, self.block))
+
+
+def _place(tokens: NDArray[np.unsignedinteger]) -> tuple[str, str, int, int] | None:
+    """Return file, type, offset and length of a memory-mapped stream; None if it is in memory."""
+    mapped = tokens if isinstance(tokens, np.memmap) else None
+    if mapped is None or mapped.filename is None or _map_of(mapped) is None or not mapped.flags.c_contiguous:
+        return None
+    # A slice still has the offset of what it was cut from: addresses tell where it begins.
+    start = mapped.offset - mapped.offset % mmap.ALLOCATIONGRANULARITY
+    base = np.frombuffer(_map_of(mapped), dtype=np.uint8).ctypes.data
+    return str(mapped.filename), mapped.dtype.str, start + mapped.ctypes.data - base, len(mapped)
+
+
+def _map_of(mapped: np.memmap[Any, Any]) -> Any:
+    return mapped._mmap  # type: ignore[attr-defined]  # numpy has no public name for it
+
+
+def _reopen(file: str, dtype: str, offset: int, length: int, block: int) -> Windows:
+    return Windows(np.memmap(file, dtype=dtype, mode="r", offset=offset, shape=(length,)), block)

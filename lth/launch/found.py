@@ -1,0 +1,156 @@
+"""What a study left, for people in a notebook or a script."""
+
+import json
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lth.analysis.documents import Details, Results, read_documents
+
+if TYPE_CHECKING:
+    import altair
+    import pandas
+
+
+PLACE = "place.json"
+"""The file in a study's folder of the store that names the folder of its report."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Found:
+    """What a study left: prints as a few lines, and shows as a table in a notebook.
+
+    Attributes:
+        results: the results document (docs/results.md).
+        folder: report.html, results.json, details.json, config.yaml, figures/ and tickets/.
+        skipped: key and reason of each job that could not be done, because a training before it diverged.
+    """
+
+    results: Results
+    folder: Path
+    skipped: dict[str, str]
+
+    @property
+    def id(self) -> str:
+        """The study's ID."""
+        return self.results["id"]
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        """The verdict, in numbers and in `sentences`."""
+        return self.results["verdict"]
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.folder / "report.html"
+
+    @property
+    def tickets(self) -> list[Path]:
+        """The ticket files, by level and replicate."""
+        return sorted((self.folder / "tickets").glob("*.ticket.safetensors"))
+
+    @property
+    def details(self) -> Details:
+        """The details document."""
+        return read_documents(self.folder)[1]
+
+    def ticket(self, level: int | None = None, replicate: int = 0) -> Any:
+        """Return a ticket: by default that of the verdict's level, else of the last one.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        from lth.lineage import read_ticket
+
+        level = self.verdict.get("at", {}).get("level") if level is None else level
+        names = {path.name: path for path in self.tickets}
+        if not names:
+            raise ValueError(f"study {self.id} left no tickets")
+        if level is None:
+            last = [path for name, path in names.items() if name.endswith(f"replicate-{replicate}.ticket.safetensors")]
+            return read_ticket(last[-1] if last else self.tickets[-1])
+        name = f"level-{int(level):02d}-replicate-{replicate}.ticket.safetensors"
+        if name not in names:
+            raise ValueError(f"no ticket of level {level}, replicate {replicate}. There are: {', '.join(names)}")
+        return read_ticket(names[name])
+
+    def frame(self) -> "pandas.DataFrame":
+        """Return the rows as a tidy data frame: a line for each measurement, a column for each number.
+
+        Raises:
+            ImportError: if pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("a data frame needs pandas: pip install pandas") from error
+        return pandas.DataFrame(
+            [
+                {
+                    "arm": row["arm"],
+                    "replicate": row["replicate"],
+                    **row["at"],
+                    **row["end"],
+                    **{f"best {name}": value for name, value in row["at_best"].items()},
+                    "best_step": row["best_step"],
+                    "diverged_at": row["diverged_at"],
+                    "key": row["key"],
+                }
+                for row in self.results["rows"]
+            ]
+        )
+
+    def figure(self, name: str | None = None) -> "altair.TopLevelMixin":
+        """Return a figure as an Altair chart: by its name (`quality`, `early_stopping`), or the first one."""
+        from lth.report import chart, read_study
+
+        return chart(read_study(self.folder), name)
+
+    def __repr__(self) -> str:
+        from lth.analysis.table import aligned, text_table
+
+        lines = aligned(text_table(self.results))
+        sentences = self.verdict["sentences"][:1]
+        return "\n".join([self.verdict["title"], *sentences, "", *lines, "", f"Report: {self.report}"])
+
+    def _repr_html_(self) -> str:
+        from lth.analysis.table import text_table
+
+        head, *rows = text_table(self.results)
+        columns = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        sentence = escape(self.verdict["sentences"][0])
+        return (
+            f"<p><b>{escape(self.verdict['title'])}</b></p><p>{sentence}</p>"
+            f"<table><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+
+def results(name: str, store: str | Path = "lth-store") -> Found:
+    """Return what a finished study left, by the beginning of its ID, or by the folder of its report.
+
+    Raises:
+        ValueError: if there is no such study, or several.
+    """
+    if (Path(name) / "results.json").is_file():
+        folder = Path(name)
+    else:
+        folders = sorted(path for path in Path(store).glob("studies/*") if path.name.startswith(name))
+        if len(folders) != 1:
+            names = ", ".join(path.name for path in folders or sorted(Path(store).glob("studies/*")))
+            what = "is short for several" if folders else "is none of the studies"
+            raise ValueError(f"{name!r} {what} in the store {store}: {names or 'it holds none'}")
+        folder = _report_of(folders[0]) or folders[0]
+    return Found(read_documents(folder)[0], folder, {})
+
+
+def _report_of(study: Path) -> Path | None:
+    """Return the folder of a study's report, if it is still there."""
+    try:
+        folder = Path(json.loads((study / PLACE).read_text())["folder"])
+        is_same = json.loads((folder / "results.json").read_text())["id"] == study.name
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return folder if is_same else None

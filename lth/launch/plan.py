@@ -1,0 +1,113 @@
+"""What a study would do, and how long it should take."""
+
+from typing import Any
+
+from lth.analysis.numbers import duration
+from lth.lineage import Execution, Reader, Store, Trained, derivation, plan
+from lth.lineage.estimate import estimate
+from lth.studies.prepare import Study
+
+
+def plan_document(prepared: Study, store: Store, execution: Execution) -> dict[str, Any]:
+    """Return what a study would do, as JSON values: what is done, steps, engines, time, places, mask changes."""
+    todo = plan(prepared.targets, store)
+    seconds, source, at_once = None, "not estimated for a GPU", max(1, execution.workers)
+    if execution.device == "cpu":
+        expected = estimate(todo, todo, Reader(store, prepared.sources), execution)
+        seconds, source = (expected.total(todo, at_once) if expected.seconds else None), expected.source
+    jobs = {job.key for job in (*todo.done, *(work.job for work in todo.works))}
+    return {
+        "study": prepared.id,
+        "type": prepared.type.name,
+        "model": prepared.settings.model,
+        "data": prepared.settings.data,
+        "replicates": prepared.settings.replicates,
+        "jobs": len(jobs),
+        "done": len(jobs) - sum(work.finish for work in todo.works),
+        "to_do": len(todo.works),
+        "steps": todo.steps,
+        "engines": engines_of(prepared, execution),
+        "at_once": at_once,
+        "seconds": seconds,
+        "speed_from": source,
+        "arms": list(dict.fromkeys(point.arm for point in prepared.points)),
+        "axis": prepared.type.axis,
+        "places": _places(prepared),
+        "mask_changes": _mask_changes(prepared),
+    }
+
+
+def engines_of(prepared: Study, execution: Execution) -> list[dict[str, Any]]:
+    """Return which engine trains what, and why: as `engine`, `reason` and the `arms` that it trains.
+
+    Raises:
+        ValueError: if the engine that was asked for cannot train one of them.
+    """
+    arms = {point.job.key: point.arm for point in prepared.points}
+    jobs = [job for job in derivation(*prepared.targets).values() if isinstance(job, Trained)]
+    rows: dict[Any, list[str]] = {}
+    for key, choice in execution.choices(jobs, prepared.sources).items():
+        names = rows.setdefault(choice, [])
+        if (arm := arms.get(key, "what others stand on")) not in names:
+            names.append(arm)
+    return [{"engine": choice.name, "reason": choice.reason, "arms": names} for choice, names in rows.items()]
+
+
+def _places(prepared: Study) -> list[dict[str, Any]]:
+    """Return each place of the study's axis, with its density and how many weights that is."""
+    masks = getattr(prepared.settings, "masks", None)
+    names = [] if masks is None else prepared.subject.prunable(masks)
+    total = sum(prepared.subject.module.get_parameter(name).numel() for name in names)
+    rows: dict[Any, dict[str, Any]] = {}
+    for point in prepared.points:
+        at = {name: value for name, value in point.at.items() if name in (prepared.type.axis, "density")}
+        row = rows.setdefault(at.get(prepared.type.axis), dict(at))
+        if total and "density" in at:
+            row["kept"] = round(total * float(at["density"]))
+    return list(rows.values())
+
+
+def _mask_changes(prepared: Study) -> list[dict[str, Any]]:
+    """Return what a sparsifier does at each level, step by step; empty without one."""
+    from lth.training import plan_sparsifier
+
+    rows = []
+    for point in prepared.points:
+        job = point.job
+        if point.replicate == 0 and isinstance(job, Trained) and job.training.sparsifier is not None:
+            per_epoch = prepared.subject.clock.steps_per_epoch
+            changes = plan_sparsifier(job.training.sparsifier, job.training.steps, steps_per_epoch=per_epoch)
+            listed = [{"step": each.step, "density": each.density, "words": each.words} for each in changes]
+            rows.append({"at": dict(point.at), "changes": listed})
+    return rows
+
+
+def print_plan(document: dict[str, Any]) -> None:
+    """Print a plan for people."""
+    print(f"Study {document['study']}, {document['type']}: {document['model']} on {document['data']}")
+    print(f"  {document['jobs']} jobs: {document['replicates']} replicates of {', '.join(document['arms'])}")
+    for row in document["places"]:
+        cells = [
+            f"{name.replace('_', ' ')} {value:g}" for name, value in row.items() if name not in ("density", "kept")
+        ]
+        cells += [f"{100 * row['density']:6.2f} % kept"] if "density" in row else []
+        cells += [f"{row['kept']:>10,} weights"] if "kept" in row else []
+        if cells:
+            print(f"    {'   '.join(cells)}")
+    if document["mask_changes"]:
+        first = document["mask_changes"][0]
+        print("  masks within the first such training (others in --json):")
+        for change in first["changes"]:
+            print(f"    after step {change['step']:>7,}  {100 * change['density']:6.2f} %  {change['words']}")
+    print(f"  {document['done']} done, {document['to_do']} to do: {document['steps']:,} steps")
+    if not document["to_do"]:
+        print("  nothing to do: the report would be written at once")
+        return
+    for row in document["engines"]:
+        arms = f" for {', '.join(row['arms'])}" if len(document["engines"]) > 1 else ""
+        print(f"  engine: {row['engine']}{arms} ({row['reason']})")
+    if document["seconds"] is None:
+        print(f"  how long: {document['speed_from']}")
+    else:
+        words = duration(document["seconds"])
+        print(f"  about {words} with {document['at_once']} at once ({document['speed_from']})")

@@ -1,0 +1,201 @@
+"""What is done of a build, how fast it goes, and what its arms have reached."""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from lth.analysis.numbers import duration
+from lth.config import Metric
+from lth.launch.words import for_terminal
+from lth.lineage import Job, Plan, Trained, Unobserved
+from lth.lineage.estimate import relative_cost
+from lth.studies.prepare import Study
+
+WINDOW_SECONDS = 30.0
+
+WARM_SECONDS = 2.0
+"""How long trainings have run before their pace is believed."""
+
+
+class Pace:
+    """How fast a build goes: costs done, over the last seconds.
+
+    Args:
+        clock: gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._began = clock, float("inf")
+        self._events: deque[tuple[float, float]] = deque()
+
+    def begin(self) -> None:
+        """Note that work is under way."""
+        self._began = min(self._began, self._clock())
+
+    def add(self, cost: float) -> None:
+        """Note that something is done."""
+        self.begin()
+        now = self._clock()
+        self._events.append((now, cost))
+        while self._events[0][0] < now - WINDOW_SECONDS:
+            self._events.popleft()
+
+    @property
+    def per_second(self) -> float:
+        """Cost per second; 0 while it is not known yet."""
+        now = self._clock()
+        if now - self._began < WARM_SECONDS:
+            return 0.0
+        since = max(self._began, now - WINDOW_SECONDS)
+        return sum(cost for at, cost in self._events if at >= since) / (now - since)
+
+
+class Quiet(Unobserved):
+    """Show nothing."""
+
+    def __init__(self, study: Study, notes: Sequence[str] = ()) -> None:
+        self.study, self.notes = study, notes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Tally(Quiet):
+    """Count what is done, how fast, and what each arm has reached at each place of the study's axis."""
+
+    def __init__(self, study: Study, notes: Sequence[str] = ()) -> None:
+        super().__init__(study, notes)
+        self.metric: Metric = study.task.metrics[0]
+        self.arms = list(dict.fromkeys(point.arm for point in study.points))
+        self.places = list(dict.fromkeys(point.at.get(study.type.axis, "") for point in study.points))
+        trained = {point.arm for point in study.points if isinstance(point.job, Trained)}
+        self.measured_arms = [arm for arm in self.arms if arm in trained]
+        self.groups: dict[tuple[Any, str], list[str]] = {}
+        self._densities: dict[Any, set[float]] = {}
+        for point in study.points:
+            place = point.at.get(study.type.axis, "")
+            keys = self.groups.setdefault((place, point.arm), [])
+            if point.job.key not in keys:
+                keys.append(point.job.key)
+            if "density" in point.at:
+                self._densities.setdefault(place, set()).add(float(point.at["density"]))
+        self.values: dict[str, float] = {}
+        self.done: set[str] = set()
+        self.num_stored, self.note, self.pace = 0, "", Pace()
+        self._jobs: dict[str, Job] = {}
+        self._steps: dict[str, int] = {}
+        self._costs: dict[str, tuple[float, float]] = {}
+
+    def planned(self, plan: Plan) -> None:
+        for line in self.notes if plan.works else ():
+            print(for_terminal(line, sys.stderr), file=sys.stderr, flush=True)
+        self.plan = plan
+        self._jobs = {work.key: work.job for work in plan.works}
+        self._total = {work.key: work.steps for work in plan.works}
+        self._costs = {work.key: relative_cost(work) for work in plan.works}
+        self.done = {job.key for job in plan.done} - self._jobs.keys()
+        self.num_stored = len(self.done)
+
+    def progress(self, key: str, step: int, values: Mapping[str, float]) -> None:
+        now = step - self._jobs[key].first_step
+        before = self._steps.get(key)
+        if before is None:  # it tells where it starts, which may be in the middle
+            self.pace.begin()
+        elif now > before:
+            self.note = ""
+            self.pace.add((now - before) * self._costs[key][1])
+        self._steps[key] = now
+        if (value := values.get(f"validation/{self.metric.name}")) is not None:
+            self.values[key] = value
+
+    def finished(self, key: str) -> None:
+        fixed, per_step = self._costs.get(key, (0.0, 0.0))
+        if key in self._steps:
+            self.pace.add(max(0, self._total[key] - self._steps[key]) * per_step + fixed)
+        self._steps[key] = self._total.get(key, 0)
+        self.done.add(key)
+
+    def skipped(self, key: str, reason: str) -> None:
+        self._steps[key] = self._total.get(key, 0)
+        self.done.add(key)
+        self.note = f"left out: {reason}"
+
+    def waiting(self, keys: Sequence[str]) -> None:
+        self.note = f"another process does what is needed; waiting ({len(keys)} to do)"
+
+    def noted(self, text: str) -> None:
+        self.note = text
+
+    @property
+    def share_done(self) -> float:
+        """Fraction of the planned cost that is done."""
+        total = sum(fixed + self._total[key] * per_step for key, (fixed, per_step) in self._costs.items())
+        return 1 - self._left / total if total else 1.0
+
+    @property
+    def _left(self) -> float:
+        return sum(
+            (self._total[key] - min(self._steps.get(key, 0), self._total[key])) * per_step + fixed
+            for key, (fixed, per_step) in self._costs.items()
+            if key not in self.done
+        )
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at the present pace; None while that is not known."""
+        speed = self.pace.per_second
+        return self._left / speed if speed else None
+
+    @property
+    def time_left(self) -> str:
+        """In words; empty while the pace is not known, and at the end."""
+        seconds = self.seconds_left
+        return f"{duration(seconds)} left" if seconds else ""
+
+    def mean(self, place: Any, arm: str) -> float | None:
+        """Return the mean of the last validation values of an arm at a place; None before the first."""
+        values = [self.values[key] for key in self.groups.get((place, arm), ()) if key in self.values]
+        return sum(values) / len(values) if values else None
+
+    def count(self, place: Any) -> tuple[int, int]:
+        """Return the jobs done and in all, of a place."""
+        keys = {key for (at, _), keys in self.groups.items() if at == place for key in keys}
+        return len(keys & self.done), len(keys)
+
+    def count_trainings(self) -> tuple[int, int]:
+        """Return the trainings of this build that are done, and all of them."""
+        keys = {key for key, job in self._jobs.items() if isinstance(job, Trained)}
+        return len(keys & self.done), len(keys)
+
+    def is_stored(self, key: str) -> bool:
+        """Return whether a job was done before this build."""
+        return key in self.done and key not in self._jobs
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a job has begun."""
+        return bool(self._steps)
+
+    @property
+    def axis_words(self) -> str:
+        """The axis in words: 'level', 'rewind step'."""
+        return self.study.type.axis.replace("_", " ")
+
+    def number(self, place: Any) -> str:
+        """Return a place of the axis as text."""
+        return f"{place:g}" if isinstance(place, int | float) else str(place)
+
+    def density(self, place: Any) -> float | None:
+        """Return how dense networks are at a place; None where they differ or have none."""
+        densities = self._densities.get(place, set())
+        return next(iter(densities)) if len(densities) == 1 else None
+
+    def place_words(self, place: Any) -> str:
+        """Return a place in words, with its density where it has one; empty in a study without an axis."""
+        density = self.density(place)
+        kept = [] if density is None else [f"{100 * density:.3g} % kept"]
+        return ", ".join([*([f"{self.axis_words} {self.number(place)}"] if self.study.type.axis else []), *kept])

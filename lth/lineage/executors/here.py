@@ -1,0 +1,88 @@
+"""Run jobs in this process: one after the other on a CPU, stacked on a GPU."""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Self
+
+import torch
+
+from lth.lineage.executors.executor import OnReport, Report, one_thread
+from lth.lineage.plan import Work
+from lth.lineage.reader import Reader
+from lth.lineage.work import Hooks
+from lth.training import Interrupted, Unstackable, Where
+
+
+class Here:
+    """Runs jobs in this process.
+
+    Args:
+        reader: the store and the live objects.
+        where: device and engine.
+        population: most networks stacked in one program.
+        is_forced: whether the engine was asked for by name.
+        on_report: takes reports.
+        should_stop: whether to save and stop now.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        where: Where,
+        population: int,
+        is_forced: bool,
+        on_report: OnReport,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._reader, self._where, self._population, self._report = reader, where, population, on_report
+        self._hooks = Hooks(
+            lambda key, step, values: on_report(Report("progress", key, step, values)), should_stop, is_forced
+        )
+        self._threads = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._where.device == "cpu":
+            self._threads.enter_context(one_thread())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.close()
+
+    def room(self) -> int:
+        return self._population
+
+    def submit(self, works: Sequence[Work], engine: str) -> None:
+        """Run works as one program; one after the other where their networks cannot be stacked.
+
+        Raises:
+            Interrupted: if asked to stop; snapshots are saved.
+            MemoryError: if the device has too little memory; says what helps.
+        """
+        where = replace(self._where, engine=engine)
+        try:
+            type(works[0].job).run(works, self._reader, where, self._hooks)
+        except Unstackable as error:
+            warnings.warn(f"networks are trained one after the other: {error}", stacklevel=2)
+            self._population = 1
+            for work in works:
+                self.submit([work], engine)
+            return
+        except torch.OutOfMemoryError as error:
+            count = len(works)
+            help_ = f"take a --population below {count}" if count > 1 else "cut batches into parts with --accumulate"
+            what = f"{count} networks in one program do" if count > 1 else "one network does"
+            raise MemoryError(
+                f"{what} not fit into the memory of the device "
+                f"({str(error).splitlines()[0]}): {help_}, or use precision bfloat16, or device cpu"
+            ) from error
+        except Interrupted:
+            for work in works:
+                self._report(Report("stopped", work.key))
+            raise
+        for work in works:
+            self._report(Report("done", work.key))
+
+    def wait(self, timeout: float) -> None: ...
+    def stop(self) -> None: ...

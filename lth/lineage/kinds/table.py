@@ -1,0 +1,7 @@
+"""The kinds in one table."""
+
+from lth.config import Table
+from lth.lineage import kinds
+from lth.lineage.nodes import Node
+
+NODES: Table[type[Node]] = Table("node kind", {name: getattr(kinds, name) for name in kinds.__all__})

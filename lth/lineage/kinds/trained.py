@@ -1,0 +1,241 @@
+"""A training: its end, what was measured, and what it leaves on its way."""
+
+import time
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lth.config import Training
+from lth.lineage.engines import engine_to_use
+from lth.lineage.files import json_to_bytes, state_digest, weights_from_bytes, weights_to_bytes, write_file
+from lth.lineage.nodes import DataSpec, Job, MasksNode, WeightsNode
+from lth.lineage.provenance import run_provenance
+from lth.lineage.reader import Measured, Reader
+from lth.lineage.work import Diverged, Hooks
+from lth.sparsity import Weights
+from lth.training import (
+    MOMENTS,
+    History,
+    Member,
+    Seeds,
+    Snapshot,
+    Where,
+    read_history,
+    snapshot_from_bytes,
+    train,
+)
+from lth.training.snapshot import engine_in
+
+if TYPE_CHECKING:
+    from lth.lineage.plan import Work
+
+SNAPSHOTS = ("snapshot", "snapshot-before")
+
+
+class Trained(Job, WeightsNode):
+    """The end of a training from `start` under `masks`, and what was measured.
+
+    Attributes:
+        start: the state that it starts from.
+        masks: entries that they prune are frozen at their start value.
+        data: what it is trained on.
+        training: how.
+        seeds: of data order and augmentation.
+        moments: the training whose last optimizer moments it starts with.
+    """
+
+    start: WeightsNode
+    masks: MasksNode
+    data: DataSpec
+    training: Training
+    seeds: Seeds
+    moments: "Trained | None" = None
+
+    @property
+    def alike(self) -> Hashable:
+        steps_behind, earlier = 0, self.moments
+        while earlier is not None:  # members of a stack must agree in the optimizer's counters
+            steps_behind += earlier.steps
+            earlier = earlier.moments
+        return (self.model.model_dump_json(), self.data, self.training.model_dump_json(), steps_behind)
+
+    @property
+    def steps(self) -> int:
+        return self.training.steps - self.training.first_step
+
+    @property
+    def first_step(self) -> int:
+        return self.training.first_step
+
+    def at(self, step: int) -> WeightsNode:
+        """Return the full state after `step` steps: at its first step the start itself, at its last the training.
+
+        Raises:
+            ValueError: if the training does not pass that step.
+        """
+        from lth.lineage.kinds.checkpoint import Checkpoint
+
+        first, last = self.training.first_step, self.training.steps
+        if not first <= step <= last:
+            raise ValueError(f"found step {step:,}; this training goes from step {first:,} to {last:,}")
+        if step == last:
+            return self
+        return self.start if step == first else Checkpoint(trained=self, step=step)
+
+    def derive(self, reader: Reader) -> Weights:
+        diverged_at = reader.measured(self)[0].diverged_at
+        if diverged_at is not None:
+            raise Diverged(f"the training that this stands on diverged at step {diverged_at}")
+        return weights_from_bytes(reader.store.read(self, "weights.safetensors"))
+
+    def measured(self, document: dict[str, Any]) -> list[Measured]:
+        history = read_history(document)
+        best = None if history.best is None else history.best.step
+        return [Measured(history.end, history.at_best, best, history.diverged_at, history.start_digest)]
+
+    @classmethod
+    def run(cls, works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) -> None:
+        _run(works, reader, where, hooks)
+
+    def words(self) -> str:
+        training = self.training
+        masks = "" if self.masks.planned_density == 1 else f" under the masks {self.masks.key[:8]}"
+        if training.sparsifier is not None:
+            masks = f" and pruned to {100 * training.sparsifier.density:.3g} % by {training.sparsifier.method}"
+        first = f" from step {training.first_step}" if training.first_step else ""
+        by = f"by {training.function.name}" if training.function else f"with {training.optimizer}"
+        return (
+            f"{self.start.key[:8]} trained{masks}{first} to step {training.steps} {by} (learning rate "
+            f"{training.lr:g}, batches of {training.batch_size})"
+        )
+
+
+class StoreJournal:
+    """The journal that keeps snapshots and checkpoints in a store."""
+
+    def __init__(
+        self, store: Any, works: Sequence["Work"], where: Where, hooks: Hooks, digests: dict[str, str]
+    ) -> None:
+        self._store, self._where, self._hooks, self._digests = store, where, hooks, digests
+        self._jobs = {work.key: work.job for work in works}
+        self._began = time.monotonic()
+        self.checkpoints: Collection[int] = {step for work in works for step in work.checkpoints}
+        self.until = works[0].until
+
+    def resume(self, key: str) -> Iterator[Snapshot]:
+        """Give the snapshots in the work folder, newest first; each is read when it is asked for."""
+        for path in self.snapshots(key):
+            if path.exists():
+                yield snapshot_from_bytes(path.read_bytes(), str(path))
+
+    def begun_by(self, key: str) -> list[str]:
+        """Return the signatures of the engines of those snapshots, without reading them in full."""
+        return [engine_in(path) for path in self.snapshots(key) if path.exists()]
+
+    def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
+        newest, before = self.snapshots(key)
+        if newest.exists():
+            newest.replace(before)
+        write_file(newest, snapshot.to_bytes())
+
+    def save_checkpoint(self, key: str, step: int, weights: Weights) -> None:
+        job = self._jobs[key]
+        assert isinstance(job, Trained)
+        node = job.at(step)
+        if not self._store.has(node):
+            seconds = time.monotonic() - self._began
+            provenance = run_provenance(self._where.engine, self._where.device, len(self._jobs), seconds, step)
+            self._store.commit(node, {"weights.safetensors": weights_to_bytes(weights)}, provenance)
+
+    def progress(self, key: str, step: int, history: History) -> None:
+        history.start_digest = self._digests[key]
+        self._hooks.progress(key, step, history.last)
+
+    def should_stop(self) -> bool:
+        return self._hooks.should_stop()
+
+    def snapshots(self, key: str) -> list[Path]:
+        return [self._store.work_folder(key) / name for name in SNAPSHOTS]
+
+
+def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) -> None:
+    from dataclasses import replace
+
+    first = works[0].job
+    assert isinstance(first, Trained)
+    members = [_member(work.job, reader) for work in works]
+    digests = {member.key: state_digest(member.start) for member in members}
+    journal = StoreJournal(reader.store, works, where, hooks, digests)
+    engine = engine_to_use(
+        works,
+        [journal.begun_by(work.key) for work in works],
+        reader,
+        engine=where.engine,
+        is_forced=hooks.is_forced,
+        device=where.device,
+    )
+    where = replace(where, engine=engine, **_functions(first, reader))
+    journal._where = where
+    began = time.monotonic()
+    outcomes = train(
+        members,
+        first.training,
+        reader.parts(first.data),
+        module=reader.module(first.model),
+        where=where,
+        journal=journal,
+    )
+    seconds, steps = time.monotonic() - began, outcomes[0].num_steps
+    provenance = run_provenance(
+        outcomes[0].engine, where.device, len(works), seconds, steps, signature=outcomes[0].signature
+    )
+    for work, outcome in zip(works, outcomes, strict=True):
+        if work.finish:
+            _commit(work.job, outcome, reader, provenance)
+        reader.store.finish_work(work.key)
+
+
+def _commit(job: Job, outcome: Any, reader: Reader, provenance: dict[str, Any]) -> None:
+    from lth.lineage.kinds.sparsified import Sparsified
+
+    assert isinstance(job, Trained)
+    files = {
+        "weights.safetensors": weights_to_bytes(outcome.weights),
+        "metrics.json": json_to_bytes(outcome.history.document()),
+    }
+    if job.training.traces:
+        flat = {f"{kind}/{name}": value for kind, trace in outcome.traces.items() for name, value in trace.items()}
+        files["traces.safetensors"] = weights_to_bytes(flat)
+    if outcome.masks is not None:  # before the training itself: where that is finished, they are there
+        reader.store.commit_masks(Sparsified(trained=job), outcome.masks, provenance)
+    reader.store.commit(job, files, provenance)
+
+
+def _member(job: Job, reader: Reader) -> Member:
+    """Return the network that a job trains, as it starts."""
+    assert isinstance(job, Trained)
+    start, masks = reader.weights(job.start), reader.masks(job.masks)
+    return Member(job.key, start, masks, job.seeds, _moments(job, reader))
+
+
+def _moments(job: Trained, reader: Reader) -> dict[str, Weights] | None:
+    """Return the optimizer moments that a training starts with; None where they start at zero."""
+    if job.moments is None:
+        return None
+    prefix = f"{MOMENTS}/"
+    traces = reader.traces(job.moments, job.moments.training.traces)
+    return {kind.removeprefix(prefix): values for kind, values in traces.items() if kind.startswith(prefix)}
+
+
+def _functions(job: Trained, reader: Reader) -> dict[str, Any]:
+    """Return the user's own functions that a training calls."""
+    from lth.models import resolve_function
+
+    functions = reader.sources.functions
+    live: dict[str, Any] = {}
+    if job.training.function is not None:
+        name = job.training.function.name
+        live["function"] = functions.get(name) or resolve_function(name)
+    if evaluate := job.training.task.arguments.get("evaluate"):
+        live["evaluate"] = functions.get(evaluate) or resolve_function(evaluate)
+    return live

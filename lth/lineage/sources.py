@@ -1,0 +1,51 @@
+"""The live objects behind the names in nodes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from lth.data import Data, Parts, split
+from lth.lineage.nodes import DataSpec
+from lth.models.spec import Factory, ModelSpec, make_model, resolve_factory, skeleton
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """The live objects behind the names in nodes; they are sent to worker processes by value.
+
+    Attributes:
+        models: factories by the name in ModelSpec; names that are missing here are looked up in MODELS or imported.
+        data: data sets by digest.
+        functions: the user's own training and evaluation functions, by name.
+    """
+
+    models: dict[str, Factory] = field(default_factory=dict)
+    data: dict[str, Data] = field(default_factory=dict)
+    functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def factory(self, model: ModelSpec) -> Factory:
+        return self.models.get(model.name) or resolve_factory(model.name)
+
+    def module(self, model: ModelSpec, seed: int = 0) -> torch.nn.Module:
+        """Return a fresh module of this model."""
+        return make_model(model, self.factory(model), seed)
+
+    def skeleton(self, model: ModelSpec) -> torch.nn.Module:
+        """Return a module whose values do not matter, for names, shapes and ties; not to be changed."""
+        return skeleton(model, self.factory(model))
+
+    def parts(self, spec: DataSpec) -> Parts:
+        """Return the examples of this data, validation held out.
+
+        Raises:
+            ValueError: if the data set is not at hand.
+        """
+        if spec.digest not in self.data:
+            raise ValueError(f"the data set with digest {spec.digest[:12]}... is not at hand: load it first")
+        return split(self.data[spec.digest], spec.validation, spec.split_seed, spec.train_examples)
+
+    def bytes_each(self) -> int:
+        """Return about how many bytes of data a process that trains on these takes."""
+        return sum(3 * getattr(part, "num_bytes", 0) for data in self.data.values() for part in data.parts.values())

@@ -1,0 +1,112 @@
+"""The marks of a figure: from a plot, which is data, and the rows of a study or one of its tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lth.analysis.documents import Interval, PlotDocument, Results
+from lth.analysis.numbers import bounded, scale, show
+from lth.analysis.reading import Measure, arms_of, metric_named, metric_of, num_replicates, over_replicates, value_of
+from lth.report.places import axis_of
+from lth.report.study import Study
+from lth.report.words import axis_title, minus
+
+Value = float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One point of a figure: a measure over replicates at one x, of one line."""
+
+    x: Value
+    colour: Value
+    panel: Value
+    arm: str
+    place: str
+    interval: Interval
+
+
+def marks(study: Study, plot: PlotDocument) -> list[Mark]:
+    """Return the marks of a plot, in the order of the document; those without any value are left out.
+
+    All rows of one x, colour, panel and arm make one mark: the mean of each replicate first, then over replicates. In a
+    table without a `replicate` each row counts as one.
+    """
+    groups: dict[tuple[Value, Value, Value, str], dict[int, list[float]]] = {}
+    places: dict[tuple[Value, Value, Value, str], dict[str, set[float | str]]] = {}
+    for index, (columns, arm, replicate, value) in enumerate(_records(study, plot)):
+        key = (columns.get(plot["x"]), columns.get(plot["colour"]), columns.get(plot["panel"]), arm)
+        by_replicate = groups.setdefault(key, {})
+        if value is not None:
+            by_replicate.setdefault(index if replicate is None else replicate, []).append(value)
+        for name, place in columns.items():
+            places.setdefault(key, {}).setdefault(name, set()).add(place)
+    result = []
+    for (x, colour, panel, arm), by_replicate in groups.items():
+        if not by_replicate:
+            continue
+        rest = {name: only for name, (only, *more) in places[x, colour, panel, arm].items() if not more}
+        place = ", ".join(
+            f"{name.replace('_', ' ')} {axis_of(study.results, name).shown(value)}"
+            for name, value in rest.items()
+            if name not in (plot["x"], plot["colour"], plot["panel"], "arm")
+        )
+        values = by_replicate if not plot["table"] else dict(enumerate(by_replicate.values()))
+        count = len(values) if plot["table"] else num_replicates(study.results)
+        interval = over_replicates(values, count, study.results["confidence"])
+        result.append(Mark(x, colour, panel, arm, place, interval))
+    return result
+
+
+def _records(study: Study, plot: PlotDocument) -> list[tuple[Mapping[str, Any], str, int | None, float | None]]:
+    """Return columns, arm, replicate and value of each row."""
+    if plot["table"]:
+        table = study.details["tables"].get(plot["table"], [])
+        used = (plot["x"], plot["colour"], plot["panel"])
+        return [
+            (
+                {name: row[name] for name in used if name in row},
+                str(row.get("arm", "")),
+                row.get("replicate"),
+                row.get(plot["y"]),
+            )
+            for row in table
+        ]
+    order = {arm["name"]: index for index, arm in enumerate(study.results["arms"])}
+    ordered = sorted(study.results["rows"], key=lambda row: order.get(row["arm"], len(order)))
+    return [
+        ({**row["at"], "arm": row["arm"]}, row["arm"], row["replicate"], value_of(study.results, row, plot["y"]))
+        for row in ordered
+    ]
+
+
+def metric_of_plot(results: Results, plot: PlotDocument) -> Measure:
+    """Return what the y axis shows."""
+    return metric_named(results, plot["y"]) if plot["table"] else metric_of(results, plot["y"])
+
+
+def title_of_y(results: Results, plot: PlotDocument) -> str:
+    """Return the title of the y axis: the plot's own, or the metric's."""
+    return plot["y_words"] or axis_title(metric_of_plot(results, plot))
+
+
+def colour_domain(results: Results) -> list[str]:
+    """Return the arms in the order of the colours: the baseline last, whose colour is the neutral one."""
+    baseline = [arm["name"] for arm in arms_of(results, "baseline")]
+    return [arm["name"] for arm in arms_of(results) if arm["name"] not in baseline] + baseline[:1] + baseline[1:]
+
+
+def shown_interval(interval: Interval, metric: Measure) -> dict[str, Any]:
+    """Return mean, low and high as drawn (percent for fractions, and never beyond 0 or 100 %), and in words."""
+    factor = scale(metric)
+    low, high = bounded(interval, metric)
+    mean = interval["mean"]
+    told = minus(show(mean, metric))
+    between = "" if low is None or high is None else minus(f"{show(low, metric)} to {show(high, metric)}")
+    return {
+        "mean": None if mean is None else mean * factor,
+        "low": None if low is None else low * factor,
+        "high": None if high is None else high * factor,
+        "value": told,
+        "interval": between,
+    }

@@ -1,0 +1,78 @@
+"""A published experiment: what was done, what was reported, and how near we come."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lth.analysis.documents import Interval, Results
+from lth.config import StudySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One number of a paper, and its counterpart in ours.
+
+    Attributes:
+        words: what it is.
+        measure: results document -> our value and its interval; None where it was not measured.
+        value: what the paper reports.
+        band: lowest and highest value that we count as the same finding.
+        source: where in the paper.
+        min_scale: the scale from which on ours can be compared.
+        digits: decimals to show.
+    """
+
+    words: str
+    measure: Callable[[Results], Interval | None]
+    value: float
+    band: tuple[float, float]
+    source: str
+    min_scale: float = 1.0
+    digits: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A published experiment.
+
+    Attributes:
+        words: one line.
+        source: the paper.
+        study: an entry of STUDIES.
+        settings: scale in (0, 1] -> settings; 1 is the paper's own size.
+        rows: what the paper reports.
+    """
+
+    words: str
+    source: str
+    study: str
+    settings: Callable[[float], StudySettings]
+    rows: tuple[Published, ...]
+
+
+def comparison(experiment: Experiment, results: Results, scale: float) -> list[dict[str, Any]]:
+    """Return each published number beside ours, with a verdict.
+
+    A verdict is `inside` or `outside` (our mean against the band), `not comparable at this scale`, or `not measured`.
+    """
+    rows = []
+    for row in experiment.rows:
+        ours = row.measure(results)
+        if ours is None or ours["mean"] is None:
+            verdict = "not measured"
+        elif scale < row.min_scale:
+            verdict = "not comparable at this scale"
+        else:
+            verdict = "inside" if row.band[0] <= ours["mean"] <= row.band[1] else "outside"
+        rows.append(
+            {
+                "words": row.words,
+                "published": row.value,
+                "band": list(row.band),
+                "ours": None if ours is None else {end: ours[end] for end in ("mean", "low", "high")},
+                "verdict": verdict,
+                "source": row.source,
+                "digits": row.digits,
+            }
+        )
+    return rows

@@ -1,0 +1,64 @@
+"""What every study that prunes checks and fills in."""
+
+from typing import Any, TypeVar
+
+from lth.config import MaskChanges, Pruning, StudySettings, without_idle
+from lth.sparsity import SCOPES, criterion, granularity
+from lth.sparsity.schedule import schedule
+from lth.studies.subject import Subject
+
+S = TypeVar("S", bound=StudySettings)
+
+
+def checked(settings: S) -> S:
+    """Return settings whose names of pruning are checked, without those that have no effect: a warning names them.
+
+    Raises:
+        ValueError: if a name is unknown, or the criterion cannot be used within a training.
+    """
+    targets: Any = settings.masks  # type: ignore[attr-defined]
+    chosen = criterion(targets.criterion)
+    SCOPES.pick(targets.scope)
+    schedule(targets.schedule)
+    sparsifier = getattr(targets, "sparsifier", None)
+    if sparsifier is not None and chosen.needs_examples:
+        raise ValueError(
+            f"criterion: {targets.criterion!r} runs the network on examples of its own; within a training choose one "
+            "of weights alone, such as large_final"
+        )
+    idle = _idle_within(targets) if sparsifier is not None else _idle_after(targets)
+    return settings.model_copy(update={"masks": without_idle(targets, idle)})
+
+
+def _idle_within(targets: Any) -> dict[str, str]:
+    from lth.training import SPARSIFIERS
+
+    name = targets.sparsifier
+    read = SPARSIFIERS.pick(name).reads
+    why = f"sparsifier {name!r} does not read it"
+    idle = {each: why for each in MaskChanges.model_fields if each not in read}
+    if targets.schedule == "one-shot":
+        idle["schedule"] = "a sparsifier starts every level from the initialisation"
+    return idle
+
+
+def _idle_after(targets: Pruning) -> dict[str, str]:
+    idle = {}
+    if criterion(targets.criterion).needs_examples is False:
+        idle["samples"] = f"criterion {targets.criterion!r} looks at no examples"
+    if granularity(targets.granularity).pattern:
+        idle |= {name: f"granularity {targets.granularity!r} fixes it" for name in ("rate", "scope", "rounds")}
+    return idle
+
+
+def with_rates(settings: S, subject: Subject) -> S:
+    """Return settings whose rates by pattern are filled in: the output layer of a model of lth's at half the rate.
+
+    That is the custom of Frankle & Carbin 2019, where layers have rates of their own.
+    """
+    pruning: Any = settings.masks  # type: ignore[attr-defined]
+    if not isinstance(pruning, Pruning) or pruning.rates is not None:
+        return settings
+    has_own_rates = pruning.scope in ("layerwise", "per-pattern") and pruning.granularity == "unstructured"
+    is_pruned = subject.output is not None and subject.output in subject.prunable(pruning)
+    return settings.with_(rates={subject.output: pruning.rate / 2} if has_own_rates and is_pruned else {})

@@ -1,0 +1,69 @@
+"""What a study is: settings, arms, which jobs answer its question, and what is concluded from them.
+
+Study files load torch and scipy only inside of their functions, so that help is fast.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from lth.analysis.documents import Results
+from lth.analysis.points import Arm, Conclusion, Plot, Point
+from lth.config import Metric, StudySettings, check_names
+
+if TYPE_CHECKING:
+    from lth.lineage import Reader
+    from lth.studies.subject import Subject
+    from lth.training import Seeds
+
+S = TypeVar("S", bound=StudySettings)
+
+
+def compared(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
+    """Compare each subject with the baseline and every control, paired over replicates."""
+    from lth.analysis.arms import compare_arms  # loads scipy, which help does without
+
+    return Conclusion(compare_arms(results, finding="gain"))
+
+
+@dataclass(frozen=True, slots=True)
+class StudyType(Generic[S]):
+    """A kind of study, one file each.
+
+    Attributes:
+        name: its command.
+        words: one line for help: what it answers.
+        settings: flags, YAML and Python keywords come from it.
+        arms: in the order of every legend.
+        derive: (settings, subject, seeds, replicate) -> the points of one replicate; pure: nothing is trained in it.
+        conclude: (results document without verdict, reader, points) -> what it says; by default each subject beside
+            the baseline and every control.
+        plots: figures, the most important one first.
+        presets: whole settings by name; the first that fits a model and data set is their default.
+        axis: the axis whose values are rows of progress and of `lth show`; empty for one row.
+        metrics: the study's own, beside those of the task; the first is its primary one, if there are any.
+        resolve: (settings, subject) -> settings with defaults that follow from the model filled in.
+        traces: settings -> what trainings keep beside their weights.
+        help: further lines of help.
+        examples: command lines, with what they do behind a `#`.
+    Raises:
+        ValueError: if two settings share a name.
+    """
+
+    name: str
+    words: str
+    settings: type[S]
+    arms: tuple[Arm, ...]
+    derive: "Callable[[S, Subject, Seeds, int], Iterator[Point]]"
+    plots: tuple[Plot, ...]
+    conclude: "Callable[[Results, Reader, list[Point]], Conclusion]" = compared
+    presets: Mapping[str, Callable[[], S]] = field(default_factory=dict)
+    axis: str = ""
+    metrics: tuple[Metric, ...] = ()
+    resolve: "Callable[[S, Subject], S] | None" = None
+    traces: Callable[[S], tuple[str, ...]] | None = None
+    help: str = ""
+    examples: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_names(self.settings)

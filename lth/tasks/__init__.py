@@ -1,0 +1,22 @@
+"""What is learned and how it is measured: one task per file, and the TASKS table."""
+
+from lth.config import Metric
+from lth.tasks.classification import Classification
+from lth.tasks.language_model import LanguageModel
+from lth.tasks.regression import Regression
+from lth.tasks.table import TASKS, make_task
+from lth.tasks.task import Adding, Batch, Tally, Task, unwrapped
+
+__all__ = [
+    "TASKS",
+    "Adding",
+    "Batch",
+    "Classification",
+    "LanguageModel",
+    "Metric",
+    "Regression",
+    "Tally",
+    "Task",
+    "make_task",
+    "unwrapped",
+]

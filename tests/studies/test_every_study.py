@@ -1,0 +1,213 @@
+"""One contract for every study and every task: it runs, its documents are whole, its words fit, and nothing is lost.
+
+A study or a task that is new in the tables is run here without a word; what it needs stands in the two tables below.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builds import HERE, Notes, assert_same_content, built, files_in
+from pydantic import TypeAdapter
+from torch import nn
+
+import lth
+from lth.analysis import read_documents
+from lth.analysis.documents import Details, Results, Verdict
+from lth.analysis.table import text_table
+from lth.cli.main import main
+from lth.data import load_data
+from lth.lineage import Store, build, plan
+from lth.models import resolve_factory
+from lth.studies import STUDIES, settings_of
+from lth.studies.prepare import prepare
+from lth.tasks import TASKS
+
+SMALL: dict[str, dict[str, Any]] = {
+    "find-ticket": {"levels": 2, "rewind_to": "5it"},
+    "supermask": {"draws": 2},
+    "connect": {"points": 3, "connect_levels": "0,2", "rewind_to": "0it,5it"},
+    "stability": {"levels": 2},
+}
+"""What makes a study small; another one runs by its own defaults and `COMMON`."""
+
+COMMON: dict[str, Any] = {"replicates": 2, "duration": "20it", "evaluate_every": 10, "batch_size": 20}
+
+NOT_RUN: dict[tuple[str, str], str] = {
+    (study, "yours"): "a task of the user's own functions, which tests/training and tests/launch run"
+    for study in STUDIES
+}
+"""Pairs that do not apply, and why. Supermasks apply to all three tasks."""
+
+
+def regressor(input_shape: tuple[int, ...], num_targets: int) -> nn.Module:
+    """A small perceptron for numbers."""
+    return nn.Sequential(nn.Linear(input_shape[0], 16), nn.ReLU(), nn.Linear(16, num_targets))
+
+
+def text_file(folder: Path) -> str:
+    """A short text as a data set."""
+    words = "the wood has eyes and the field has ears so i will see and hear and say no word "
+    (folder / "short.txt").write_text(words * 40)
+    return f"{folder / 'short.txt'}:block=16"
+
+
+SUBJECTS: dict[str, Callable[[Path], tuple[str | Callable[..., nn.Module], str]]] = {
+    "classification": lambda _: ("lenet-300-100", "digits"),
+    "regression": lambda _: (regressor, "diabetes"),
+    "language-model": lambda folder: ("gpt:width=16,depth=1,heads=2", text_file(folder)),
+}
+"""By task: a model and data."""
+
+LEAST: dict[str, dict[str, Any]] = {
+    "classification": {"num_classes": 10},
+    "language-model": {"vocabulary": 20, "bytes_per_token": 1.0},
+}
+"""The least that makes a task."""
+
+KILLS = {"find-ticket": 60, "supermask": 12, "connect": 90, "stability": 50}
+"""By study: reports of progress after which it is killed."""
+
+PAIRS = [(study, task) for study in STUDIES for task in TASKS if (study, task) not in NOT_RUN]
+
+
+def run(study: str, task: str, folder: Path, out: str = "out", notes: Notes | None = None) -> lth.Found:
+    """A small study of this kind, run in this process."""
+    model, data = SUBJECTS[task](folder)
+    progress: Any = False if notes is None else lambda _: Attached(notes)
+    return lth.study(
+        study, model, data, store=folder / "store", out=folder / out, execution=HERE,
+        progress=progress, **COMMON, **SMALL.get(study, {}),
+    )  # fmt: skip
+
+
+class Attached:
+    """A context that gives an observer."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+
+    def __enter__(self) -> Notes:
+        return self._notes
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize(("study", "task"), PAIRS)
+def test_every_study_speaks_of_every_task(
+    study: str, task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run(study, task, tmp_path)
+    study_type, own = STUDIES[study], TASKS[task](**LEAST.get(task, {}))
+    capsys.readouterr()
+
+    results, details = read_documents(found.folder)  # checked against their types
+    TypeAdapter(Results).validate_python(results)
+    TypeAdapter(Details).validate_python(details)
+    TypeAdapter(Verdict).validate_python(results["verdict"])
+    assert (results["study"], results["axis"]) == (study, study_type.axis)
+    primary = (*study_type.metrics, *own.metrics)[0]
+    assert results["primary"] == primary.name
+    assert results["metrics"][primary.name] == {"better": primary.better, "unit": primary.unit, "words": primary.words}
+    assert {metric.name for metric in own.metrics} <= results["metrics"].keys()
+    assert results["constant"].keys() == {metric.name for metric in own.metrics}
+    assert all(row["end"] and row["diverged_at"] is None for row in results["rows"])
+    assert {row["replicate"] for row in results["rows"]} == {0, 1}
+    assert [arm["name"] for arm in results["arms"]] == [
+        arm.name for arm in study_type.arms if any(row["arm"] == arm.name for row in results["rows"])
+    ]
+    measured = {name.rpartition("/")[2] for row in results["rows"] for name in row["end"]}
+    assert primary.name in measured or primary.name in {name.partition("/")[0] for name in measured}
+
+    page = found.report.read_text()
+    for plot in study_type.plots:
+        assert plot.title in page
+    assert (found.folder / "figures").is_dir()
+
+    words = primary.name.replace("_", " ")
+    others = {
+        metric.name.replace("_", " ") for each in SUBJECTS for metric in TASKS[each](**LEAST.get(each, {})).metrics
+    }
+    others -= {metric.name.replace("_", " ") for metric in (*study_type.metrics, *own.metrics)}
+    shown = {}
+    for command in (["ls"], ["show", found.id]):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--store", str(tmp_path / "store")])
+        assert ended.value.code == 0
+        shown[command[0]] = capsys.readouterr().out
+    assert found.id in shown["ls"]
+    assert results["verdict"]["summary"] in shown["ls"]
+    assert words in shown["show"]
+    assert all(sentence in shown["show"] for sentence in results["verdict"]["sentences"])
+    for text in (*shown.values(), repr(found), " ".join(results["verdict"]["sentences"])):
+        assert [name for name in others if f" {name} " in text] == [], text
+    head, *rows = text_table(results)
+    values = [row[column] for row in rows for column, name in enumerate(head) if name not in (study_type.axis, "kept")]
+    assert any("%" in value for value in values) == (primary.unit == "fraction")
+
+    notes = Notes()
+    before = files_in(tmp_path / "store" / "objects")
+    again = run(study, task, tmp_path, "again", notes)
+    assert ([len(each.works) for each in notes.plans], notes.started_keys) == ([0], [])
+    assert {**again.results, "created": ""} == {**found.results, "created": ""}
+    assert files_in(tmp_path / "store" / "objects") == before
+
+
+def test_every_pair_is_run_or_left_out_for_a_reason() -> None:
+    assert set(NOT_RUN) <= {(study, task) for study in STUDIES for task in TASKS}
+    assert {task for _, task in PAIRS} == SUBJECTS.keys()
+    assert {study for study, _ in PAIRS} == KILLS.keys() == STUDIES.keys()
+
+
+KILLED = """
+import os, signal, sys
+import lth
+from lth.lineage import Unobserved
+
+class Killer(Unobserved):
+    "Ends the process, with no time to say goodbye, in a training after so many reports."
+    left = int(sys.argv[2])
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+    def progress(self, key, step, values):
+        Killer.left -= 1
+        if Killer.left <= 0 and step % 10 == 7:
+            print(key, step, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+import json
+execution = lth.Execution(workers=0, snapshot_seconds=0.0)
+lth.study(sys.argv[1], "lenet-300-100", "digits", store="store", out="out", execution=execution,
+          progress=lambda _: Killer(), **json.loads(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize(("study", "reports"), KILLS.items())
+def test_a_study_that_was_killed_goes_on_with_the_same_bits(study: str, reports: int, tmp_path: Path) -> None:
+    """By a real SIGKILL in the middle of a training; what was done is not done again."""
+    settings = {**COMMON, **SMALL[study], "replicates": 1}
+    (tmp_path / "killed.py").write_text(KILLED)
+    command = [sys.executable, "killed.py", study, str(reports), json.dumps(settings)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    key, step = ended.stdout.split()
+    killed = Store(tmp_path / "store")
+    left = killed.work_folder(key)
+    assert {path.name for path in left.iterdir()} >= {"lease.json", "snapshot"}
+    done = set(killed.keys())
+
+    kind = STUDIES[study]
+    given = settings_of(kind, {"model": "lenet-300-100", "data": "digits", **settings})
+    made = prepare(kind, given, resolve_factory("lenet-300-100"), load_data("digits"))
+    assert len(plan(made.targets, killed).works) > 0
+    notes = Notes()
+    assert build(made.targets, killed, made.sources, HERE, notes) == {}
+    assert notes.steps[key][0] >= int(step) - 1  # from its snapshot, not from the start
+    assert not done & set(notes.started_keys)
+    assert_same_content(killed, built(tmp_path / "undisturbed", made), *made.targets)
+    assert {path.name for path in (killed.root / "work").iterdir()} == {".lock"}
