@@ -21,6 +21,7 @@ def compare_arms(results: Results, *, finding: str) -> dict[str, Any]:
         finding: what a subject is, in words ("supermask").
     """
     metric, confidence = metric_of(results, "primary"), results["confidence"]
+    measured = f"{metric.part} {metric.name}".strip()
     values = {cell["arm"]: cell["interval"] for cell in cells(results, "primary")}
     rivals = [arm["name"] for arm in arms_of(results, "baseline", "control")]
     sentences, best, sure = [], None, False
@@ -40,7 +41,7 @@ def compare_arms(results: Results, *, finding: str) -> dict[str, Any]:
             settled = settled and has_spread and worst is not None and metric.gain(worst) > 0
             against.append(f"{show_paired(difference, metric, confidence)} from {name}")
         sentences.append(
-            f"{arm['words'][0].upper()}{arm['words'][1:]}: {metric.part} {metric.name} "
+            f"{arm['words'][0].upper()}{arm['words'][1:]}: {measured} "
             f"{show(value['mean'], metric)}; {'; '.join(against)}."
         )
         if better and beats_constant(value, results) and (best is None or metric.gain(value["mean"] - best) > 0):
@@ -56,7 +57,7 @@ def compare_arms(results: Results, *, finding: str) -> dict[str, Any]:
         "summary": "none" if best is None else f"{show(best, metric)} ({state})",
         "title": f"No {finding} of {what}"
         if best is None
-        else f"{finding.capitalize()} of {what}: {f'{metric.part} {metric.name}'.strip()} {show(best, metric)}",
+        else f"{finding.capitalize()} of {what}: {measured} {show(best, metric)}",
         "sentences": sentences,
         "tiles": [],
         "at": {},

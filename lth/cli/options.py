@@ -1,7 +1,7 @@
 """Options of the command line, made from the settings of a study: one source for names, help, defaults and checks."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -23,7 +23,7 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 ORDER = ("Study", "Pruning", "Pruning within training", "Supermask", "Training", "Running")
 
-Command = Callable[[StudyType[Any], list[dict[str, Any]], Running], int]
+Command = Callable[[StudyType[Any], Sequence[StudySettings], Running], int]
 """(study, the settings of each one that is asked for, where to run) -> exit code"""
 
 
@@ -68,7 +68,7 @@ def defaults_in_words(study: StudyType[Any]) -> str:
 
 def read_settings(
     study: StudyType[Any], path: Path | None, given: dict[str, Any]
-) -> tuple[list[dict[str, Any]], Running]:
+) -> tuple[list[StudySettings], Running]:
     """Return the settings of each study and where to run, from a YAML file and what stands on the command line.
 
     Raises:
@@ -81,9 +81,8 @@ def read_settings(
     running_names = {info.alias or name for name, info in Running.model_fields.items()}
     try:
         running = Running(**{name: value for name, value in merged.items() if name in running_names})
-        studies = expand_sweep({name: value for name, value in merged.items() if name not in running_names})
-        for settings in studies:
-            settings_of(study, settings)
+        swept = expand_sweep({name: value for name, value in merged.items() if name not in running_names})
+        studies = [settings_of(study, settings) for settings in swept]
     except ValidationError as error:
         raise UsageError(prefix + in_one_line(error)) from error
     except ValueError as error:

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lth.cli.errors import CommandError, UsageError
 from lth.cli.options import Flag
-from lth.config import Running
-from lth.studies import EXPERIMENTS, StudyType, settings_of
+from lth.config import Running, StudySettings
+from lth.studies import EXPERIMENTS, StudyType
 
 if TYPE_CHECKING:
     from lth.launch import Found
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from lth.studies.prepare import Study
 
 
-def run(study: StudyType[Any], settings: list[dict[str, Any]], running: Running) -> int:
+def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Running) -> int:
     """Run each study that is asked for; a sweep ends in a comparison."""
-    from lth.launch import default_out, run_study
+    from lth.launch import default_out, load_studies, run_study
     from lth.launch.progress import make_progress
     from lth.lineage import Store
     from lth.training import Interrupted
 
-    studies, execution = load_studies(study, settings, running), execution_of(running)
+    studies, execution = load_studies(study, settings, running.folder), execution_of(running)
     # All are looked at before the first is run: one that cannot be trained as asked is said at once.
     notes = [engine_lines(prepared, execution) for prepared in studies]
     is_sweep, results = len(studies) > 1, list["Found"]()
@@ -58,13 +59,14 @@ def run(study: StudyType[Any], settings: list[dict[str, Any]], running: Running)
     return 0
 
 
-def plan(study: StudyType[Any], settings: list[dict[str, Any]], running: Running) -> int:
+def plan(study: StudyType[Any], settings: Sequence[StudySettings], running: Running) -> int:
     """Show what a study would do: what is done already, steps, time. Nothing is kept."""
+    from lth.launch import load_studies
     from lth.launch.plan import plan_document, print_plan
     from lth.lineage import Store
 
     execution = execution_of(running)
-    studies = load_studies(study, settings, running)
+    studies = load_studies(study, settings, running.folder)
     documents = [plan_document(prepared, Store(running.store), execution) for prepared in studies]
     if running.json_:
         print(json.dumps(documents if len(documents) > 1 else documents[0], indent=1))
@@ -119,27 +121,6 @@ def reproduce(
         print_comparison(experiment, scale, rows)
         print(f"Report     {outcome.report}")
     return 0
-
-
-def load_studies(study: StudyType[Any], settings: list[dict[str, Any]], running: Running) -> "list[Study]":
-    """Return the studies that some settings describe; data sets and models are loaded once."""
-    from lth.data import load_data
-    from lth.launch.run import refuse_nested
-    from lth.models import resolve_factory, resolve_function
-    from lth.studies.prepare import prepare
-
-    refuse_nested()
-    loaded: dict[str, Any] = {}
-    studies = []
-    for each in settings:
-        complete = settings_of(study, each)
-        factory = resolve_factory(complete.model)
-        if complete.data not in loaded:
-            loaded[complete.data] = load_data(complete.data, running.folder)
-        names = [name for name in (complete.training.train, complete.training.evaluate) if name is not None]
-        functions = {name: resolve_function(name) for name in names}
-        studies.append(prepare(study, complete, factory, loaded[complete.data], functions))
-    return studies
 
 
 def execution_of(running: Running) -> "Execution":

@@ -2,7 +2,16 @@
 
 from lth.launch.compact import CompactReport, compact_ticket
 from lth.launch.found import Found, results
-from lth.launch.run import build_study, conclude_study, default_out, find_ticket, register, run_study, study
+from lth.launch.run import (
+    build_study,
+    conclude_study,
+    default_out,
+    find_ticket,
+    load_studies,
+    register,
+    run_study,
+    study,
+)
 
 __all__ = [
     "CompactReport",
@@ -12,6 +21,7 @@ __all__ = [
     "conclude_study",
     "default_out",
     "find_ticket",
+    "load_studies",
     "register",
     "results",
     "run_study",

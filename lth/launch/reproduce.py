@@ -3,15 +3,12 @@
 from typing import Any
 
 from lth.config import Running
-from lth.data import load_data
 from lth.launch.found import Found
 from lth.launch.progress import make_progress
-from lth.launch.run import run_study
+from lth.launch.run import load_studies, run_study
 from lth.lineage import Execution, Store, json_to_bytes, write_file
-from lth.models import resolve_factory
 from lth.studies import STUDIES, Experiment
 from lth.studies.experiments.experiment import comparison
-from lth.studies.prepare import prepare
 
 
 def reproduce_experiment(
@@ -24,8 +21,7 @@ def reproduce_experiment(
     settings = experiment.settings(scale)
     if replicates is not None:
         settings = settings.with_(replicates=replicates)
-    data = load_data(settings.data, running.folder)
-    prepared = prepare(STUDIES[experiment.study], settings, resolve_factory(settings.model), data)
+    [prepared] = load_studies(STUDIES[experiment.study], [settings], running.folder)
     progress = make_progress(is_quiet=running.quiet or running.json_)
     outcome = run_study(prepared, Store(running.store), execution, progress, running.out)
     rows = comparison(experiment, outcome.results, scale)

@@ -3,7 +3,7 @@
 import datetime
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from lth.analysis.details import details_document
 from lth.analysis.documents import Results
 from lth.analysis.points import Point
 from lth.analysis.results import results_document
+from lth.config import StudySettings
 from lth.data import Data, batches_of, from_arrays, load_data, no_data
 from lth.launch.found import PLACE, Found
 from lth.lineage import (
@@ -102,6 +103,31 @@ def study(
     given = {"model": known_as, "data": data if isinstance(data, str) else loaded.name, **settings}
     prepared = prepare(study_type, settings_of(study_type, given), factory, loaded, functions)
     return run_study(prepared, Store(Path(store)), execution, observer_of(progress), Path(out) if out else None)
+
+
+def load_studies(
+    study_type: StudyType[Any], settings: Sequence[StudySettings], folder: Path | None = None
+) -> list[Study]:
+    """Return the studies that some settings describe by names alone; data sets are loaded once.
+
+    Args:
+        study_type: their kind.
+        settings: of each study.
+        folder: where data files are looked for, and downloaded to.
+    Raises:
+        ValueError: if a name is unknown or a setting does not fit the model or the data.
+    """
+    refuse_nested()
+    loaded: dict[str, Data] = {}
+    studies = []
+    for each in settings:
+        factory, training = resolve_factory(each.model), each.training
+        if each.data not in loaded:
+            loaded[each.data] = load_data(each.data, folder)
+        names = [name for name in (training.train, training.evaluate) if name is not None]
+        functions = {name: resolve_function(name) for name in names}
+        studies.append(prepare(study_type, each, factory, loaded[each.data], functions))
+    return studies
 
 
 def find_ticket(*args: Any, **keywords: Any) -> Found:

@@ -7,7 +7,7 @@ import pytest
 from cli_runs import outcome, run
 
 from lth.cli.options import read_settings
-from lth.studies import STUDIES
+from lth.studies import STUDIES, settings_of
 
 SHORT = ["--duration", "20it", "--draws", "2", "--workers", "0"]
 
@@ -63,4 +63,4 @@ def test_a_sweep_is_several_studies(capsys: pytest.CaptureFixture[str], here: Pa
 def test_the_command_line_wins_over_file_and_preset(here: Path) -> None:
     (here / "mine.yaml").write_text("lr: 1e-2\nrescale: true\n")
     studies, _ = read_settings(STUDIES["supermask"], here / "mine.yaml", {"rescale": False})
-    assert studies == [{"lr": "1e-2", "rescale": False}]
+    assert studies == [settings_of(STUDIES["supermask"], {"lr": 0.01, "rescale": False})]
