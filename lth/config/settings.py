@@ -24,7 +24,7 @@ class StudySettings(BaseModel):
 
     model: str = Field(
         default="lenet-300-100",
-        description="a model of lth's (with arguments as gpt:width=64,depth=2), or your own as package.module:function",
+        description="a model of lth's (with arguments as gpt-char:n_layer=2), or your own as package.module:function",
     )
     data: str = Field(
         default="digits",

@@ -25,7 +25,7 @@ def split_pairs(value: Any) -> Any:
 
 
 def split_arguments(text: str) -> tuple[str, dict[str, Any]]:
-    """Return a name and the arguments behind it: `"gpt:width=64,depth=2"` as ("gpt", {"width": 64, "depth": 2}).
+    """Return a name and the arguments behind it: `"gpt2:n_layer=4"` as ("gpt2", {"n_layer": 4}).
 
     What has no `:NAME=` stays as it is: `package.module:function`, `C:\\data.npz`, an address with `://`.
 

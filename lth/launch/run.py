@@ -60,7 +60,7 @@ def study(
 
     Args:
         name: an entry of STUDIES: `find-ticket`, `supermask`, `connect`, `stability`, or one of yours.
-        model: an entry of MODELS (with arguments as `gpt:width=64`), `package.module:function`, or a function that
+        model: an entry of MODELS (with arguments as `gpt2:n_embd=64`), `package.module:function`, or a function that
             makes a `torch.nn.Module`. If its signature has `input_shape`, `num_classes` and the like, it is given those
             of the data.
         data: an entry of DATASETS, the path of an .npz or .txt file, a `Data`, or a dict of arrays x_train, y_train,

@@ -3,7 +3,7 @@
 from lth.models.check import check_model
 from lth.models.convnet import ConvNet
 from lth.models.describe import describe
-from lth.models.gpt import Gpt
+from lth.models.gpt2 import Gpt2
 from lth.models.imports import is_importing, resolve_function
 from lth.models.lenet import LeNet300100
 from lth.models.seeding import seeded
@@ -17,7 +17,7 @@ __all__ = [
     "MODELS",
     "ConvNet",
     "Factory",
-    "Gpt",
+    "Gpt2",
     "LeNet300100",
     "ModelEntry",
     "ModelSpec",

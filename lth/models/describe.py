@@ -33,7 +33,7 @@ def describe(
     initialisation; an edit that changes only what `forward` does needs a new `version`.
 
     Args:
-        name: arguments may stand behind it, as in `gpt:width=64,depth=2`.
+        name: arguments may stand behind it, as in `gpt2:n_embd=64,n_layer=2`.
         factory: what makes the module.
         data_facts: those of `Data.facts`.
         version: raised by the user.
@@ -51,6 +51,7 @@ def describe(
     offered = {"num_classes": data_facts["num_targets"]} if "num_targets" in data_facts else {}
     offered |= data_facts
     given = {key: plain(value) for key, value in offered.items() if key in accepted and key != "seed"}
+    given |= MODELS[name].arguments if name in MODELS else {}
     spec = ModelSpec(name=name, arguments=given | plain(chosen), version=version)
     missing = missing_from(factory, {*spec.arguments, "seed"})
     if missing:

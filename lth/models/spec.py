@@ -53,7 +53,7 @@ def resolve_factory(name: str) -> Factory:
     """Return the function that makes a model: an entry of MODELS, or an importable `package.module:function`.
 
     Args:
-        name: arguments behind it, as in `gpt:width=64`, are left to `describe`.
+        name: arguments behind it, as in `gpt2:n_embd=64`, are left to `describe`.
     Raises:
         ValueError: if the name is neither.
     """

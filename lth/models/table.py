@@ -1,13 +1,14 @@
 """The models that `lth` brings, by name."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import nn
 
 from lth.config.choices import Table
 from lth.models.convnet import ConvNet
-from lth.models.gpt import Gpt
+from lth.models.gpt2 import Gpt2
 from lth.models.lenet import LeNet300100
 from lth.models.transformer import Transformer
 
@@ -21,11 +22,13 @@ class ModelEntry:
         output: the weight of the output layer, which by custom is pruned at half the rate of the others; None where
             there is none that is pruned.
         words: what it is, for people.
+        arguments: of `make`, in place of its own defaults.
     """
 
     make: Callable[..., nn.Module]
     output: str | None = None
     words: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 MODELS: Table[ModelEntry] = Table(
@@ -34,6 +37,15 @@ MODELS: Table[ModelEntry] = Table(
         "lenet-300-100": ModelEntry(LeNet300100, "output.weight", "fully connected, two hidden layers (LeCun 1998)"),
         "convnet": ModelEntry(ConvNet, "output.weight", "two convolutions with batch norm, for images"),
         "transformer": ModelEntry(Transformer, "output.weight", "small vision transformer, for images"),
-        "gpt": ModelEntry(Gpt, None, "small causal transformer, for tokens"),
+        "gpt2": ModelEntry(Gpt2, None, "GPT-2, causal transformer for tokens: 12 blocks, 768 wide (124M)"),
+        "gpt2-medium": ModelEntry(Gpt2, None, "GPT-2 of 350M", {"n_layer": 24, "n_head": 16, "n_embd": 1024}),
+        "gpt2-large": ModelEntry(Gpt2, None, "GPT-2 of 774M", {"n_layer": 36, "n_head": 20, "n_embd": 1280}),
+        "gpt2-xl": ModelEntry(Gpt2, None, "GPT-2 of 1558M", {"n_layer": 48, "n_head": 25, "n_embd": 1600}),
+        "gpt-char": ModelEntry(
+            Gpt2,
+            None,
+            "GPT-2 of 4 blocks, 128 wide",
+            {"n_layer": 4, "n_head": 4, "n_embd": 128, "bias": False, "pad_to": 1},
+        ),
     },
 )

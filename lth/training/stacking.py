@@ -5,10 +5,12 @@ draws random numbers, the draws.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lth.sparsity.types import Weights
 from lth.tasks import Batch, Task
@@ -73,7 +75,8 @@ def stacked_losses(
         return task.loss(task.forward(call_with(module, aliases, parameters, buffers), batch), batch)
 
     if stacking == "vmap":
-        return torch.vmap(loss, randomness="different")(parameters, buffers, batch)
+        with _attention_with_a_rule(next(iter(batch.values())).device):
+            return torch.vmap(loss, randomness="different")(parameters, buffers, batch)
     # Unbound at once: the gradient of each slice alone would be as large as the whole stack.
     parts = {name: value.unbind() for name, value in parameters.items()}
     size = len(next(iter(batch.values())))
@@ -87,3 +90,8 @@ def stacked_losses(
             for index in range(size)
         ]
     )
+
+
+def _attention_with_a_rule(device: torch.device) -> AbstractContextManager[None]:
+    """Let attention be computed by plain products on a CPU, whose fused kernel has no rule under `vmap`."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()

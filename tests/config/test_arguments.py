@@ -13,7 +13,7 @@ from lth.config.text import split_arguments, split_pairs
     ("text", "name", "arguments"),
     [
         ("gpt", "gpt", {}),
-        ("gpt:width=64,depth=2", "gpt", {"width": 64, "depth": 2}),
+        ("gpt-char:n_layer=2,n_embd=64", "gpt-char", {"n_layer": 2, "n_embd": 64}),
         ("gpt: width = 64, bias=false, rate=1e-3, kind=a b", "gpt",
          {"width": 64, "bias": False, "rate": 1e-3, "kind": "a b"}),
         ("package.module:make", "package.module:make", {}),

@@ -47,9 +47,9 @@ def tokens(rows: int = 3) -> Batch:
     return {"x": ids, "y": (ids + 1) % 11}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"}))
 def test_every_model_fits_its_task_and_names_its_output(name: str) -> None:
-    is_text = name == "gpt"
+    is_text = name == "gpt-char"
     task: Task = LanguageModel(11) if is_text else Classification(10)
     entry = MODELS[name]
     spec = describe(name, entry.make, TOKENS if is_text else IMAGES, task=task, batch=tokens() if is_text else images())
@@ -400,7 +400,7 @@ def test_a_model_goes_where_it_is_asked_to() -> None:
         ("nowhere.at.all:make", "cannot import the model 'nowhere.at.all:make': ModuleNotFoundError"),
         ("torch.nn:NoSuchThing", "cannot import the model"),
         ("math:pi", "is a float"),
-        ("gpt:width", "'gpt:width': arguments of gpt are written NAME=VALUE"),
+        ("gpt2:width", "'gpt2:width': arguments of gpt2 are written NAME=VALUE"),
     ],
 )
 def test_names_that_are_no_model(name: str, message: str) -> None:
@@ -435,7 +435,7 @@ def test_functions_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_names_that_are_a_model() -> None:
     assert resolve_factory("torch.nn:Linear:in_features=3") is nn.Linear
     assert resolve_factory("torch.nn:modules.Linear") is nn.Linear
-    assert resolve_factory("gpt:width=32") is MODELS["gpt"].make
+    assert resolve_factory("gpt2:n_embd=32") is MODELS["gpt2"].make
 
 
 def test_a_factory_that_makes_no_module() -> None:

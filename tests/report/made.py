@@ -207,7 +207,7 @@ def language_model(**more: Any) -> Study:
         add("ticket", at, 1.47 + 0.004 * max(level - 4, 0) ** 3)
         add("reinit", at, 1.50 + 0.03 * level)
         add("random", at, 1.52 + 0.09 * level)
-    config = {"model": "gpt:width=64,depth=2", "data": "tiny-shakespeare", "pruned": "zero", "lr": 0.003}
+    config = {"model": "gpt-char:n_layer=2,n_embd=64", "data": "tiny-shakespeare", "pruned": "zero", "lr": 0.003}
     steps = list(range(200, 4001, 200))
     curves = [
         {

@@ -60,7 +60,7 @@ def text_file(folder: Path) -> str:
 SUBJECTS: dict[str, Callable[[Path], tuple[str | Callable[..., nn.Module], str]]] = {
     "classification": lambda _: ("lenet-300-100", "digits"),
     "regression": lambda _: (regressor, "diabetes"),
-    "language-model": lambda folder: ("gpt:width=16,depth=1,heads=2", text_file(folder)),
+    "language-model": lambda folder: ("gpt-char:n_embd=16,n_layer=1,n_head=2", text_file(folder)),
 }
 """By task: a model and data."""
 

@@ -24,7 +24,7 @@ from trainings import (
 
 from lth.config import TaskSpec
 from lth.data import Parts, load_data, split
-from lth.models.gpt import Gpt
+from lth.models.gpt2 import Gpt2
 
 CASES = {
     "lenet-adam": (lenet, {"optimizer": "adam", "lr": 1.2e-3}),
@@ -49,7 +49,7 @@ def test_four_in_a_stack_equal_four_alone(case: str) -> None:
 
 def gpt() -> nn.Module:
     """A causal transformer of one block, its output layer tied to the embedding."""
-    return Gpt(vocabulary=11, block=7, width=8, depth=1, heads=2)
+    return Gpt2(vocabulary=11, block=7, n_embd=8, n_layer=1, n_head=2, pad_to=1)
 
 
 TASKS: dict[str, tuple[Make, TaskSpec, Parts]] = {
