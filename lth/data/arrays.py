@@ -61,7 +61,7 @@ class Arrays:
 
     def _scaled(self, name: str, values: Tensor) -> Tensor:
         scale = self.scale.get(name)
-        return values if scale is None else values.to(torch.float32) * scale
+        return values if scale is None else values.to(torch.float32, copy=True).mul_(scale)
 
     def __reduce__(self) -> tuple[object, ...]:
         return Arrays, (dict(self.tensors), dict(self.scale))

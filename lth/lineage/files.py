@@ -19,9 +19,9 @@ class StoreError(Exception):
     """The store cannot be read or written; the message says what to do."""
 
 
-def weights_to_bytes(weights: Weights) -> bytes:
+def weights_to_bytes(weights: Weights, metadata: dict[str, str] | None = None) -> bytes:
     """Return a safetensors file of a full state; tied tensors are written once per name."""
-    return save({name: value.detach().cpu().contiguous().clone() for name, value in weights.items()})
+    return save({name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}, metadata)
 
 
 def weights_from_bytes(content: bytes) -> Weights:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,11 +20,13 @@ class Sources:
         models: factories by the name in ModelSpec; names that are missing here are looked up in MODELS or imported.
         data: data sets by digest.
         functions: the user's own training and evaluation functions, by name.
+        weights: files or folders of pre-trained weights, by digest.
     """
 
     models: dict[str, Factory] = field(default_factory=dict)
     data: dict[str, Data] = field(default_factory=dict)
     functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    weights: dict[str, Path] = field(default_factory=dict)
 
     def factory(self, model: ModelSpec) -> Factory:
         return self.models.get(model.name) or resolve_factory(model.name)
@@ -45,6 +48,16 @@ class Sources:
         if spec.digest not in self.data:
             raise ValueError(f"the data set with digest {spec.digest[:12]}... is not at hand: load it first")
         return split(self.data[spec.digest], spec.validation, spec.split_seed, spec.train_examples)
+
+    def weights_file(self, digest: str) -> Path:
+        """Return where pre-trained weights lie.
+
+        Raises:
+            ValueError: if they are not at hand.
+        """
+        if digest not in self.weights:
+            raise ValueError(f"the pre-trained weights {digest[:12]}... are not at hand: name their folder")
+        return self.weights[digest]
 
     def bytes_each(self) -> int:
         """Return about how many bytes of data a process that trains on these takes."""

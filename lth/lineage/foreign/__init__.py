@@ -1,6 +1,17 @@
-"""Weights in files of any origin, and what they keep."""
+"""Weights in files of any origin, what they keep, and networks that others trained."""
 
 from lth.lineage.foreign.files import Entry, WeightsFile, open_weights
+from lth.lineage.foreign.nanogpt import read_nanogpt_log
+from lth.lineage.foreign.pretrained import pretrained_digest, read_pretrained, save_gpt2
 from lth.lineage.foreign.report import sparsity_document
 
-__all__ = ["Entry", "WeightsFile", "open_weights", "sparsity_document"]
+__all__ = [
+    "Entry",
+    "WeightsFile",
+    "open_weights",
+    "pretrained_digest",
+    "read_nanogpt_log",
+    "read_pretrained",
+    "save_gpt2",
+    "sparsity_document",
+]

@@ -13,6 +13,7 @@ from lth.lineage.kinds.merged import Merged
 from lth.lineage.kinds.noise import Noise
 from lth.lineage.kinds.overlapped import Overlapped
 from lth.lineage.kinds.permuted import Permuted
+from lth.lineage.kinds.pretrained import Pretrained
 from lth.lineage.kinds.pruned import Pruned
 from lth.lineage.kinds.reshuffled import Reshuffled
 from lth.lineage.kinds.shuffled import Shuffled
@@ -39,6 +40,7 @@ __all__ = [
     "Noise",
     "Overlapped",
     "Permuted",
+    "Pretrained",
     "Prunable",
     "Pruned",
     "Reshuffled",
