@@ -33,6 +33,7 @@ from lth.lineage import (
     Overlapped,
     Permuted,
     Plan,
+    Pretrained,
     Prunable,
     Pruned,
     Reshuffled,
@@ -159,6 +160,7 @@ def example_nodes() -> dict[str, Node]:
     shuffled = Shuffled(masks=pruned)
     return {
         "Initial": initial,
+        "Pretrained": Pretrained(spec=model, digest="e" * 64, seed=3, fresh=("output.weight",)),
         "Dense": Dense(),
         "Prunable": full,
         "Trained": dense,

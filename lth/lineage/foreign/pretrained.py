@@ -10,12 +10,13 @@ from torch import nn
 from lth.lineage.files import json_to_bytes, weights_to_bytes, write_file
 from lth.lineage.foreign.files import CONV1D_LAYERS, WeightsFile, open_weights
 from lth.models import Gpt2
+from lth.models.gpt2 import CausalAttention
 from lth.sparsity import Weights
 
 PREFIXES = ("transformer.", "model.", "bert.", "roberta.", "distilbert.")
 """What `transformers` puts before the names of a model that stands under a head."""
 
-UNTRAINED = ("attn.bias", "attn.masked_bias", "position_ids")
+UNTRAINED = (".attn.bias", ".attn.masked_bias", "position_ids")
 """How the names of tensors end that are no weights: masks and numbers that old files keep."""
 
 
@@ -54,8 +55,8 @@ def read_pretrained(path: Path, module: nn.Module, fresh: Sequence[str] = ()) ->
     missing = sorted(own.keys() - held.keys() - set(fresh))
     if missing:
         raise ValueError(
-            f"{path} lacks {_some(missing)}: it is another network. Name its size as arguments of the model, or what is "
-            "drawn anew"
+            f"{path} lacks {_some(missing)}: it is another network. Name its size as arguments of the model, or what "
+            "is drawn anew"
         )
     others = sorted(stored for stored in file.shapes.keys() - set(held.values()) if not _is_known(stored, state, fresh))
     if others:
@@ -75,6 +76,7 @@ def save_gpt2(module: Gpt2, folder: Path) -> None:
         ValueError: if the network has a sink or sparse activations, which GPT-2 as published has not.
     """
     heads = module.h[0].attn
+    assert isinstance(heads, CausalAttention)
     if heads.sink_key is not None or not isinstance(heads.sparse, nn.Identity):
         raise ValueError("a GPT-2 with a sink or sparse activations is no GPT-2 of transformers: it cannot be saved so")
     vocabulary, (block, n_embd) = module.vocabulary, module.wpe.weight.shape
