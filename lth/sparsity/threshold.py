@@ -88,7 +88,7 @@ def survivors(
     if _is_compiled([(values, mask)], key):
         from lth.sparsity import kernels
 
-        result, left = kernels.survivors(
+        result, left = kernels.keep_from(
             (values, mask),
             form,
             is_magnitude=key is torch.abs,

@@ -19,14 +19,14 @@ class Best(BaseModel):
     by: str
 
 
-class MaskChangeRecord(BaseModel):
-    """One change of the masks by a sparsifier.
+class MaskChange(BaseModel):
+    """One change of one network's masks by a sparsifier.
 
     Attributes:
         step: optimizer steps done before it.
         density: fraction of the prunable weights kept after it.
         revived: weights that were pruned before and are kept now.
-        revival_rate: these as a fraction of the weights that were pruned before.
+        revival_rate: these as a fraction of the weights that were pruned before; 0 if none was.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,7 +62,7 @@ class History(BaseModel):
     best: Best | None = None
     end: dict[str, float] = {}
     at_best: dict[str, float] = {}
-    mask_changes: list[MaskChangeRecord] = []
+    mask_changes: list[MaskChange] = []
     diverged_at: int | None = None
     start_digest: str = ""
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lth.sparsity.compact.tape import Call, Rule, Tape
+from lth.sparsity.compact.tape import Call, Handler, Tape
 from lth.sparsity.compact.units import Units
 
 
@@ -110,7 +110,7 @@ def _whole(tape: Tape, tensor: Tensor, axis: int) -> Units:
 SIZED = ("view", "reshape", "expand")
 """Functions that the caller gives sizes."""
 
-SHAPES: Mapping[str, Rule] = dict.fromkeys(
+SHAPES: Mapping[str, Handler] = dict.fromkeys(
     (
         *SIZED, "flatten", "transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "t", "unsqueeze",
         "squeeze", "select", "narrow", "__getitem__", "__get__", "chunk", "split", "unbind",

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from lth.config import Training
 from lth.data.types import Parts
 from lth.sparsity.types import Masks, Weights
-from lth.training.history import History
+from lth.training.history import History, MaskChange
 from lth.training.population import Member
 from lth.training.snapshot import Snapshot
-from lth.training.sparsifiers import MaskChange
 from lth.training.where import Where
 
 
@@ -44,9 +43,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class StepChanges:
-    """What a sparsifier did after `step` steps: one entry per member, None for one that is not finite."""
+    """What a sparsifier did at one step: one entry per member, None for one that is not finite."""
 
-    step: int
     of_members: list[MaskChange | None]
     is_last: bool
 

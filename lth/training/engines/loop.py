@@ -11,7 +11,7 @@ from lth.config import Training
 from lth.data.types import Parts
 from lth.tasks import Task
 from lth.training.engines.engine import Engine, Outcome
-from lth.training.history import History, MaskChangeRecord
+from lth.training.history import History
 from lth.training.journal import Interrupted, Journal
 from lth.training.population import Member
 from lth.training.snapshot import Snapshot
@@ -123,14 +123,7 @@ class Loop:
         for changes in self.changes_at_start + self.engine.take_mask_changes():
             for history, change in zip(self.histories, changes.of_members, strict=True):
                 if change is not None:
-                    history.mask_changes.append(
-                        MaskChangeRecord(
-                            step=changes.step,
-                            density=change.density,
-                            revived=change.revived,
-                            revival_rate=change.revival_rate,
-                        )
-                    )
+                    history.mask_changes.append(change)
                     if changes.is_last:
                         history.best = None
         self.changes_at_start = []

@@ -180,7 +180,7 @@ class TorchEngine:
         if self.sparsifier is not None:
             changes = self.sparsifier.apply(step, has_gradients=has_gradients)
             if changes:
-                self._changes.append(StepChanges(step, changes, self.sparsifier.is_last(step)))
+                self._changes.append(StepChanges(changes, self.sparsifier.is_last(step)))
 
     @property
     def _must_restore_frozen(self) -> bool:

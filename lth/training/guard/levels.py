@@ -51,7 +51,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Level:
+class LoopLevel:
     """One training of the search: the dense network first, then each ticket, reset and with its masks in force.
 
     Attributes:
@@ -71,7 +71,7 @@ class Level:
 
     def __repr__(self) -> str:
         """Return one line: printing a network's masks helps nobody."""
-        return f"Level({self.number}: {100 * self.density:.3g} % kept, from step {self.first_step:,})"
+        return f"LoopLevel({self.number}: {100 * self.density:.3g} % kept, from step {self.first_step:,})"
 
     def step(self) -> None:
         """Note one update of the weights, where it is not made by a `torch.optim.Optimizer`.
@@ -92,7 +92,7 @@ def levels(
     prune_only: Sequence[str] = (),
     never_prune: Sequence[str] = (),
     seed: int = 0,
-) -> Iterator[Level]:
+) -> Iterator[LoopLevel]:
     """Yield one level after the other; train `level.model` in the body of the loop.
 
     Between two levels the lowest weights of the present ones are pruned, and parameters and buffers go back to their
@@ -137,7 +137,7 @@ def _levels(
     criterion: str,
     scope: str,
     generator: torch.Generator,
-) -> Iterator[Level]:
+) -> Iterator[LoopLevel]:
     parameters = parameters_of(model)
     hold = Hold({name: parameters[name] for name in masks})
     hold.set(masks)
@@ -156,7 +156,7 @@ def _levels(
             handle = register_optimizer_step_post_hook(watch.after_optimizer)
             try:
                 first_step = rewind_to if number else 0
-                yield Level(number, density(masks), model, dict(masks), first_step, watch)
+                yield LoopLevel(number, density(masks), model, dict(masks), first_step, watch)
             finally:
                 handle.remove()
             hold.apply()

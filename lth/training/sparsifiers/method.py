@@ -68,7 +68,7 @@ class SparsifierMethod:
         change: View -> Change.
         plan: (settings, steps of the training) -> its changes in order, the last one on the target.
         words: what it does, for people.
-        reads: fields of `MaskChanges` that have an effect.
+        reads: fields of `MaskSchedule` that have an effect.
         scope: its scope where none is asked for.
         grows_by_gradient: whether its exchanges need the gradients of pruned weights.
         moves_frozen: whether pruned weights can move in an optimizer step under any setting, so must be put back.

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from lth.config.sparsifier import Sparsifier
 from lth.sparsity.types import Masks, Weights
+from lth.training.history import MaskChange
 from lth.training.moments import per_weight_entries
 from lth.training.population import Member, Population
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.sparsifiers.schedule import Application
-from lth.training.sparsifiers.state import Live, MaskChange, MaskState
+from lth.training.sparsifiers.state import Live, MaskState
 from lth.training.sparsifiers.table import SPARSIFIERS
 
 

@@ -9,25 +9,11 @@ from torch import Tensor
 from lth.config.sparsifier import Sparsifier
 from lth.sparsity.metrics import density
 from lth.sparsity.types import Masks, Weights
+from lth.training.history import MaskChange
 from lth.training.moments import change_moments, fresh_values
 from lth.training.sparsifiers.method import Change, View, check_density, score
 from lth.training.sparsifiers.schedule import Application
 from lth.training.sparsifiers.table import SPARSIFIERS, check_sparsifier, scope_of
-
-
-@dataclass(frozen=True, slots=True)
-class MaskChange:
-    """What one change did to one network.
-
-    Attributes:
-        density: fraction of its prunable weights kept after it.
-        revived: weights that were pruned before and are kept now.
-        revival_rate: `revived` as a fraction of the weights that were pruned before; 0 if none was.
-    """
-
-    density: float
-    revived: int
-    revival_rate: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +84,12 @@ class MaskState:
             self._adopt(change, live, optimizer)
             was_pruned = sum(int((~mask).sum()) for mask in view.masks.values())
             revived = sum(int((change.masks[name] & ~mask).sum()) for name, mask in view.masks.items())
-            result = MaskChange(density(change.masks), revived, revived / was_pruned if was_pruned else 0.0)
+            result = MaskChange(
+                step=application.step,
+                density=density(change.masks),
+                revived=revived,
+                revival_rate=revived / was_pruned if was_pruned else 0.0,
+            )
         self.is_hard = not application.is_soft
         return result
 

@@ -19,10 +19,10 @@ from lth.training.engines.engine import StepChanges
 from lth.training.engines.signature import Signature
 from lth.training.engines.sparse import steps
 from lth.training.engines.sparse.examples import examples_of
-from lth.training.engines.sparse.losses import LOSSES
+from lth.training.engines.sparse.losses import LOSS_NUMBERS
 from lth.training.engines.sparse.mlp import read_mlp
-from lth.training.engines.sparse.network import Network
-from lth.training.engines.sparse.rule import ADAM, ADAMW, rule_of
+from lth.training.engines.sparse.network import SparseNetwork
+from lth.training.engines.sparse.update_rule import ADAM, ADAMW, update_rule_of
 from lth.training.moments import load_moments, moments_of
 from lth.training.optimizers import check_optimizer, make_optimizer
 from lth.training.population import Member, Population, check_start
@@ -47,7 +47,7 @@ class SparseEngine:
         assert isinstance(task, Classification)
         self.training, self.task, self.order_seed = training, task, member.seeds.order
         self.dropout_seed = derive_seed(member.seeds.augmentation) >> 1
-        self.loss, self.rule = LOSSES[task.minimise], rule_of(training)
+        self.loss, self.rule = LOSS_NUMBERS[task.minimise], update_rule_of(training)
         check_start(module, members)
         is_double = training.precision == "float64"
         self.parts = examples_of(parts, np.float64 if is_double else np.float32)
@@ -56,7 +56,7 @@ class SparseEngine:
         start = {name: member.start[name].detach().to(value.dtype) for name, value in module.state_dict().items()}
         classes = min(task.num_classes, len(start[layers[-1].weight]))
         self._check_examples(start[layers[0].weight].shape[1], classes)
-        self.network = Network(layers, start, member.masks, self.rule, training.batch_size, self.parts["train"])
+        self.network = SparseNetwork(layers, start, member.masks, self.rule, training.batch_size, self.parts["train"])
         self.updates = 0
         check_optimizer(training.optimizer, training.lr, training.weight_decay, training.optimizer_options)
         if member.moments is not None:
@@ -83,7 +83,7 @@ class SparseEngine:
         rates = np.array([self.training.lr_at(done) for done in range(step, step + count)])
         with _blas().limit(limits=1, user_api="blas"):
             losses = steps.train_steps(
-                self.network.plans,
+                self.network.layouts,
                 self.network.indices,
                 self.network.buffers,
                 self.network.values,
@@ -108,7 +108,7 @@ class SparseEngine:
         correct = np.zeros(self.task.num_classes)
         with _blas().limit(limits=1, user_api="blas"):
             loss = steps.evaluate(
-                network.plans_without_dropout,
+                network.layouts_without_dropout,
                 network.indices,
                 network.buffers,
                 network.values.weights,
@@ -164,7 +164,7 @@ class SparseEngine:
         moments = self.network.moments_by_name()
         if self.rule.kind in (ADAM, ADAMW):
             counter = torch.tensor(float(self.updates))
-            moments["step"] = {name: counter.clone() for name in self.network.structure.places}
+            moments["step"] = {name: counter.clone() for name in self.network.layout.places}
         return moments
 
     def _set_moments(self, moments: dict[str, Weights]) -> None:

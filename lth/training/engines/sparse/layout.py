@@ -43,7 +43,7 @@ UPDATE_COST = 0.18
 """Nanoseconds of an Adam update by weight, shared out over the two products of a first layer; measured with the above.
 """
 
-PLAN = np.dtype(
+LAYOUT = np.dtype(
     [
         ("kind", np.int64),
         ("inputs", np.int64),
@@ -87,11 +87,11 @@ class Indices(NamedTuple):
     back_starts: Array
 
 
-class Structure(NamedTuple):
+class NetworkLayout(NamedTuple):
     """A whole network.
 
     Attributes:
-        plans: (layer,) of PLAN.
+        layouts: (layer,) of LAYOUT.
         indices: of all layers.
         places: by parameter name, the first of its values and, for each, its index in the flattened parameter: -1 for
             padding.
@@ -100,7 +100,7 @@ class Structure(NamedTuple):
         live_inputs: (input,) True where an output of the network depends on an input of it.
     """
 
-    plans: Array
+    layouts: Array
     indices: Indices
     places: dict[str, tuple[int, Array]]
     size: int
@@ -108,7 +108,7 @@ class Structure(NamedTuple):
     live_inputs: Array
 
 
-def structure_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_share: float) -> Structure:
+def layout_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_share: float) -> NetworkLayout:
     """Return what of a network is computed, and how.
 
     A weight is an entry where it is trained or not zero: pruned weights that rest at another value take part. Entries
@@ -121,29 +121,32 @@ def structure_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_sh
         input_share: share of nonzero inputs, over all training examples.
     """
     by_layer, live_inputs = _live_entries(layers, start, masks)
-    plans = np.zeros(len(layers), PLAN)
+    layouts = np.zeros(len(layers), LAYOUT)
     parts: list[Indices] = []
     places: dict[str, tuple[int, Array]] = {}
     size = units = 0
     for index, (layer, (entries, live)) in enumerate(zip(layers, by_layer, strict=True)):
-        plan = plans[index]
-        plan["outputs"], plan["inputs"] = live.shape
-        plan["kind"] = _kind(live.mean(), input_share, is_first=index == 0)
-        plan["activation"], plan["dropout"] = ACTIVATION_NAMES.index(layer.activation), layer.dropout
-        plan["unit"], units = units, units + len(live)
+        layout = layouts[index]
+        layout["outputs"], layout["inputs"] = live.shape
+        layout["kind"] = _kind(live.mean(), input_share, is_first=index == 0)
+        layout["activation"], layout["dropout"] = ACTIVATION_NAMES.index(layer.activation), layer.dropout
+        layout["unit"], units = units, units + len(live)
         for part in ("columns", "starts", "back_starts"):
-            plan[part] = sum(len(getattr(each, part)) for each in parts)
-        order, own, plan["tiles"], plan["back_tiles"] = _layout(Kind(plan["kind"]), entries, live)
+            layout[part] = sum(len(getattr(each, part)) for each in parts)
+        order, own, layout["tiles"], layout["back_tiles"] = _order_of(Kind(layout["kind"]), entries, live)
         parts.append(own)
-        plan["first"], plan["count"] = size, len(order)
+        layout["first"], layout["count"] = size, len(order)
         places[layer.weight], size = (size, order), size + len(order)
-        plan["is_masked"] = not _mask_of(layer.weight, start, masks).reshape(-1)[order[order >= 0]].all()
-        plan["bias"] = -1
+        layout["is_masked"] = not _mask_of(layer.weight, start, masks).reshape(-1)[order[order >= 0]].all()
+        layout["bias"] = -1
         if layer.bias is not None:
-            plan["bias"], plan["is_masked"] = size, plan["is_masked"] or not _mask_of(layer.bias, start, masks).all()
+            layout["bias"], layout["is_masked"] = (
+                size,
+                layout["is_masked"] or not _mask_of(layer.bias, start, masks).all(),
+            )
             places[layer.bias], size = (size, np.arange(len(live))), size + len(live)
     indices = Indices(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-    return Structure(plans, indices, places, size, units, live_inputs)
+    return NetworkLayout(layouts, indices, places, size, units, live_inputs)
 
 
 def _live_entries(layers: Sequence[Layer], start: Weights, masks: Masks) -> tuple[list[tuple[Array, Array]], Array]:
@@ -174,7 +177,7 @@ def _kind(density: float, input_share: float, *, is_first: bool) -> Kind:
     return min(costs, key=lambda kind: costs[kind])
 
 
-def _layout(kind: Kind, entries: Array, live: Array) -> tuple[Array, Indices, int, int]:
+def _order_of(kind: Kind, entries: Array, live: Array) -> tuple[Array, Indices, int, int]:
     """Return a layer's values in order as indices of its flat weight, its index arrays, and its numbers of tiles."""
     outputs, inputs = live.shape
     unsigned, numbers = np.zeros(0, np.uint32), np.zeros(0, np.int64)
