@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lth.lineage.plan import Work
     from lth.lineage.reader import Measured, Reader
     from lth.lineage.work import Hooks
-    from lth.sparsity import Masks, Weights
+    from lth.sparsity import Masks, State
     from lth.training import Where
 
 
@@ -124,7 +124,7 @@ class WeightsNode(Node):
             raise NotImplementedError(f"{self!r} is derived from no other state, so its kind must say its model")
         return node.model
 
-    def derive(self, reader: "Reader") -> "Weights":
+    def derive(self, reader: "Reader") -> "State":
         """Return the state, in fresh tensors."""
         raise NotImplementedError
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lth.config.supermask import SupermaskSettings
 from lth.sparsity.prunable import prunable
-from lth.sparsity.types import Masks, Scores, Weights
+from lth.sparsity.types import Masks, Scores, State, Weights
 
 
 class Supermask(nn.Module):
@@ -85,7 +85,7 @@ class Supermask(nn.Module):
             for name, score in self._scores().items()
         }
 
-    def masked_state(self, masks: Masks) -> Weights:
+    def masked_state(self, masks: Masks) -> State:
         """Return the network's state under these masks, rescaled if it rescales: a plain network, same outputs."""
         scores = self._scores()
         state = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -130,7 +130,7 @@ class Supermask(nn.Module):
         return mask.numel() / mask.sum().clamp(min=1.0)
 
 
-def masks_of(state: Weights, settings: SupermaskSettings) -> Masks:
+def masks_of(state: State, settings: SupermaskSettings) -> Masks:
     """Return the thresholded masks, by the network's own parameter names, from the full state of a `Supermask`.
 
     Args:

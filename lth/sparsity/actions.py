@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from lth.config.choices import Table
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State, Weights
 
 
-def combine(masks: Masks, kept: Weights, pruned: Weights) -> Weights:
+def combine(masks: Masks, kept: State, pruned: State) -> State:
     """Return a state: `kept` where a mask is True, `pruned` where it is False; entries without a mask are `kept`'s.
 
     Kept entries are bit-equal to `kept`, and the result shares no memory with its inputs.

@@ -12,7 +12,7 @@ from lth.lineage.nodes import DataSpec, Job, MasksNode, WeightsNode
 from lth.lineage.provenance import run_provenance
 from lth.lineage.reader import Measured, Reader
 from lth.lineage.work import Diverged, Hooks
-from lth.sparsity import Weights
+from lth.sparsity import State
 from lth.training import (
     MOMENTS,
     History,
@@ -82,7 +82,7 @@ class Trained(Job, WeightsNode):
             return self
         return self.start if step == first else Checkpoint(trained=self, step=step)
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         diverged_at = reader.measured(self)[0].diverged_at
         if diverged_at is not None:
             raise Diverged(f"the training that this stands on diverged at step {diverged_at}")
@@ -138,14 +138,14 @@ class StoreJournal:
             newest.replace(before)
         write_file(newest, snapshot.to_bytes())
 
-    def save_checkpoint(self, key: str, step: int, weights: Weights) -> None:
+    def save_checkpoint(self, key: str, step: int, state: State) -> None:
         job = self._jobs[key]
         assert isinstance(job, Trained)
         node = job.at(step)
         if not self._store.has(node):
             seconds = time.monotonic() - self._began
             provenance = run_provenance(self._where.engine, self._where.device, len(self._jobs), seconds, step)
-            self._store.commit(node, {"weights.safetensors": weights_to_bytes(weights)}, provenance)
+            self._store.commit(node, {"weights.safetensors": weights_to_bytes(state)}, provenance)
 
     def progress(self, key: str, step: int, history: History) -> None:
         history.start_digest = self._digests[key]
@@ -204,7 +204,8 @@ def _commit(job: Job, outcome: Any, reader: Reader, provenance: dict[str, Any]) 
         "metrics.json": json_to_bytes(outcome.history.document()),
     }
     if job.training.traces:
-        flat = {f"{kind}/{name}": value for kind, trace in outcome.traces.items() for name, value in trace.items()}
+        kept = outcome.traces | {f"{MOMENTS}/{entry}": values for entry, values in (outcome.moments or {}).items()}
+        flat = {f"{kind}/{name}": value for kind, values in kept.items() for name, value in values.items()}
         files["traces.safetensors"] = weights_to_bytes(flat)
     if outcome.masks is not None:  # before the training itself: where that is finished, they are there
         reader.store.commit_masks(Sparsified(trained=job), outcome.masks, provenance)
@@ -215,16 +216,8 @@ def _member(job: Job, reader: Reader) -> Member:
     """Return the network that a job trains, as it starts."""
     assert isinstance(job, Trained)
     start, masks = reader.weights(job.start), reader.masks(job.masks)
-    return Member(job.key, start, masks, job.seeds, _moments(job, reader))
-
-
-def _moments(job: Trained, reader: Reader) -> dict[str, Weights] | None:
-    """Return the optimizer moments that a training starts with; None where they start at zero."""
-    if job.moments is None:
-        return None
-    prefix = f"{MOMENTS}/"
-    traces = reader.traces(job.moments, job.moments.training.traces)
-    return {kind.removeprefix(prefix): values for kind, values in traces.items() if kind.startswith(prefix)}
+    moments = None if job.moments is None else reader.moments(job.moments)  # None: they start at zero
+    return Member(job.key, start, masks, job.seeds, moments)
 
 
 def _functions(job: Trained, reader: Reader) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from lth.lineage.kinds.trained import Trained
 from lth.lineage.nodes import WeightsNode
 from lth.lineage.reader import Reader
-from lth.sparsity import Weights
+from lth.sparsity import State
 from lth.sparsity.actions import zeroed_by_movement
 
 
@@ -26,7 +26,7 @@ class ZeroedByMovement(WeightsNode):
     prune_only: tuple[str, ...] = ()
     never_prune: tuple[str, ...] = ()
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         otherwise = reader.weights(self.otherwise)
         return otherwise | zeroed_by_movement(
             otherwise,

@@ -101,6 +101,7 @@ class Loop:
                 self.engine.name,
                 self.engine.masks_of(index),
                 self.engine.traces_of(index),
+                self.engine.moments_of(index),
                 self.engine.signature,
             )
             for index, (state, history) in enumerate(zip(states, self.histories, strict=True))

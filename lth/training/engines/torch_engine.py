@@ -11,14 +11,14 @@ from lth.config import Training
 from lth.data.order import epoch_order
 from lth.data.types import Parts
 from lth.sparsity.patterns import matching
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State, Traces
 from lth.tasks import Batch, make_task
 from lth.training.engines.engine import StepChanges
 from lth.training.engines.layers import quicken
 from lth.training.engines.signature import Signature
 from lth.training.moments import counter_device, load_moments, moments_of
 from lth.training.optimizers import make_optimizer
-from lth.training.population import Member, Population
+from lth.training.population import Member, Moments, Population
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.sparsifiers import RunningSparsifier, plan_sparsifier
@@ -108,7 +108,7 @@ class TorchEngine:
     def load_best(self) -> None:
         self.population.load(self.best)
 
-    def state_of(self, index: int) -> Weights:
+    def state_of(self, index: int) -> State:
         return self.population.state_of(index)
 
     def masks_of(self, index: int) -> Masks | None:
@@ -116,16 +116,16 @@ class TorchEngine:
             return None
         return {name: mask.cpu().clone() for name, mask in self.sparsifier.masks_in_force(index).items()}
 
-    def traces_of(self, index: int) -> dict[str, Weights]:
-        traces = {
+    def traces_of(self, index: int) -> Traces:
+        return {
             kind: {name: self.population.own(value, index).cpu().clone() for name, value in sums.items()}
             for kind, sums in self.sums.items()
             if kind in self.training.traces
         }
-        if MOMENTS in self.training.traces:
-            moments = moments_of(self.optimizer, self.population, index)
-            traces |= {f"{MOMENTS}/{entry}": values for entry, values in moments.items()}
-        return traces
+
+    def moments_of(self, index: int) -> Moments | None:
+        is_wanted = MOMENTS in self.training.traces
+        return moments_of(self.optimizer, self.population, index) if is_wanted else None
 
     def tensors(self, index: int) -> dict[str, Tensor]:
         population = self.population
@@ -154,7 +154,7 @@ class TorchEngine:
     def restore(self, snapshots: Sequence[Snapshot]) -> None:
         population, device = self.population, self.population.device
 
-        def gathered(role: str) -> Weights:
+        def gathered(role: str) -> State:
             parts = [snapshot.part(role) for snapshot in snapshots]
             return {name: population.gather([part[name] for part in parts]) for name in parts[0]}
 

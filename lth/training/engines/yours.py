@@ -11,7 +11,7 @@ from torch import nn
 from lth.config import Training
 from lth.data.order import epoch_order
 from lth.data.types import Parts
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State
 from lth.tasks import Batch, Task
 from lth.tasks.yours import Yours, checked_values
 from lth.training.engines.choose import YOURS
@@ -76,7 +76,7 @@ class Run:
             order = epoch_order(len(train), self.seed, epoch)
             yield train.take(order[position * self.batch_size : (position + 1) * self.batch_size], self.device)
 
-    def state(self) -> Weights:
+    def state(self) -> State:
         """Return a copy on the CPU of the network's full state."""
         return {name: value.detach().cpu().clone() for name, value in self._network.state_dict().items()}
 

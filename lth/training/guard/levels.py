@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lth.sparsity.metrics import density
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State, Weights
 from lth.training.guard.hold import Hold
 from lth.training.guard.masks import prunable_masks
 from lth.training.guard.optimizer import holds_any, is_skipped
@@ -26,7 +26,7 @@ class Watch:
         self._ids = {id(value) for value in model.parameters()}
         self._clock: torch.optim.Optimizer | None = None
         self.steps = 0
-        self.taken: Weights | None = state_of(model) if take_at == 0 else None
+        self.taken: State | None = state_of(model) if take_at == 0 else None
 
     def after_optimizer(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take note of a step of any optimizer: those that hold weights of this model count by themselves."""
@@ -181,14 +181,14 @@ def _values(model: nn.Module, masks: Masks) -> Weights:
     return {name: value.detach().clone() for name, value in parameters_of(model).items() if name in masks}
 
 
-def state_of(model: nn.Module) -> Weights:
+def state_of(model: nn.Module) -> State:
     """Return a copy of all tensors in the module's state dict."""
     state = unwrapped(model).state_dict()
     return {name: value.detach().clone() for name, value in state.items() if isinstance(value, Tensor)}
 
 
 @torch.no_grad()
-def load_state(model: nn.Module, state: Weights) -> None:
+def load_state(model: nn.Module, state: State) -> None:
     """Copy a state back into the module's own tensors, bit for bit, and drop its gradients."""
     for name, value in unwrapped(model).state_dict().items():
         if isinstance(value, Tensor):

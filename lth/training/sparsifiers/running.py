@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lth.config.sparsifier import Sparsifier
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, Traces, Weights
 from lth.training.history import MaskChange
 from lth.training.moments import per_weight_entries
 from lth.training.population import Member, Population
@@ -27,7 +27,7 @@ class RunningSparsifier:
         members: Sequence[Member],
         population: Population,
         optimizer: torch.optim.Optimizer,
-        traces: dict[str, Weights],
+        traces: Traces,
     ) -> None:
         self.settings, self.plan = settings, plan
         self._by_step = {application.step: application for application in plan}
@@ -82,7 +82,7 @@ class RunningSparsifier:
         """Return one member's masks: entries where they are False rest. In soft pruning the caller's, until the end."""
         return self._members[index].masks | self._states[index].in_force()
 
-    def tensors(self, index: int) -> Weights:
+    def tensors(self, index: int) -> dict[str, Tensor]:
         """Return all that one member needs to go on, by `role/name`, in fresh tensors."""
         return self._states[index].tensors()
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from lth.config.sparsifier import Sparsifier
 from lth.sparsity.metrics import density
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, Traces, Weights
 from lth.training.history import MaskChange
-from lth.training.moments import change_moments, fresh_values
+from lth.training.moments import Entries, change_moments, fresh_values
 from lth.training.sparsifiers.method import Change, View, check_density, score
 from lth.training.sparsifiers.schedule import Application
 from lth.training.sparsifiers.table import SPARSIFIERS, check_sparsifier, scope_of
@@ -28,9 +28,9 @@ class Live:
     """
 
     weights: Weights
-    moments: Mapping[str, Weights]
+    moments: Mapping[str, Entries]
     gradients: Weights
-    traces: Mapping[str, Weights]
+    traces: Traces
 
 
 class MaskState:
@@ -53,7 +53,7 @@ class MaskState:
         self.start, self.generator = start, generator
         self.masks = dict(allowed)
         self.originals: Weights = {}
-        self.stash: dict[str, Weights] = {name: {} for name in allowed}
+        self.stash: dict[str, Entries] = {name: {} for name in allowed}
         self.is_hard = False
         check_density({name: mask.shape for name, mask in allowed.items()}, settings.density, self.scope)
 
@@ -101,7 +101,7 @@ class MaskState:
             traces = {kind: {name: sums[name] for name in self.allowed} for kind, sums in live.traces.items()}
             score(self.settings.criterion, self._start_like(weights), weights, self.allowed, generator, traces)
 
-    def tensors(self) -> Weights:
+    def tensors(self) -> dict[str, Tensor]:
         """Return all that is needed to go on, by `role/name`, in fresh tensors."""
         tensors = {f"masks/{name}": mask for name, mask in self.masks.items()}
         tensors |= {f"originals/{name}": value for name, value in self.originals.items()}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lth.config import Training
 from lth.data.order import epoch_order
 from lth.data.types import Parts
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State, Traces
 from lth.tasks import Classification, make_task
 from lth.training.engines.engine import StepChanges
 from lth.training.engines.signature import Signature
@@ -25,7 +25,7 @@ from lth.training.engines.sparse.network import SparseNetwork
 from lth.training.engines.sparse.update_rule import ADAM, ADAMW, update_rule_of
 from lth.training.moments import load_moments, moments_of
 from lth.training.optimizers import check_optimizer, make_optimizer
-from lth.training.population import Member, Population, check_start
+from lth.training.population import Member, Moments, Population, check_start
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.traces import MOMENTS
@@ -131,16 +131,17 @@ class SparseEngine:
     def load_best(self) -> None:
         self.network.values.weights[:] = self.best
 
-    def state_of(self, index: int) -> Weights:
+    def state_of(self, index: int) -> State:
         return self.network.weights()
 
     def masks_of(self, index: int) -> Masks | None:
         return None
 
-    def traces_of(self, index: int) -> dict[str, Weights]:
-        if MOMENTS not in self.training.traces:
-            return {}
-        return {f"{MOMENTS}/{entry}": values for entry, values in self._moments().items()}
+    def traces_of(self, index: int) -> Traces:
+        return {}
+
+    def moments_of(self, index: int) -> Moments | None:
+        return self._moments() if MOMENTS in self.training.traces else None
 
     def tensors(self, index: int) -> dict[str, Tensor]:
         network = self.network
@@ -159,7 +160,7 @@ class SparseEngine:
         network.set_moments({entry: snapshot.part(f"moments/{entry}") for entry in network.moments})
         self.updates = int(snapshot.tensors["updates"])
 
-    def _moments(self) -> dict[str, Weights]:
+    def _moments(self) -> Moments:
         """Return the optimizer's state as PyTorch's optimizer keeps it."""
         moments = self.network.moments_by_name()
         if self.rule.kind in (ADAM, ADAMW):
@@ -167,7 +168,7 @@ class SparseEngine:
             moments["step"] = {name: counter.clone() for name in self.network.layout.places}
         return moments
 
-    def _set_moments(self, moments: dict[str, Weights]) -> None:
+    def _set_moments(self, moments: Moments) -> None:
         self.network.set_moments(moments)
         counters = moments.get("step", {})
         # Momentum has no counter, but a first update of its own.
@@ -188,7 +189,7 @@ class SparseEngine:
         return np.concatenate(pieces)
 
 
-def _checked_moments(members: Sequence[Member], module: nn.Module, training: Training) -> dict[str, Weights]:
+def _checked_moments(members: Sequence[Member], module: nn.Module, training: Training) -> Moments:
     """Return the moments of the only member, as PyTorch's optimizer would take them."""
     task = make_task(training.task)
     population = Population(module, members, torch.device("cpu"), training.precision, task)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State
 from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.mlp import ACTIVATIONS, Layer
 
@@ -108,7 +108,7 @@ class NetworkLayout(NamedTuple):
     live_inputs: Array
 
 
-def layout_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_share: float) -> NetworkLayout:
+def layout_of(layers: Sequence[Layer], start: State, masks: Masks, input_share: float) -> NetworkLayout:
     """Return what of a network is computed, and how.
 
     A weight is an entry where it is trained or not zero: pruned weights that rest at another value take part. Entries
@@ -149,7 +149,7 @@ def layout_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_share
     return NetworkLayout(layouts, indices, places, size, units, live_inputs)
 
 
-def _live_entries(layers: Sequence[Layer], start: Weights, masks: Masks) -> tuple[list[tuple[Array, Array]], Array]:
+def _live_entries(layers: Sequence[Layer], start: State, masks: Masks) -> tuple[list[tuple[Array, Array]], Array]:
     """Return the entries of each layer, and those that are live; and which inputs of the network are."""
     alive = np.ones(start[layers[-1].weight].shape[0], bool)
     by_layer: list[tuple[Array, Array]] = []
@@ -161,7 +161,7 @@ def _live_entries(layers: Sequence[Layer], start: Weights, masks: Masks) -> tupl
     return by_layer[::-1], alive
 
 
-def _mask_of(name: str, start: Weights, masks: Masks) -> Array:
+def _mask_of(name: str, start: State, masks: Masks) -> Array:
     mask = masks.get(name)
     return np.ones(tuple(start[name].shape), bool) if mask is None else mask.numpy()
 

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State
 from lth.training.engines.sparse.arrays import Array, aligned_zeros
 from lth.training.engines.sparse.buffers import Buffers, Values
 from lth.training.engines.sparse.examples import Examples
 from lth.training.engines.sparse.layout import UNITS, Kind, layout_of
 from lth.training.engines.sparse.mlp import Layer
 from lth.training.engines.sparse.update_rule import ADAM, ADAMW, UpdateRule
+from lth.training.population import Moments
 
 MOST_LANES = 64
 """Examples side by side: eight AVX2 registers hold the sums of a row, four of AVX-512."""
@@ -34,7 +35,7 @@ class SparseNetwork:
     def __init__(
         self,
         layers: Sequence[Layer],
-        start: Weights,
+        start: State,
         masks: Masks,
         rule: UpdateRule,
         batch: int,
@@ -98,7 +99,7 @@ class SparseNetwork:
                 part[order >= 0] = tensors[name].detach().reshape(-1).numpy()[order[order >= 0]]
         return flat
 
-    def scatter(self, flat: Array, base: Weights) -> Weights:
+    def scatter(self, flat: Array, base: State) -> State:
         """Return copies of the tensors by parameter name, with the network's values put where they belong."""
         tensors = {}
         for name, (first, order) in self.layout.places.items():
@@ -107,17 +108,17 @@ class SparseNetwork:
             tensors[name].view(-1).numpy()[order[order >= 0]] = flat[first : first + len(order)][order >= 0]
         return tensors
 
-    def weights(self, flat: Array | None = None) -> Weights:
+    def weights(self, flat: Array | None = None) -> State:
         """Return the parameters, pruned entries at their start values."""
         return self.scatter(self.values.weights if flat is None else flat, self._start)
 
-    def moments_by_name(self) -> dict[str, Weights]:
+    def moments_by_name(self) -> Moments:
         """Return the optimizer's moments by entry, zero where a weight is pruned."""
         zeros = {name: torch.zeros_like(self._start[name]) for name in self.layout.places}
         arrays = dict(zip(self.moments, (self.values.first, self.values.second), strict=False))
         return {entry: self.scatter(array, zeros) for entry, array in arrays.items()}
 
-    def set_moments(self, moments: Mapping[str, Weights]) -> None:
+    def set_moments(self, moments: Moments) -> None:
         """Put moments by entry in place of the present ones."""
         for entry, array in zip(self.moments, (self.values.first, self.values.second), strict=False):
             array[:] = self.gather(moments[entry], array.dtype)
