@@ -1,7 +1,7 @@
 """What users write: settings as frozen values, checked with their names. No torch here, so help stays fast."""
 
 from lth.config.choices import Table, check_choice
-from lth.config.duration import Clock, Duration
+from lth.config.duration import Clock, Duration, steps_per_epoch
 from lth.config.idle import without_idle
 from lth.config.metric import Metric
 from lth.config.pruning import Pruning, Targets
@@ -34,5 +34,6 @@ __all__ = [
     "expand_sweep",
     "flat_fields",
     "parts_of",
+    "steps_per_epoch",
     "without_idle",
 ]

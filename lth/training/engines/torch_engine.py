@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lth.config import Training
+from lth.config import Training, steps_per_epoch
 from lth.data.order import epoch_order
 from lth.data.types import Parts
 from lth.sparsity.patterns import matching
@@ -46,7 +46,7 @@ class TorchEngine:
         self.task = make_task(training.task)
         self.population = Population(module.train(), members, device, training.precision, self.task)
         self.num_train = len(parts["train"])
-        self.steps_per_epoch = self.num_train // training.batch_size
+        self.steps_per_epoch = steps_per_epoch(self.num_train, training.batch_size)
         self.optimizer = make_optimizer(
             training.optimizer,
             decay_groups(training, self.population),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lth.config import Training
+from lth.config import Training, steps_per_epoch
 from lth.data.order import epoch_order
 from lth.data.types import Parts
 from lth.sparsity.types import Masks, State
@@ -70,7 +70,7 @@ class Run:
     def batches(self) -> Iterator[Batch]:
         """Give the training batches from the first step to the last, in the seeded order of the replicate."""
         train = self.parts["train"]
-        per_epoch = len(train) // self.batch_size
+        per_epoch = steps_per_epoch(len(train), self.batch_size)
         for step in range(self.first_step, self.steps):
             epoch, position = divmod(step, per_epoch)
             order = epoch_order(len(train), self.seed, epoch)

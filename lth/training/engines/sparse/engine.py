@@ -10,7 +10,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
-from lth.config import Training
+from lth.config import Training, steps_per_epoch
 from lth.data.order import epoch_order
 from lth.data.types import Parts
 from lth.sparsity.types import Masks, State, Traces
@@ -49,6 +49,7 @@ class SparseEngine:
         self.dropout_seed = derive_seed(member.seeds.augmentation) >> 1
         self.loss, self.rule = LOSS_NUMBERS[task.minimise], update_rule_of(training)
         check_start(module, members)
+        self.steps_per_epoch = steps_per_epoch(len(parts["train"]), training.batch_size)
         is_double = training.precision == "float64"
         self.parts = examples_of(parts, np.float64 if is_double else np.float32)
         module.to(torch.float64 if is_double else torch.float32).train()
@@ -177,13 +178,12 @@ class SparseEngine:
     def _examples(self, step: int, count: int) -> Any:
         """Return the examples of these steps, (count * batch,): a function of the order seed and the steps alone."""
         batch, total = self.training.batch_size, len(self.parts["train"].labels)
-        per_epoch = total // batch
         pieces = []
         while count:
-            epoch, position = divmod(step, per_epoch)
+            epoch, position = divmod(step, self.steps_per_epoch)
             if epoch != self._epoch:
                 self._epoch, self._order = epoch, epoch_order(total, self.order_seed, epoch).numpy()
-            taken = min(count, per_epoch - position)
+            taken = min(count, self.steps_per_epoch - position)
             pieces.append(self._order[position * batch : (position + taken) * batch])
             step, count = step + taken, count - taken
         return np.concatenate(pieces)
