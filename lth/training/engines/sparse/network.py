@@ -59,9 +59,13 @@ class SparseNetwork:
             second=aligned_zeros((size if is_adam else 0,), dtype),
             trained=self.gather(masks, dtype, 1.0) if self.layouts["is_masked"].any() else aligned_zeros((0,), dtype),
         )
-        live = self.layout.live_inputs
+        self.buffers = self._make_buffers(examples, lanes)
+
+    def _make_buffers(self, examples: Examples, lanes: int) -> Buffers:
+        """Make the memory of a batch; columns of a sparse first layer become rows of it."""
+        dtype, live = examples.values.dtype, self.layout.live_inputs
         rows = np.where(live, np.cumsum(live) - 1, live.sum()).astype(np.uint32)
-        if self.layouts[0]["kind"] == Kind.SPARSE:  # its columns become rows of the buffer
+        if self.layouts[0]["kind"] == Kind.SPARSE:
             own = self.indices.columns[: self._columns_of_first()]
             own[:] = rows[own]
             num_rows = int(live.sum()) + 1
@@ -69,7 +73,7 @@ class SparseNetwork:
             rows, num_rows = np.arange(len(live), dtype=np.uint32), len(live) + 1
         takes_inputs = self.layouts[0]["kind"] == Kind.INPUTS
         most = int(np.diff(examples.starts).max(initial=0)) * lanes
-        self.buffers = Buffers(
+        return Buffers(
             inputs=aligned_zeros((1 if takes_inputs else num_rows, lanes), dtype),
             units=aligned_zeros((self.layout.units, lanes), dtype),
             gradients=aligned_zeros((self.layout.units, lanes), dtype),
