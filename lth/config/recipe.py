@@ -58,8 +58,8 @@ class Recipe(BaseModel):
     )
     loss: str | None = Field(
         default=None,
-        description="what classification minimises: cross_entropy (softmax), mean_squared_error (of the logits to "
-        "one-hot labels) [default: cross_entropy]",
+        description="what is minimised, where the task lets you choose: in classification cross_entropy (softmax), "
+        "mean_squared_error (of the logits to one-hot labels) [default: the task's first]",
     )
     train: str | None = Field(
         default=None,
