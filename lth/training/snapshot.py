@@ -19,7 +19,7 @@ class Snapshot:
     """One member in the middle of its training.
 
     Attributes:
-        step: optimizer updates done.
+        step: optimizer steps done.
         history: what was measured so far.
         tensors: by `role/name`: training losses since the last evaluation (`losses`), and what the engine needs: the
             torch engine's are parameters and buffers (`state/`), their value at the lowest validation loss (`best/`),

@@ -30,12 +30,12 @@ class ZeroedByMovement(WeightsNode):
         otherwise = reader.weights(self.otherwise)
         return otherwise | zeroed_by_movement(
             otherwise,
-            before=reader.weights(self.initial),
-            after=reader.weights(self.trained),
+            initial=reader.weights(self.initial),
+            end=reader.weights(self.trained),
             names=reader.prunable(self.model, self.prune_only, self.never_prune),
             toward=self.toward,
-            masks_before=reader.masks(self.trained.masks),
-            start_before=reader.weights(self.trained.start),
+            masks=reader.masks(self.trained.masks),
+            start=reader.weights(self.trained.start),
         )
 
     def words(self) -> str:

@@ -77,8 +77,8 @@ class Loop:
                     self._save_snapshots()
                     now = time.monotonic()
                     # At most 1 % of the time goes into snapshots, unless one after every step is asked for.
-                    rest = 100 * (now - began) if snapshot_seconds else 0.0
-                    next_snapshot = now + max(snapshot_seconds, rest)
+                    pause = 100 * (now - began) if snapshot_seconds else 0.0
+                    next_snapshot = now + max(snapshot_seconds, pause)
                 if stop:
                     raise Interrupted
                 now = time.monotonic()

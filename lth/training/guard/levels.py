@@ -143,11 +143,11 @@ def _levels(
     hold.set(masks)
     try:
         start, rewind = _values(model, masks), None
-        for number, target in enumerate(densities):
+        for number, level_density in enumerate(densities):
             if number > 0:
                 assert rewind is not None
                 end = _values(model, masks)
-                masks = keep(score(criterion, start, end, masks, generator, {}), masks, target, scope)
+                masks = keep(score(criterion, start, end, masks, generator, {}), masks, level_density, scope)
                 load_state(model, rewind)
                 _prune(parameters, masks)
                 hold.set(masks)

@@ -79,7 +79,7 @@ class RunningSparsifier:
         return changes
 
     def masks_in_force(self, index: int) -> Masks:
-        """Return one member's masks: entries where they are False rest. In soft pruning the caller's, until the end."""
+        """Return one member's masks: False entries are frozen. In soft pruning the caller's, until the end."""
         return self._members[index].masks | self._states[index].in_force()
 
     def tensors(self, index: int) -> dict[str, Tensor]:

@@ -58,7 +58,7 @@ class MaskState:
         check_density({name: mask.shape for name, mask in allowed.items()}, settings.density, self.scope)
 
     def in_force(self) -> Masks:
-        """Return the masks whose False entries rest: in soft pruning those of the caller, until the end."""
+        """Return the masks whose False entries are frozen: in soft pruning those of the caller, until the end."""
         return self.masks if self.is_hard else self.allowed
 
     def change(
@@ -135,7 +135,7 @@ class MaskState:
         for name, value in change.values.items():
             live.weights[name].copy_(value)
             entries = live.moments[name]
-            # A softly pruned weight has moments of its own: it never rested, but now starts over from zero.
+            # A softly pruned weight has moments of its own: it was never frozen, but now starts over from zero.
             pruned, revived = in_force[name] & ~change.masks[name], change.masks[name] & ~in_force[name]
             fresh = fresh_values(optimizer, entries)
             change_moments(self.settings.moments, entries, fresh, pruned, revived, self.stash[name])

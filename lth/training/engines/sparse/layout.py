@@ -54,7 +54,7 @@ LAYOUT = np.dtype(
         ("unit", np.int64),  # which of the network's units is its first output
         ("activation", np.int64),  # position in ACTIVATION_NAMES
         ("dropout", np.float64),
-        ("is_masked", np.bool_),  # whether some of its values rest
+        ("is_masked", np.bool_),  # whether some of its values are frozen
         ("tiles", np.int64),  # of inputs
         ("back_tiles", np.int64),  # of outputs
         ("columns", np.int64),  # where its part of the index arrays begins
@@ -88,7 +88,7 @@ class Indices(NamedTuple):
 
 
 class NetworkLayout(NamedTuple):
-    """A whole network.
+    """All layers of a network.
 
     Attributes:
         layouts: (layer,) of LAYOUT.
@@ -111,8 +111,8 @@ class NetworkLayout(NamedTuple):
 def layout_of(layers: Sequence[Layer], start: State, masks: Masks, input_share: float) -> NetworkLayout:
     """Return what of a network is computed, and how.
 
-    A weight is an entry where it is trained or not zero: pruned weights that rest at another value take part. Entries
-    that lead to units on which no output depends are updated, but not computed with.
+    A weight is an entry where it is trained or not zero: pruned weights that are frozen at another value take part.
+    Entries that lead to units on which no output depends are updated, but not computed with.
 
     Args:
         layers: first to last.
