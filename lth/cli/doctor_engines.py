@@ -81,9 +81,9 @@ def check_sparse() -> Judgement:
     except (ImportError, OSError, RuntimeError) as error:
         advice = "install numba into this environment, or train with --engine torch"
         return "warn", f"cannot be loaded: {error}", advice
-    from lth.sparsity.compiled import is_kept
+    from lth.sparsity.numba_cache import has_cache_folder
 
-    if not is_kept(steps.train_steps):
+    if not has_cache_folder(steps.train_steps):
         advice = "set NUMBA_CACHE_DIR to a folder that can be written"
         return "warn", "its compiled code cannot be kept: every run compiles anew, for ten seconds and more", advice
     return "ok", f"numba {numba.__version__} compiles it at first use", ""

@@ -24,6 +24,17 @@ Duration = Annotated[str, AfterValidator(_check)]
 """A number and its unit: `it` (optimizer steps), `ep` (epochs), `tok` (tokens, also Ktok, Mtok, Gtok), `%`."""
 
 
+def steps_per_epoch(num_examples: int, batch_size: int) -> int:
+    """Return the full batches of an epoch; an incomplete last one is left out.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if batch_size > num_examples:
+        raise ValueError(f"batch size {batch_size} is larger than the {num_examples} training examples: take less")
+    return num_examples // batch_size
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """What a duration is counted by.

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from lth.config.duration import Clock, Duration
+from lth.config.duration import Clock, Duration, steps_per_epoch
 from lth.config.idle import without_idle
 from lth.config.text import Names, Options, split_names, split_pairs
 from lth.config.training import Function, TaskSpec, Training
@@ -58,8 +58,8 @@ class Recipe(BaseModel):
     )
     loss: str | None = Field(
         default=None,
-        description="what classification minimises: cross_entropy (softmax), mean_squared_error (of the logits to "
-        "one-hot labels) [default: cross_entropy]",
+        description="what is minimised, where the task lets you choose: in classification cross_entropy (softmax), "
+        "mean_squared_error (of the logits to one-hot labels) [default: the task's first]",
     )
     train: str | None = Field(
         default=None,
@@ -109,14 +109,13 @@ class Recipe(BaseModel):
             num_train: training examples.
             tokens_per_example: None where examples are no tokens.
         Raises:
-            ValueError: if an epoch holds no full batch.
+            ValueError: if an epoch has no full batch, and the training is lth's.
         """
-        per_epoch = num_train // self.batch_size
-        if per_epoch == 0 and self.train is None:
-            raise ValueError(f"batch size {self.batch_size} is larger than the {num_train} training examples")
+        if self.train is not None:  # a function of the user's may make other batches, but an epoch has a step
+            num_train = max(num_train, self.batch_size)
+        per_epoch = steps_per_epoch(num_train, self.batch_size)
         tokens = None if tokens_per_example is None else tokens_per_example * self.batch_size
-        clock = Clock(max(1, per_epoch), tokens)
-        return Clock(max(1, per_epoch), tokens, clock.steps(self.duration))
+        return Clock(per_epoch, tokens, Clock(per_epoch, tokens).steps(self.duration))
 
     def training(self, clock: Clock, task: TaskSpec, **more: Any) -> Training:
         """Return the recipe in whole steps.

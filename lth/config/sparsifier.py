@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class MaskChanges(BaseModel):
+class MaskSchedule(BaseModel):
     """When and how strongly a training changes its masks. Shares are of its own steps, from its first to its last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -42,7 +42,7 @@ class MaskChanges(BaseModel):
         return self
 
 
-class Sparsifier(MaskChanges):
+class Sparsifier(MaskSchedule):
     """How a training prunes on its way."""
 
     method: str = Field(default="gradual", description="entry of SPARSIFIERS")

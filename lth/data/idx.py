@@ -32,13 +32,13 @@ def read_idx(path: Path, num_dimensions: int | None = None) -> NDArray[np.generi
             f"a type in {', '.join(f'{code:02x}' for code in IDX_DTYPES)}, and the number of dimensions.{hint} "
             "Fetch the file again"
         )
-    found_dimensions = content[3]
-    if num_dimensions is not None and found_dimensions != num_dimensions:
+    stored_dimensions = content[3]
+    if num_dimensions is not None and stored_dimensions != num_dimensions:
         raise ValueError(
-            f"{path} holds an array of {found_dimensions} dimensions, expected {num_dimensions}: "
+            f"{path} holds an array of {stored_dimensions} dimensions, expected {num_dimensions}: "
             "are the files of images (3) and labels (1) exchanged?"
         )
-    header_length = 4 + 4 * found_dimensions
+    header_length = 4 + 4 * stored_dimensions
     if len(content) < header_length:
         raise ValueError(
             f"{path} is truncated: found {len(content)} bytes, expected {header_length} for the header alone. "

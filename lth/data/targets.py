@@ -78,10 +78,10 @@ def _classes(array: AnyArray, role: str) -> NDArray[np.int64]:
             "have the shape of x, which then is whole numbers"
         )
     if array.dtype.kind == "f":
-        whole = np.isfinite(array) & (array == np.floor(np.nan_to_num(array)))
-        if not whole.all():
+        is_integer = np.isfinite(array) & (array == np.floor(np.nan_to_num(array)))
+        if not is_integer.all():
             raise ValueError(
-                f"{role} has the class {array[~whole][0]}: classes are whole numbers, 0 to number of classes - 1"
+                f"{role} has the class {array[~is_integer][0]}: classes are whole numbers, 0 to number of classes - 1"
             )
     return np.array(array, dtype=np.int64, order="C")
 

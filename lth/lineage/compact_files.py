@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from lth.lineage.files import json_to_bytes, state_digest, write_file
 from lth.lineage.provenance import environment
-from lth.sparsity.compact import Compacted, Plan, apply_plan
+from lth.sparsity.compact import Compacted, Cut, apply_cut
 
 FORMAT = "lth.compact-file/1"
 NAMES = ("compact.safetensors", "compact.json", "compact.onnx")
@@ -59,7 +59,7 @@ def save_compact(compacted: Compacted, folder: Path, notes: Mapping[str, Any] | 
         "largest_difference": compacted.largest_difference,
         "left_alone": compacted.left_alone,
         "environment": environment(),
-        "plan": compacted.plan.model_dump(mode="json"),
+        "plan": compacted.cut.model_dump(mode="json"),
     }
     weights, readable = (folder / name for name in NAMES[:2])
     write_file(weights, save(state, {"compact": json.dumps(document, allow_nan=False)}))
@@ -82,10 +82,10 @@ def load_compact(module: nn.Module, path: Path | str) -> nn.Module:
     path = Path(path) / NAMES[0] if Path(path).is_dir() else Path(path)
     document, state = read_compact(path)
     try:
-        plan = Plan.model_validate(document["plan"])
+        cut = Cut.model_validate(document["plan"])
     except (KeyError, ValidationError) as error:
         raise ValueError(f"{path} holds no plan that this lth reads: update lth, or make the file anew") from error
-    small = apply_plan(module, plan)
+    small = apply_cut(module, cut)
     try:
         small.load_state_dict(state)
     except RuntimeError as error:

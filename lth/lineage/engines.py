@@ -1,5 +1,9 @@
 """Which engine trains what: chosen before anything starts, and kept where a training has begun.
 
+`engine_choices` asks each job once, before a plan is shown or a build starts (`Execution.choices`). The name is handed
+on with the work; where the training begins, `engine_to_use` looks whether another engine has begun it, and `train`
+checks that the one it is given can train the live network. All of them ask `lth.training.choose_engine`.
+
 The engine is no part of any key. A training goes on with the engine that began it, and a checkpoint of a finished
 training is taken by the engine that finished it, so that its numbers lie on one path.
 """
@@ -12,8 +16,8 @@ import torch
 
 from lth.lineage.nodes import Job
 from lth.lineage.sources import Sources
-from lth.training.engines.choose import CROSSOVER, EngineChoice, choose_engine
-from lth.training.engines.linear import linear_path
+from lth.training.engines.choose import CROSSOVER, EngineChoice
+from lth.training.engines.linear import check_linear_path
 from lth.training.engines.signature import Signature
 
 if TYPE_CHECKING:
@@ -35,27 +39,15 @@ def engine_choices(
     Raises:
         ValueError: if the engine is unknown, or cannot train one of them, or LTH_LINEAR has an unknown value.
     """
-    from lth.lineage.kinds.trained import Trained
-
-    linear_path()  # raises where the environment says what it does not know, before anything starts
-    by_kind: dict[Hashable, EngineChoice] = {}
+    check_linear_path()
+    by_kind: dict[Hashable, EngineChoice | None] = {}
     choices = {}
     for job in jobs:
-        if not isinstance(job, Trained):
-            continue
-        density = job.masks.planned_density
-        is_dense = density is None or density > CROSSOVER
-        kind = (job.model.model_dump_json(), job.training.model_dump_json(), is_dense)
+        kind = (type(job), job.alike, job.density is not None and job.density > CROSSOVER)
         if kind not in by_kind:
-            by_kind[kind] = choose_engine(
-                engine,
-                sources.module(job.model),
-                job.training,
-                device=torch.device(device),
-                population=population,
-                density=density,
-            )
-        choices[job.key] = by_kind[kind]
+            by_kind[kind] = job.choose_engine(sources, engine=engine, device=device, population=population)
+        if (choice := by_kind[kind]) is not None:
+            choices[job.key] = choice
     return choices
 
 
@@ -72,7 +64,7 @@ def engine_to_use(
 
     Args:
         works: all of one kind.
-        begun_by: signatures of each work's snapshots (`Snapshot.engine`), newest first.
+        begun_by: signatures of each work's snapshots (`Snapshot.signature`), newest first.
         reader: tells which engine finished a training that lacks a checkpoint, and makes the module.
         engine: an entry of ENGINES, or `yours`: what trains them where none has begun.
         is_forced: whether it does so in any case. It starts over what another one began, and a warning says so.
@@ -91,7 +83,7 @@ def engine_to_use(
         )
         return engine
     try:
-        engine_choices([works[0].job], reader.sources, engine=earlier, device=device, population=len(works))
+        works[0].job.choose_engine(reader.sources, engine=earlier, device=device, population=len(works))
     except ValueError as error:  # it was begun in another version, say, or on another machine
         what = "takes a checkpoint that is missing" if finished_by else "starts over"
         warnings.warn(

@@ -11,6 +11,7 @@ import torch
 from lth.lineage.build import Execution
 from lth.lineage.executors import one_thread
 from lth.lineage.kinds import Trained
+from lth.lineage.nodes import Job
 from lth.lineage.plan import Plan, Work
 from lth.lineage.reader import Reader
 from lth.sparsity import combine, prunable
@@ -50,16 +51,10 @@ def relative_cost(work: Work) -> tuple[float, float]:
     That of the sparse engine falls with the density: measured on LeNet-300-100, a step at 17 / 5.6 / 1.2 % takes 0.59 /
     0.32 / 0.17 of a dense one (README). Progress needs no better.
     """
-    if not isinstance(work.job, Trained):
+    density = work.job.density
+    if density is None:
         return 0.0, 10.0
-    density = density_of(work.job)
     return OVERHEAD_STEPS, 0.15 + 0.85 * min(1.0, density / 0.35)
-
-
-def density_of(job: Trained) -> float:
-    """Return the density at which a job trains; one that prunes on its way counts as dense."""
-    density = job.masks.planned_density
-    return 1.0 if density is None else density
 
 
 def longest_chain(todo: Plan, seconds: Mapping[str, float]) -> float:
@@ -87,10 +82,10 @@ def estimate(todo: Plan, done: Plan, reader: Reader, execution: Execution) -> Es
     seconds = {work.key: work.steps * ITEM_SECONDS for work in todo.works if work.key not in choices}
     for engine in sorted({choice.name for choice in choices.values()}):
         works = [work for work in todo.works if work.key in choices and choices[work.key].name == engine]
-        jobs = {work.key: work.job for work in works if isinstance(work.job, Trained)}
+        densities = {work.key: work.job.density or 1.0 for work in works}
         known = _recorded(done, reader, engine)
         recorded += sum(map(len, known.values()))
-        wanted = {density_of(job) for job in jobs.values()}
+        wanted = set(densities.values())
         if engine == YOURS and not known:
             return Estimate({}, "unknown until a training by your function is finished")
         if engine in ("torch", YOURS):  # whatever the density is, a step takes it as long
@@ -98,12 +93,12 @@ def estimate(todo: Plan, done: Plan, reader: Reader, execution: Execution) -> Es
             wanted = {1.0}
         for density in (min(wanted), max(wanted)):
             if not known or not min(known) <= density <= max(known):
-                known[density], steps = _measure(next(iter(jobs.values())), reader, engine, density)
+                known[density], steps = _measure(works[0].job, reader, engine, density)
                 measured += steps
         points = sorted((density, median(some)) for density, some in known.items())
         xs, ys = zip(*points, strict=True)
         for work in works:
-            seconds[work.key] = work.steps * float(np.interp(density_of(jobs[work.key]), xs, ys))
+            seconds[work.key] = work.steps * float(np.interp(densities[work.key], xs, ys))
     sources = [f"the median of {recorded} finished trainings"] if recorded else []
     sources += [f"{measured:,} steps measured now"] if measured else []
     return Estimate(seconds, " and ".join(sources) or "nothing is to be trained")
@@ -113,19 +108,20 @@ def _recorded(done: Plan, reader: Reader, engine: str) -> dict[float, list[float
     """Return the seconds of a step of finished trainings, alone in a process on a CPU with this engine, by density."""
     known: dict[float, list[float]] = {}
     for job in done.done:
-        if isinstance(job, Trained):
+        if job.density is not None:
             provenance = reader.store.manifest(job.key)["provenance"]
             is_alike = (provenance["engine"], provenance["device"], provenance["population"]) == (engine, "cpu", 1)
             if is_alike and provenance["steps"] and provenance["seconds"]:
-                known.setdefault(density_of(job), []).append(provenance["seconds"] / provenance["steps"])
+                known.setdefault(job.density, []).append(provenance["seconds"] / provenance["steps"])
     return known
 
 
-def _measure(job: Trained, reader: Reader, engine: str, density: float) -> tuple[list[float], int]:
+def _measure(job: Job, reader: Reader, engine: str, density: float) -> tuple[list[float], int]:
     """Return the seconds of a step of one network in one thread, evaluations included, and how many steps that took.
 
     They come from a short training under random masks that is thrown away.
     """
+    assert isinstance(job, Trained)  # no other job trains
     module, training = reader.module(job.model), job.training
     start = {name: value.detach().clone() for name, value in module.state_dict().items()}
     generator, is_masked = torch.Generator().manual_seed(0), density < 1 or training.sparsifier is not None

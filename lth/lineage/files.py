@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from lth.sparsity import Masks, Weights
+from lth.sparsity import Masks, State, Weights
 
 
 class StoreError(Exception):
@@ -69,10 +69,10 @@ def unpack_masks(packed: dict[str, torch.Tensor], shapes: dict[str, list[int]]) 
     return masks
 
 
-def state_digest(weights: Weights) -> str:
+def state_digest(state: State) -> str:
     """Return the SHA-256 over names, dtypes, shapes and bytes of a state, in the order of the names."""
     content = hashlib.sha256()
-    for name, value in sorted(weights.items()):
+    for name, value in sorted(state.items()):
         content.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
         content.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return content.hexdigest()

@@ -21,9 +21,10 @@ from lth.models.spec import ModelSpec
 if TYPE_CHECKING:
     from lth.lineage.plan import Work
     from lth.lineage.reader import Measured, Reader
+    from lth.lineage.sources import Sources
     from lth.lineage.work import Hooks
-    from lth.sparsity import Masks, Weights
-    from lth.training import Where
+    from lth.sparsity import Masks, State
+    from lth.training import EngineChoice, Where
 
 
 class DataSpec(BaseModel):
@@ -124,7 +125,7 @@ class WeightsNode(Node):
             raise NotImplementedError(f"{self!r} is derived from no other state, so its kind must say its model")
         return node.model
 
-    def derive(self, reader: "Reader") -> "Weights":
+    def derive(self, reader: "Reader") -> "State":
         """Return the state, in fresh tensors."""
         raise NotImplementedError
 
@@ -161,6 +162,24 @@ class Job(Node):
     def first_step(self) -> int:
         """Where its count of steps begins."""
         return 0
+
+    @property
+    def density(self) -> float | None:
+        """Density of the network that it trains, 1.0 where that is not known yet; None where it trains none."""
+        return None
+
+    def choose_engine(self, sources: "Sources", *, engine: str, device: str, population: int) -> "EngineChoice | None":
+        """Return the engine that trains its network where none has begun, and why; None where it trains none.
+
+        Args:
+            sources: make its module.
+            engine: an entry of ENGINES, or `auto`.
+            device: `cpu` or a CUDA device.
+            population: members stacked in one program.
+        Raises:
+            ValueError: if the engine is unknown, or cannot train it.
+        """
+        return None
 
     @classmethod
     def run(cls, works: Sequence["Work"], reader: "Reader", where: "Where", hooks: "Hooks") -> None:

@@ -14,8 +14,8 @@ from lth.lineage.provenance import environment
 from lth.lineage.sources import Sources
 from lth.lineage.store import Store
 from lth.models.spec import ModelSpec
-from lth.sparsity import Masks, Weights, prunable
-from lth.training import derive_seed
+from lth.sparsity import Masks, State, Traces, Weights, prunable
+from lth.training import MOMENTS, Moments, derive_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Measured:
         best_step: that point; None where there is none.
         diverged_at: the step whose loss was not finite.
         start_digest: of the weights that it started from.
+        steps: where it ended; None if a training function of the user's did not count.
     """
 
     end: dict[str, float] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Measured:
     best_step: int | None = None
     diverged_at: int | None = None
     start_digest: str = ""
+    steps: int | None = None
 
 
 class Reader:
@@ -49,7 +51,7 @@ class Reader:
         self.store, self.sources = store, sources
         self._parts: dict[DataSpec, Parts] = {}
 
-    def weights(self, node: WeightsNode) -> Weights:
+    def weights(self, node: WeightsNode) -> State:
         """Return the full state that this node stands for, in fresh tensors; a tied weight has one value.
 
         Raises:
@@ -80,15 +82,22 @@ class Reader:
         """Return what a finished job measured, one item for each network."""
         return job.measured(self.document(job))
 
-    def traces(self, job: Job, names: Sequence[str]) -> dict[str, Weights]:
-        """Return what a finished training kept beside its weights, by name."""
-        if not names:
-            return {}
-        traces: dict[str, Weights] = {}
+    def traces(self, job: Job) -> Traces:
+        """Return the sums that a finished training kept beside its weights; it was asked for some, or for moments."""
+        return {kind: sums for kind, sums in self._kept(job).items() if "/" not in kind}
+
+    def moments(self, job: Job) -> Moments:
+        """Return the optimizer moments that a finished training kept; it was asked for them."""
+        prefix = f"{MOMENTS}/"
+        kept = self._kept(job)
+        return {kind.removeprefix(prefix): values for kind, values in kept.items() if kind.startswith(prefix)}
+
+    def _kept(self, job: Job) -> dict[str, Weights]:
+        kept: dict[str, Weights] = {}
         for path, value in weights_from_bytes(self.store.read(job, "traces.safetensors")).items():
             kind, _, name = path.rpartition("/")
-            traces.setdefault(kind, {})[name] = value
-        return traces
+            kept.setdefault(kind, {})[name] = value
+        return kept
 
     def module(self, model: ModelSpec, seed: int = 0) -> torch.nn.Module:
         """Return a fresh module of this model."""
@@ -114,7 +123,7 @@ def draws(node: Node) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(node.key))
 
 
-def tied(state: Weights, module: torch.nn.Module) -> Weights:
+def tied(state: State, module: torch.nn.Module) -> State:
     """Give further names of a tied weight the value of its first name, the one that is masked; return the state."""
     for name, owner in first_names(module).items():
         if owner != name:

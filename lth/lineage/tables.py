@@ -9,13 +9,13 @@ from lth.models import MODELS
 from lth.sparsity import CRITERIA, GRANULARITIES, SCHEDULES, SCOPES
 from lth.sparsity.actions import DISTRIBUTIONS
 from lth.sparsity.merge import MERGES
-from lth.tasks import TASKS
-from lth.tasks.classification import LOSSES
+from lth.tasks import TASKS, losses_of
 from lth.training import ENGINES, OPTIMIZERS, SPARSIFIERS, SUMS
 
 OPEN: tuple[Table[Any], ...] = (
-    CRITERIA, SCOPES, GRANULARITIES, SCHEDULES, MERGES, DISTRIBUTIONS, TASKS, LOSSES, MODELS, DATASETS, OPTIMIZERS,
+    CRITERIA, SCOPES, GRANULARITIES, SCHEDULES, MERGES, DISTRIBUTIONS, TASKS, MODELS, DATASETS, OPTIMIZERS,
     SPARSIFIERS, SUMS, ENGINES, NODES,
+    *(losses for task in TASKS.values() if (losses := losses_of(task)) is not None),
 )  # fmt: skip
 
 

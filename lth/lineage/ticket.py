@@ -24,7 +24,7 @@ from lth.lineage.reader import Reader, tied
 from lth.lineage.sources import Sources
 from lth.lineage.store import Store
 from lth.models import MODELS, Factory, ModelSpec
-from lth.sparsity import Masks, Weights, combine, density, density_by_tensor
+from lth.sparsity import Masks, State, combine, density, density_by_tensor
 
 FORMAT = "lth.ticket/2"
 
@@ -40,7 +40,7 @@ class Ticket:
     """
 
     masks: Masks
-    start: Weights | None
+    start: State | None
     document: dict[str, Any]
 
     def __repr__(self) -> str:
@@ -76,7 +76,7 @@ class Ticket:
             )
         return Sources({} if model is None else {self.model.name: model})
 
-    def starting_weights(self, model: Factory | Sources | None = None) -> Weights:
+    def starting_weights(self, model: Factory | Sources | None = None) -> State:
         """Return the weights that the ticket starts from: those in the file, or drawn again from the seed.
 
         Args:
@@ -103,7 +103,7 @@ class Ticket:
             )
         return start
 
-    def trained_weights(self, store: str | Path | Store = "lth-store") -> Weights:
+    def trained_weights(self, store: str | Path | Store = "lth-store") -> State:
         """Return the weights that the ticket ended with, from the store that it was trained in.
 
         Raises:

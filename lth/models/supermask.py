@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lth.config.supermask import SupermaskSettings
 from lth.sparsity.prunable import prunable
-from lth.sparsity.types import Masks, Scores, Weights
+from lth.sparsity.types import Masks, Scores, State, Weights
 
 
 class Supermask(nn.Module):
@@ -39,18 +39,16 @@ class Supermask(nn.Module):
     Args:
         network: any module; it is taken over, and its parameters become buffers.
         settings: how masks follow from scores.
-        names: patterns of the parameters that get masks; by default the prunable ones.
     Raises:
-        ValueError: if nothing can be masked, a pattern matches nothing, a weight is out of reach, or a mask would keep
-            nothing.
+        ValueError: if nothing can be masked, a weight is out of reach, or a mask would keep nothing.
     """
 
-    def __init__(self, network: nn.Module, settings: SupermaskSettings, names: Sequence[str] | None = None) -> None:
+    def __init__(self, network: nn.Module, settings: SupermaskSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.names = tuple(prunable(network, names)) if names else _reachable(network)
+        self.names = _reachable(network)
         for name in self.names:
-            _check(network, name, settings)
+            _kept_count(name, network.get_parameter(name), settings)
         self._aliases = _aliases(network, self.names)
         with torch.no_grad():
             if settings.weights == "signed_constant":
@@ -87,7 +85,7 @@ class Supermask(nn.Module):
             for name, score in self._scores().items()
         }
 
-    def masked_state(self, masks: Masks) -> Weights:
+    def masked_state(self, masks: Masks) -> State:
         """Return the network's state under these masks, rescaled if it rescales: a plain network, same outputs."""
         scores = self._scores()
         state = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -132,7 +130,7 @@ class Supermask(nn.Module):
         return mask.numel() / mask.sum().clamp(min=1.0)
 
 
-def masks_of(state: Weights, settings: SupermaskSettings) -> Masks:
+def masks_of(state: State, settings: SupermaskSettings) -> Masks:
     """Return the thresholded masks, by the network's own parameter names, from the full state of a `Supermask`.
 
     Args:
@@ -176,25 +174,16 @@ def _threshold(name: str, score: Tensor, settings: SupermaskSettings) -> Tensor:
 def _reachable(network: nn.Module) -> tuple[str, ...]:
     """Return the prunable parameters but those of recurrent layers, which masks do not reach."""
     names = prunable(network)
-    beyond = [name for name in names if isinstance(_owner(network, name), nn.RNNBase)]
-    if beyond and len(beyond) < len(names):
-        warnings.warn(f"masks do not reach {', '.join(beyond)}: these stay whole", stacklevel=3)
-        names = [name for name in names if name not in beyond]
-    return tuple(names)
-
-
-def _owner(network: nn.Module, name: str) -> nn.Module:
-    return network.get_submodule(name.rpartition(".")[0])
-
-
-def _check(network: nn.Module, name: str, settings: SupermaskSettings) -> None:
-    owner = _owner(network, name)
-    if isinstance(owner, nn.RNNBase):
+    owners = {name: network.get_submodule(name.rpartition(".")[0]) for name in names}
+    beyond = [name for name in names if isinstance(owners[name], nn.RNNBase)]
+    if len(beyond) == len(names):
         raise ValueError(
-            f"{name} belongs to a {type(owner).__name__}, which reads its weights from a list that masks do not reach: "
-            "leave it out"
+            f"{beyond[0]} belongs to a {type(owners[beyond[0]]).__name__}, which reads its weights from a list that "
+            "masks do not reach, and so do all prunable weights here: give the network another kind of layer too"
         )
-    _kept_count(name, network.get_parameter(name), settings)
+    if beyond:
+        warnings.warn(f"masks do not reach {', '.join(beyond)}: these stay dense", stacklevel=3)
+    return tuple(name for name in names if name not in beyond)
 
 
 def _kept_count(name: str, score: Tensor, settings: SupermaskSettings) -> int:

@@ -30,7 +30,7 @@ from lth.sparsity.select import planned_counts, planned_density, select
 from lth.sparsity.shuffle import shuffle_within_tensors
 from lth.sparsity.threshold import kth_smallest, survivors
 from lth.sparsity.ties import Tie, ties, units_lost_by_ties
-from lth.sparsity.types import Masks, Scores, Shapes, Weights
+from lth.sparsity.types import Masks, Scores, Shapes, State, Traces, Weights
 from lth.sparsity.words import words_of
 
 __all__ = [
@@ -50,8 +50,10 @@ __all__ = [
     "Scope",
     "Scores",
     "Shapes",
+    "State",
     "Structure",
     "Tie",
+    "Traces",
     "Weights",
     "combine",
     "complement",

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from lth.config.choices import Table
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State, Weights
 
 
-def combine(masks: Masks, kept: Weights, pruned: Weights) -> Weights:
+def combine(masks: Masks, kept: State, pruned: State) -> State:
     """Return a state: `kept` where a mask is True, `pruned` where it is False; entries without a mask are `kept`'s.
 
     Kept entries are bit-equal to `kept`, and the result shares no memory with its inputs.
@@ -83,35 +83,35 @@ def noise(weights: Weights, names: Iterable[str], generator: torch.Generator, di
 
 def zeroed_by_movement(
     frozen: Weights,
-    before: Weights,
-    after: Weights,
+    initial: Weights,
+    end: Weights,
     names: Iterable[str],
     *,
     toward: bool = True,
-    masks_before: Masks | None = None,
-    start_before: Weights | None = None,
+    masks: Masks | None = None,
+    start: Weights | None = None,
 ) -> Weights:
-    """Give zero where training moved a weight toward zero, else its frozen value (Zhou et al.'s Variant 1).
+    """Return zero where training moved a weight toward zero, else its frozen value (Zhou et al.'s Variant 1).
 
     A weight that an earlier level pruned has not moved since: it stays where it was at the start of that training.
 
     Args:
         frozen: the values that weights are frozen at otherwise: the initialisation.
-        before: the initialisation of the training that the masks were chosen by.
-        after: the end of that training.
+        initial: the initialisation of the training that the masks were chosen by.
+        end: the weights at the end of that training.
         names: the tensors.
         toward: whether moving toward zero gives zero; False turns it round, the opposite control.
-        masks_before: masks of that training.
-        start_before: what that training started from; at least the tensors that `masks_before` has.
+        masks: masks of that training.
+        start: what that training started from; at least the tensors that `masks` has.
     """
     result = {}
     for name in names:
-        moved_toward = after[name].abs() < before[name].abs()
+        moved_toward = end[name].abs() < initial[name].abs()
         zero = torch.zeros_like(frozen[name])
         value = torch.where(moved_toward == toward, zero, frozen[name])
-        if masks_before and name in masks_before:
-            assert start_before is not None
-            value = torch.where(masks_before[name].to(value.device), value, start_before[name])
+        if masks and name in masks:
+            assert start is not None
+            value = torch.where(masks[name].to(value.device), value, start[name])
         result[name] = value
     return result
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State, Traces, Weights
 from lth.tasks import Batch, Task
 
 
@@ -28,13 +28,13 @@ class Network:
     """
 
     module: nn.Module
-    start: Weights
-    end: Weights
+    start: State
+    end: State
     batch: Batch
     task: Task
     frozen: Masks = field(default_factory=dict)
 
-    def outputs(self, state: Weights, batch: Batch) -> Tensor:
+    def outputs(self, state: State, batch: Batch) -> Tensor:
         """Return what the network makes of a batch with this state in the place of its own."""
 
         def call(*inputs: Any, **keywords: Any) -> Any:
@@ -62,7 +62,7 @@ class Evidence:
     generator: torch.Generator
     masks: Masks = field(default_factory=dict)
     network: Callable[[], Network] | None = None
-    traces: dict[str, Weights] = field(default_factory=dict)
+    traces: Traces = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.network is not None:

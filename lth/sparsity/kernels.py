@@ -16,8 +16,8 @@ from numba import int64, uint64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lth.sparsity.compiled import compiled
 from lth.sparsity.floats import Format, Values, pieces
+from lth.sparsity.numba_cache import cached_njit
 
 SLICE = 1 << 20
 """Values that a thread takes at a time: enough to hide Python's part, few enough to share work out evenly."""
@@ -68,7 +68,7 @@ def count_digits(
         return torch.from_numpy(sum((job.result() for job in jobs), start=np.zeros((1 << 16) + 1, np.int64)))
 
 
-def survivors(
+def keep_from(
     tensor: Values, form: Format, *, is_magnitude: bool, lowest: int, ties: int, threads: int
 ) -> tuple[Tensor, int]:
     """Return the mask of values of at least `lowest`, less the first `ties` that equal it; and the ties left."""
@@ -111,13 +111,13 @@ def _arrays(piece: Values, form: Format) -> tuple[Array, Array | None]:
     return bits.numpy(), None if mask is None else mask.contiguous().view(-1).numpy()
 
 
-@compiled
+@cached_njit
 def _ordered(bits: int, is_magnitude: bool, without_sign: int) -> int:
     magnitude = bits & without_sign
     return magnitude if is_magnitude or bits >= 0 else -magnitude
 
 
-@compiled
+@cached_njit
 def _count_first(
     bits: Array, mask: Array | None, is_magnitude: bool, without_sign: int, infinity: int, shift: int, counts: Array
 ) -> int:
@@ -137,7 +137,7 @@ def _count_first(
     return nans
 
 
-@compiled
+@cached_njit
 def _count_next(
     bits: Array, mask: Array | None, is_magnitude: bool, without_sign: int, shift: int, prefix: int, counts: Array
 ) -> None:
@@ -147,7 +147,7 @@ def _count_next(
             counts[uint64((integer >> shift) & 0xFFFF)] += 1
 
 
-@compiled
+@cached_njit
 def _keep_from(
     bits: Array, mask: Array | None, is_magnitude: bool, without_sign: int, lowest: int, output: Array
 ) -> int:
@@ -163,7 +163,7 @@ def _keep_from(
     return equal
 
 
-@compiled
+@cached_njit
 def _drop_first(bits: Array, is_magnitude: bool, without_sign: int, lowest: int, ties: int, output: Array) -> None:
     for i in range(bits.size):
         if output[i] and _ordered(int64(bits[i]), is_magnitude, without_sign) == lowest:

@@ -6,12 +6,12 @@ from dataclasses import replace
 from lth.sparsity.evidence import Evidence
 from lth.sparsity.types import Masks, Scores
 
-Cut = Callable[[Scores, Masks, float], Masks]
+Selection = Callable[[Scores, Masks, float], Masks]
 """(scores, masks so far, share of the way in (0, 1]) -> new masks. At a share s of the way the density is the wanted
 density ** s, so that it falls by equal factors; at 1 it is the wanted one itself."""
 
 
-def in_rounds(criterion: Callable[[Evidence], Scores], evidence: Evidence, rounds: int, cut: Cut) -> Masks:
+def in_rounds(criterion: Callable[[Evidence], Scores], evidence: Evidence, rounds: int, cut: Selection) -> Masks:
     """Return the masks after `rounds` rounds of scoring and cutting; round r of R cuts to a share r / R of the way.
 
     Args:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterable
 from functools import reduce
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,13 +26,8 @@ in the fastest cache; so two passes over float32 beat three of fewer bits."""
 
 Key = Callable[[Tensor], Tensor]
 
-AllReduce = Callable[[Tensor], Tensor]
-"""Sums an int64 tensor over processes."""
 
-
-def kth_smallest(
-    tensors: Iterable[tuple[Tensor, Tensor | None]], k: int, key: Key | None = None, all_reduce: AllReduce | None = None
-) -> tuple[float, int]:
+def kth_smallest(tensors: Iterable[tuple[Tensor, Tensor | None]], k: int, key: Key | None = None) -> tuple[float, int]:
     """Return the k-th smallest value (k counts from 1) and how many values are strictly smaller.
 
     The bits of a float, with the sign folded in, are an integer in the same order. A histogram of its top 16 bits
@@ -41,31 +35,23 @@ def kth_smallest(
     16-bit types one.) Large CPU tensors are counted by compiled loops, on at most `torch.get_num_threads()` threads,
     if `key` is None or `torch.abs`; the answer is the same bit for bit.
 
-    Weights that are sharded over processes have one threshold on all of them: each process passes its own shards and
-    the same k, and `all_reduce` sums the counts (512 kB a pass). An entry must be held by one process only. A DTensor
-    stands for its local shard; of one that is replicated over a mesh dimension, the first replica counts.
-
     Args:
         tensors: (values, mask) pairs; only entries where the mask is True count, all of them where it is None.
-        k: between 1 and the number of entries that count, over all processes.
+        k: between 1 and the number of entries that count.
         key: elementwise function applied chunk by chunk before the comparison (`torch.abs` ranks by magnitude).
-        all_reduce: returns the sum of its argument, an int64 CPU tensor, over all processes, on any device.
     Raises:
-        ValueError: if a value is NaN, k is out of range, a mask has another shape than its values, or a DTensor is
-            sharded and `all_reduce` is missing. With `all_reduce`, the first two are raised on all processes alike.
+        ValueError: if a value is NaN, k is out of range, or a mask has another shape than its values.
 
     Example:
         >>> kth_smallest([(torch.tensor([3.0, -1.0, 2.0, 1.0]), None)], k=2, key=torch.abs)
         (1.0, 0)
     """
-    held = [_held(values, mask, all_reduce) for values, mask in tensors]
-    form = _common_format(held, key, all_reduce)
+    counted = [_checked(values, mask) for values, mask in tensors]
+    form = _common_format([values for values, _ in counted], key)
     prefix, below = 0, 0
     for shift in range(form.width - DIGIT, -1, -DIGIT):
         is_first = shift == form.width - DIGIT
-        counts = _count_digits(held, form, key, shift, None if is_first else prefix)
-        if all_reduce is not None:
-            counts = all_reduce(counts).cpu()
+        counts = _count_digits(counted, form, key, shift, None if is_first else prefix)
         if counts[-1]:
             raise ValueError("a score is NaN: weights cannot be ranked (did the training diverge?)")
         cumulative = counts[:-1].cumsum(0)
@@ -87,7 +73,7 @@ def survivors(
     result. Comparisons are exact where the threshold comes from a finer type than `values`.
 
     Args:
-        values: any shape; not NaN where the mask keeps. A DTensor stands for its local shard.
+        values: any shape; not NaN where the mask keeps.
         mask: `torch.bool` of the same shape, True keeps; None keeps all.
         threshold: as found by `kth_smallest`.
         ties: how many equal values to remove, those that come first in row-major order.
@@ -95,15 +81,14 @@ def survivors(
     Returns:
         A fresh contiguous `torch.bool` mask on the device of the values, and `ties` less those removed here.
     """
-    values, mask = _local(values), None if mask is None else _local(mask)
-    _require_same_shape(values, mask)
+    values, mask = _checked(values, mask)
     form = format_of(_key_dtype(values, key))
     lowest, is_exact = lowest_integer(threshold, form)
     here = ties if is_exact else 0
     if _is_compiled([(values, mask)], key):
         from lth.sparsity import kernels
 
-        result, left = kernels.survivors(
+        result, left = kernels.keep_from(
             (values, mask),
             form,
             is_magnitude=key is torch.abs,
@@ -171,12 +156,9 @@ def _is_compiled(tensors: list[Values], key: Key | None) -> bool:
     )
 
 
-def _common_format(tensors: list[Values], key: Key | None, all_reduce: AllReduce | None) -> Format:
-    """Return the coarsest format that holds the values of all tensors, of all processes."""
-    dtypes = [format_of(_key_dtype(values, key)).dtype for values, _ in tensors]
-    if all_reduce is not None:
-        present = all_reduce(torch.tensor([dtypes.count(dtype) for dtype in FORMATS]))
-        dtypes = [dtype for dtype, count in zip(FORMATS, present.tolist(), strict=True) if count]
+def _common_format(tensors: list[Tensor], key: Key | None) -> Format:
+    """Return the coarsest format that holds the values of all tensors."""
+    dtypes = [format_of(_key_dtype(values, key)).dtype for values in tensors]
     return FORMATS[reduce(torch.promote_types, dtypes)] if dtypes else FORMATS[torch.float32]
 
 
@@ -184,29 +166,8 @@ def _key_dtype(values: Tensor, key: Key | None) -> torch.dtype:
     return values.dtype if key is None else key(values.new_empty(0)).dtype
 
 
-def _held(values: Tensor, mask: Tensor | None, all_reduce: AllReduce | None) -> Values:
-    """Return what this process has to count of a tensor."""
-    tensor: Any = values
-    placements = getattr(tensor, "placements", ())  # of a DTensor, without importing its module
-    if any(placement.is_partial() for placement in placements):
-        raise ValueError(f"a score is a DTensor with placements {placements}: redistribute the partial sums first")
-    if any(not placement.is_replicate() for placement in placements) and all_reduce is None:
-        raise ValueError(f"a score is a DTensor with placements {placements}: pass `all_reduce`, which sums counts")
-    values_here, mask_here = _local(values), None if mask is None else _local(mask)
-    _require_same_shape(values_here, mask_here)
-    if placements and all_reduce is not None:
-        where = zip(tensor.device_mesh.get_coordinate(), placements, strict=True)
-        if any(place for place, placement in where if placement.is_replicate()):
-            return values_here.new_empty(0), None
-    return values_here, mask_here
-
-
-def _local(tensor: Tensor) -> Tensor:
-    """Return the tensor itself, or of a DTensor the shard that this process holds."""
-    to_local: Callable[[], Tensor] | None = getattr(tensor, "to_local", None)
-    return (tensor if to_local is None else to_local()).detach().resolve_neg()
-
-
-def _require_same_shape(values: Tensor, mask: Tensor | None) -> None:
+def _checked(values: Tensor, mask: Tensor | None) -> Values:
+    """Return values, without history and lazy signs, and their mask, which must have their shape."""
     if mask is not None and mask.shape != values.shape:
         raise ValueError(f"a mask has shape {tuple(mask.shape)}, its values {tuple(values.shape)}: they must agree")
+    return values.detach().resolve_neg(), mask

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lth.analysis.documents import Results
 from lth.analysis.points import Arm, Conclusion, Plot, Point
-from lth.config import MaskChanges, Pruning, Recipe, StudySettings, Targets
+from lth.config import MaskSchedule, Pruning, Recipe, StudySettings, Targets
 from lth.config.text import split_names
 from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS, Level, Restart
 from lth.studies.study_type import StudyType
@@ -46,7 +46,7 @@ class AfterTraining(Pruning):
         return moments
 
 
-class WithinTraining(Targets, MaskChanges):
+class WithinTraining(Targets, MaskSchedule):
     """Weights are chosen within one training per level; its masks are then tested as tickets."""
 
     group: ClassVar[str] = "Pruning within training"
@@ -214,7 +214,7 @@ def _masks(
     chosen_by = settings.masks
     if isinstance(chosen_by, AfterTraining):
         return Pruned.after(before, pruning_of(chosen_by), number), before
-    changes = {name: getattr(chosen_by, name) for name in MaskChanges.model_fields}
+    changes = {name: getattr(chosen_by, name) for name in MaskSchedule.model_fields}
     sparsifier = Sparsifier(
         method=chosen_by.sparsifier,
         density=densities[number],

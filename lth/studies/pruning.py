@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from lth.config import MaskChanges, Pruning, StudySettings, without_idle
+from lth.config import MaskSchedule, Pruning, StudySettings, without_idle
 from lth.sparsity import SCOPES, criterion, granularity
 from lth.sparsity.schedule import schedule
 from lth.studies.subject import Subject
@@ -36,7 +36,7 @@ def _idle_within(targets: Any) -> dict[str, str]:
     name = targets.sparsifier
     read = SPARSIFIERS.pick(name).reads
     why = f"sparsifier {name!r} does not read it"
-    idle = {each: why for each in MaskChanges.model_fields if each not in read}
+    idle = {each: why for each in MaskSchedule.model_fields if each not in read}
     if targets.schedule == "one-shot":
         idle["schedule"] = "a sparsifier starts every level from the initialisation"
     return idle

@@ -4,7 +4,7 @@ from lth.config import Metric
 from lth.tasks.classification import Classification
 from lth.tasks.language_model import LanguageModel
 from lth.tasks.regression import Regression
-from lth.tasks.table import TASKS, make_task
+from lth.tasks.table import TASKS, losses_of, make_task
 from lth.tasks.task import Adding, Batch, Tally, Task, unwrapped
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Regression",
     "Tally",
     "Task",
+    "losses_of",
     "make_task",
     "unwrapped",
 ]

@@ -51,6 +51,7 @@ class Classification(Adding):
     name: ClassVar[str] = "classification"
     version: ClassVar[int] = 1
     stop_by: ClassVar[str] = "loss"
+    losses: ClassVar[Table[Callable[[Tensor, Tensor], Tensor]]] = LOSSES
 
     def __post_init__(self) -> None:
         LOSSES.pick(self.minimise)

@@ -1,6 +1,7 @@
 """Tasks by name."""
 
 from collections.abc import Callable
+from typing import Any
 
 from lth.config.choices import Table
 from lth.config.training import TaskSpec
@@ -14,6 +15,12 @@ TASKS: Table[Callable[..., Task]] = Table(
     "task",
     {"classification": Classification, "regression": Regression, "language-model": LanguageModel, "yours": Yours},
 )
+
+
+def losses_of(task: Callable[..., Task]) -> Table[Any] | None:
+    """Return what a task lets users choose from by its argument `minimise`: its `losses`; None if it has no choice."""
+    losses: Table[Any] | None = getattr(task, "losses", None)
+    return losses
 
 
 def make_task(spec: TaskSpec) -> Task:

@@ -13,7 +13,7 @@ from lth.training.engines import (
 from lth.training.history import History, read_history
 from lth.training.journal import Interrupted, Journal, NoJournal
 from lth.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
-from lth.training.population import Member
+from lth.training.population import Member, Moments
 from lth.training.seeds import Seeds, derive_seed, seeds_of
 from lth.training.snapshot import Snapshot, snapshot_from_bytes
 from lth.training.sparsifiers import SPARSIFIERS, plan_sparsifier
@@ -32,6 +32,7 @@ __all__ = [
     "Interrupted",
     "Journal",
     "Member",
+    "Moments",
     "NoJournal",
     "Outcome",
     "Seeds",

@@ -19,14 +19,14 @@ class Best(BaseModel):
     by: str
 
 
-class MaskChangeRecord(BaseModel):
-    """One change of the masks by a sparsifier.
+class MaskChange(BaseModel):
+    """One change of one network's masks by a sparsifier.
 
     Attributes:
         step: optimizer steps done before it.
         density: fraction of the prunable weights kept after it.
         revived: weights that were pruned before and are kept now.
-        revival_rate: these as a fraction of the weights that were pruned before.
+        revival_rate: these as a fraction of the weights that were pruned before; 0 if none was.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +53,8 @@ class History(BaseModel):
         mask_changes: by a sparsifier, in order.
         diverged_at: the step whose loss was not finite; nothing is measured after it.
         start_digest: of the weights that it started from.
+        counted: the step that a training function of the user's counted up to; None if it counted none, and of an
+            engine, which does the steps that it is asked for.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -62,9 +64,10 @@ class History(BaseModel):
     best: Best | None = None
     end: dict[str, float] = {}
     at_best: dict[str, float] = {}
-    mask_changes: list[MaskChangeRecord] = []
+    mask_changes: list[MaskChange] = []
     diverged_at: int | None = None
     start_digest: str = ""
+    counted: int | None = None
 
     def add(
         self, step: int, validation: Mapping[str, float], train_loss: float | None, stop_by: str, sign: int

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
-from lth.sparsity.types import Weights
+from lth.sparsity.types import State
 from lth.training.history import History
 from lth.training.snapshot import Snapshot
 
@@ -29,7 +29,7 @@ class Journal(Protocol):
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
         """Keep a snapshot, and the one before: members of a stack must find a step that they share."""
 
-    def save_checkpoint(self, key: str, step: int, weights: Weights) -> None:
+    def save_checkpoint(self, key: str, step: int, state: State) -> None:
         """Keep the full state after `step` steps."""
 
     def progress(self, key: str, step: int, history: History) -> None:
@@ -51,7 +51,7 @@ class NoJournal:
         return ()
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None: ...
-    def save_checkpoint(self, key: str, step: int, weights: Weights) -> None: ...
+    def save_checkpoint(self, key: str, step: int, state: State) -> None: ...
     def progress(self, key: str, step: int, history: History) -> None: ...
 
     def should_stop(self) -> bool:

@@ -5,14 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from lth.sparsity.types import Weights
-from lth.training.population import Member, Population
+from lth.training.population import Member, Moments, Population
 
-Moments = dict[str, Weights]
-"""Optimizer state by entry (`exp_avg`), by parameter name; step counters are 0-d."""
+Entries = dict[str, Tensor]
+"""Optimizer state of one parameter, by entry."""
 
 
-def per_weight_entries(optimizer: torch.optim.Optimizer, parameter: Tensor) -> Weights:
+def per_weight_entries(optimizer: torch.optim.Optimizer, parameter: Tensor) -> Entries:
     """Return one parameter's live optimizer state that has a value for each weight; empty before the first step."""
     state = optimizer.state.get(parameter, {})  # `state[parameter]` would make an entry
     return {
@@ -37,7 +36,7 @@ def counter_device(optimizer: torch.optim.Optimizer, device: torch.device) -> to
 
 @torch.no_grad()
 def change_moments(
-    policy: str, entries: Weights, fresh: Mapping[str, float], pruned: Tensor, revived: Tensor, stash: Weights
+    policy: str, entries: Entries, fresh: Mapping[str, float], pruned: Tensor, revived: Tensor, stash: Entries
 ) -> None:
     """Change the moments of one parameter of one member where weights were pruned or revived, by the policy.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lth.data.types import Examples, batches_of
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State, Weights
 from lth.tasks import Batch, Tally, Task
 from lth.training.seeds import Seeds
 from lth.training.stacking import Stacking, call_with, stacked_losses, usual_stacking
@@ -17,6 +17,9 @@ from lth.training.stacking import Stacking, call_with, stacked_losses, usual_sta
 EVALUATION_BATCH = {"cpu": 200, "cuda": 1000}
 """Examples per forward pass of an evaluation. On a CPU larger batches no longer lie in its caches: of 200, 500 and 1000
 examples, `convnet` took 70, 160 and 220 microseconds each, `transformer` 190, 240 and 350, LeNet-300-100 always 9."""
+
+Moments = dict[str, Weights]
+"""Optimizer state by entry (`exp_avg`), by parameter name; step counters are 0-d."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,17 +31,16 @@ class Member:
         start: the full state that it starts from: parameters and buffers.
         masks: pruned entries stay at their start value; a parameter without a mask is dense.
         seeds: data order and augmentation (the initialisation lies in `start`).
-        moments: optimizer state to start from, by entry (`exp_avg`) and parameter; None starts fresh. A training leaves
-            it by the trace `moments`.
+        moments: optimizer state to start from, as a training leaves it that is asked for `moments`; None starts fresh.
 
     With a sparsifier, `masks` names what may be pruned: every prunable parameter has one, all True at a dense start.
     """
 
     key: str
-    start: Weights
+    start: State
     masks: Masks
     seeds: Seeds
-    moments: dict[str, Weights] | None = None
+    moments: Moments | None = None
 
 
 class Population:
@@ -77,7 +79,7 @@ class Population:
         self.buffers = {name: value for name, value in state.items() if name not in self.parameters}
         self.set_masks([member.masks for member in members])
 
-    def _stack(self, states: Sequence[Weights]) -> Weights:
+    def _stack(self, states: Sequence[State]) -> State:
         """Return copies of the states (never aliases), stacked if there are several."""
 
         def place(value: Tensor) -> Tensor:
@@ -178,17 +180,17 @@ class Population:
         for parameter, factor, frozen in zip(self.masked, self._mask_factors, self._frozen, strict=True):
             parameter.copy_(torch.where(factor.bool(), parameter, frozen))
 
-    def tensors(self) -> Weights:
+    def tensors(self) -> State:
         """Return the live parameters and buffers, stacked if there are several members; not copies."""
         return {name: value.detach() for name, value in self.parameters.items()} | self.buffers
 
     @torch.no_grad()
-    def load(self, tensors: Weights) -> None:
+    def load(self, tensors: State) -> None:
         """Copy values into the live parameters and buffers; names and shapes are those of `tensors()`."""
         for name, value in self.tensors().items():
             value.copy_(tensors[name])
 
-    def state_of(self, index: int) -> Weights:
+    def state_of(self, index: int) -> State:
         """Return a copy on the CPU of one member's full state, under every name of the module's state dict."""
         own = {name: self.own(value, index) for name, value in self.tensors().items()}
         names = self.module.state_dict().keys()

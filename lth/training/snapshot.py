@@ -19,18 +19,18 @@ class Snapshot:
     """One member in the middle of its training.
 
     Attributes:
-        step: optimizer updates done.
+        step: optimizer steps done.
         history: what was measured so far.
         tensors: by `role/name`: training losses since the last evaluation (`losses`), and what the engine needs: the
             torch engine's are parameters and buffers (`state/`), their value at the lowest validation loss (`best/`),
             optimizer state (`optimizer/parameter/entry`) and generator states.
-        engine: the engine's signature: another would go on with other numbers.
+        signature: of the engine; another would go on with other numbers.
     """
 
     step: int
     history: History
     tensors: dict[str, Tensor]
-    engine: str
+    signature: str
 
     def part(self, role: str) -> dict[str, Tensor]:
         """Return the tensors of one role, without its prefix."""
@@ -40,13 +40,13 @@ class Snapshot:
     def to_bytes(self) -> bytes:
         """Return one line of JSON with everything but the tensors, then these as safetensors."""
         body = save({name: value.detach().cpu().contiguous() for name, value in self.tensors.items()})
-        head = {"format": FORMAT, "step": self.step, "engine": self.engine, "history": self.history.model_dump()}
+        head = {"format": FORMAT, "step": self.step, "engine": self.signature, "history": self.history.model_dump()}
         text = json.dumps(head | {"sha256": hashlib.sha256(body).hexdigest()}, allow_nan=False)
         return text.encode() + b"\n" + body
 
 
-def engine_in(path: Path) -> str:
-    """Return the engine of the snapshot in a file, by its first line alone; empty if that is damaged."""
+def signature_in(path: Path) -> str:
+    """Return the engine's signature of the snapshot in a file, by its first line alone; empty if that is damaged."""
     with path.open("rb") as file:
         line = file.readline()
     try:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection
 import torch
 
 from lth.config.choices import Table, check_choice
-from lth.sparsity.types import Weights
+from lth.sparsity.types import Traces, Weights
 from lth.training.population import Population
 
 MOMENTS = "moments"
-"""The trace that is no sum: the optimizer's state at the end, one trace `moments/ENTRY` per entry."""
+"""In `Training.traces`: the optimizer's state at the end is kept too. It is no sum, and comes as `Outcome.moments`."""
 
 
 @torch.no_grad()
@@ -29,7 +29,7 @@ def movement_pruning(sums: Weights, population: Population) -> None:
 SUMS: Table[Callable[[Weights, Population], None]] = Table("trace", {"movement_pruning": movement_pruning})
 
 
-def empty_sums(kinds: Collection[str], population: Population) -> dict[str, Weights]:
+def empty_sums(kinds: Collection[str], population: Population) -> Traces:
     """Return zeros for every trainable parameter, for those of the kinds that are sums.
 
     Raises:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from lth.data import load_data
-from lth.lineage import Execution, Plan, Reader, Store, Trained, build, plan
-from lth.lineage.estimate import Estimate, density_of, estimate, longest_chain
+from lth.lineage import Execution, Plan, Reader, Store, build, plan
+from lth.lineage.estimate import Estimate, estimate, longest_chain
 from lth.models import MODELS
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study, prepare
@@ -30,7 +30,7 @@ def estimated(made: Study, store: Store, execution: Execution = TORCH) -> tuple[
 def test_only_trainings_by_the_same_engine_alone_on_a_cpu_count(tmp_path: Path) -> None:
     made, store = study(), Store(tmp_path)
     build(made.targets[:2], store, made.sources, TORCH)
-    assert [density_of(job) for job in made.targets if isinstance(job, Trained)] == pytest.approx([1.0, 0.5, 0.25])
+    assert [job.density for job in made.targets] == pytest.approx([1.0, 0.5, 0.25])
     _, found = estimated(made, store)
     assert found.source == "the median of 2 finished trainings"
     assert list(found.seconds) == [made.targets[2].key]

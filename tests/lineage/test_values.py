@@ -59,11 +59,11 @@ def initial(seed: int = 1, name: str = "tiny") -> Initial:
     return Initial(spec=ModelSpec(name=name), seed=seed)
 
 
-def random_masks(masks: MasksNode | None = None, draw: int = 0) -> Shuffled:
+def random_masks(draw: int = 0) -> Shuffled:
     """Masks that follow from keys alone: half of each matrix, at random places."""
-    start = initial()
+    start = initial(1 + draw)
     half = Pruned(start=start, end=start, among=Dense(), pruning=Pruning(rate=0.5), level=1)
-    return Shuffled(masks=masks or half, draw=draw)
+    return Shuffled(masks=half)
 
 
 def drawn(seed: int) -> Weights:

@@ -64,7 +64,7 @@ def test_zeroed_by_movement_by_hand(toward: bool, expected: list[list[float]]) -
     # What an earlier level pruned has not moved since, so there is nothing to judge it by: it stays where it was put.
     before = {"w": torch.tensor([[True, True], [False, False]])}
     start = {"w": torch.full((2, 2), 5.0)}
-    values = zeroed_by_movement(INITIAL, INITIAL, END, ["w"], toward=toward, masks_before=before, start_before=start)
+    values = zeroed_by_movement(INITIAL, INITIAL, END, ["w"], toward=toward, masks=before, start=start)
     assert values["w"].tolist() == [expected[0], [5.0, 5.0]]
 
 

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -225,71 +224,3 @@ def test_small_tensors_do_not_wait_for_the_compiler_and_large_ones_need_no_cache
     )
     nowhere = {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator", "NUMBA_CACHE_DIR": "/dev/null/nowhere"}
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env=os.environ | nowhere)
-
-
-SHARDED = """
-import sys
-import torch
-import torch.distributed as dist
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import Partial, Replicate, Shard, distribute_tensor, DTensor
-from lth.sparsity import threshold
-from lth.sparsity.threshold import kth_smallest
-
-rank, address = int(sys.argv[1]), sys.argv[2]
-dist.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
-
-def total(counts):
-    dist.all_reduce(counts)
-    return counts
-
-def message(call):
-    try:
-        return call()
-    except ValueError as error:
-        return str(error)
-
-whole = torch.randn(101, 3, generator=torch.Generator().manual_seed(0)).mul(4).round() / 4
-mesh, pairs = init_device_mesh("cpu", (2,)), init_device_mesh("cpu", (2, 1))
-ways = {
-    "plain": [(whole[rank::2], None)],
-    "one holds nothing": [(whole, None)] if rank else [],
-    "several types": [(whole[:50].bfloat16(), None)] if rank else [(whole[50:].double(), None)],
-    "sharded": [(distribute_tensor(whole, mesh, [Shard(0)]), None)],
-    "masked": [(distribute_tensor(whole, mesh, [Shard(1)]), distribute_tensor(whole < 9, mesh, [Shard(1)]))],
-    "replicated": [(distribute_tensor(whole, mesh, [Replicate()]), None)],
-    "hybrid": [(distribute_tensor(whole, pairs, [Replicate(), Shard(0)]), None)],
-}
-for k in (1, 150, 303):
-    wanted = kth_smallest([(whole, None)], k, torch.abs)
-    for way, parts in ways.items():
-        # One process counts by torch, the other by compiled loops: the digits are the same.
-        threshold.COMPILED_FROM = 0 if rank else 1 << 62
-        found = kth_smallest(parts, k, torch.abs, total)
-        assert found == wanted, (way, k, found, wanted)
-broken = torch.tensor([1.0, torch.nan if rank else 2.0])
-assert "a score is NaN" in message(lambda: kth_smallest([(broken, None)], 1, None, total))
-assert "k is 5, but there are 4 values" in message(lambda: kth_smallest([(torch.ones(2), None)], 5, None, total))
-assert "pass `all_reduce`" in message(lambda: kth_smallest(ways["sharded"], 5))
-assert kth_smallest(ways["replicated"], 303, torch.abs) == wanted
-partial = DTensor.from_local(whole, mesh, [Partial()])
-assert "partial sums" in message(lambda: kth_smallest([(partial, None)], 5, None, total))
-mask, _ = threshold.survivors(ways["sharded"][0][0], None, 0.5, 0, torch.abs)
-assert torch.equal(mask, ways["sharded"][0][0].to_local().abs() >= 0.5)
-dist.destroy_process_group()
-"""
-
-
-def test_shards_have_the_threshold_of_the_whole(tmp_path: Path) -> None:
-    """Two processes: plain shards, DTensors, replicas; an error of one is an error of both."""
-    address = f"file://{tmp_path / 'meeting'}"
-    jobs = [
-        subprocess.Popen([sys.executable, "-c", SHARDED, str(rank), address], stderr=subprocess.PIPE, text=True)
-        for rank in (0, 1)
-    ]
-    try:
-        outcomes = [job.communicate(timeout=200) for job in jobs]
-    finally:
-        for job in jobs:
-            job.kill()
-    assert [job.returncode for job in jobs] == [0, 0], "\n".join(errors for _, errors in outcomes)

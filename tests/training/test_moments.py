@@ -16,16 +16,16 @@ from trainings import (
 )
 
 from lth.config.sparsifier import Sparsifier
-from lth.sparsity import Weights
-from lth.training import OPTIMIZERS, History, Member, Outcome
+from lth.training import OPTIMIZERS, History, Member, Moments, Outcome
 from lth.training.moments import change_moments
 
 OPTIONS: dict[str, dict[str, object]] = {"sgd": {"momentum": 0.9}, "rmsprop": {"momentum": 0.9}}
 
 
-def moments_in(outcome: Outcome) -> dict[str, Weights]:
-    """The trace `moments`, by entry."""
-    return {kind.removeprefix("moments/"): values for kind, values in outcome.traces.items()}
+def moments_in(outcome: Outcome) -> Moments:
+    """Those that were asked for."""
+    assert outcome.moments is not None
+    return outcome.moments
 
 
 def with_moments(one: Member, outcome: Outcome) -> Member:
@@ -57,13 +57,13 @@ def test_moments_of_pruned_entries_start_over() -> None:
     whole = dense_member(small_net, 1)
     before = run([whole], small_net(), short_training(traces=["moments"]))[0]
     pruned = member(small_net, 1, fill=0.25)
-    assert all(before.traces["moments/exp_avg"][name][~mask].any() for name, mask in pruned.masks.items())
+    assert all(moments_in(before)["exp_avg"][name][~mask].any() for name, mask in pruned.masks.items())
     start = {name: value.clone() for name, value in moments_in(before)["exp_avg"].items()}
-    one = with_moments(pruned, Outcome(pruned.start, History(), 0, "torch", traces=before.traces))
+    one = with_moments(pruned, Outcome(pruned.start, History(), 0, "torch", moments=before.moments))
     after = run([one], small_net(), short_training(traces=["moments"]))[0]
     for name, mask in pruned.masks.items():
         assert torch.equal(after.weights[name][~mask], pruned.start[name][~mask])
-        assert not after.traces["moments/exp_avg"][name][~mask].any()
+        assert not moments_in(after)["exp_avg"][name][~mask].any()
         assert not torch.equal(after.weights[name][mask], pruned.start[name][mask])
     assert_same_bits(moments_in(before)["exp_avg"], start)  # the caller's tensors are not written to
 
@@ -111,7 +111,7 @@ def test_policies_within_training(moments: str) -> None:
         name = "1.weight"
         pruned = drawn.masks[name] & ~first.masks[name]
         revived = pruned & second.masks[name]
-        was, after, end = (each.traces[f"moments/{entry}"][name] for each in (before, first, second))
+        was, after, end = (moments_in(each)[entry][name] for each in (before, first, second))
         assert was[pruned].any()
         assert int(revived.sum()) > 10
         if moments == "zero":
@@ -137,7 +137,7 @@ def test_rprop_starts_over_from_its_learning_rate() -> None:
     )[0]
     assert outcome.masks is not None
     pruned = ~outcome.masks["1.weight"]
-    sizes = outcome.traces["moments/step_size"]["1.weight"]
+    sizes = moments_in(outcome)["step_size"]["1.weight"]
     assert torch.equal(sizes[pruned], torch.full_like(sizes[pruned], 0.02))
 
 
@@ -161,7 +161,7 @@ def test_moments_that_do_not_fit_are_errors() -> None:
     misnamed = {entry: values | {"9.weight": values["1.weight"]} for entry, values in good.items()}
     misshapen = good | {"exp_avg": good["exp_avg"] | {"1.weight": torch.zeros(3)}}
     partial = good | {"exp_avg": {"1.weight": good["exp_avg"]["1.weight"]}}
-    cases: list[tuple[dict[str, Any], dict[str, Weights], str]] = [
+    cases: list[tuple[dict[str, Any], Moments, str]] = [
         (plain, good, r"the moments hold exp_avg, exp_avg_sq, step; SGD with its options has none"),
         (momentum, good, r"SGD with its options has momentum_buffer\. Start from a training with the same optimizer"),
         ({}, {"exp_avg": good["exp_avg"]}, "the moments hold exp_avg; Adam with its options has exp_avg, exp_avg_sq"),

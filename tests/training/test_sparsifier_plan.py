@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lth.config.sparsifier import MaskChanges, Sparsifier
+from lth.config.sparsifier import MaskSchedule, Sparsifier
 from lth.training.sparsifiers import SPARSIFIERS, Application, check_sparsifier, plan_sparsifier, scope_of
 
 METHODS = list(SPARSIFIERS)
@@ -114,7 +114,7 @@ def test_no_step_is_too_few() -> None:
 def test_a_method_reads_what_it_says(method: str) -> None:
     """Fields that its entry does not list change no plan; those listed are fields of the settings."""
     entry = SPARSIFIERS[method]
-    assert set(entry.reads) <= set(MaskChanges.model_fields)
+    assert set(entry.reads) <= set(MaskSchedule.model_fields)
     assert entry.words
     others: dict[str, Any] = {"begin": 0.3, "end": 0.6, "applications": 3, "curve": "linear", "update_fraction": 0.5}
     usual = plan_sparsifier(Sparsifier(method=method), 100, steps_per_epoch=10)

@@ -224,6 +224,9 @@ def assert_same(left: Sequence[Outcome], right: Sequence[Outcome]) -> None:
         assert one.traces.keys() == other.traces.keys()
         for kind, values in one.traces.items():
             assert_same_bits(values, other.traces[kind])
+        assert (one.moments is None) == (other.moments is None)
+        for entry, values in (one.moments or {}).items():
+            assert_same_bits(values, (other.moments or {})[entry])
 
 
 def assert_close(outcome: Outcome, other: Outcome, tolerance: float = 1e-9) -> None:

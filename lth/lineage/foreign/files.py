@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lth.lineage.foreign.names import Stored, stored_weights
 from lth.models import MODELS
-from lth.sparsity import Weights
+from lth.sparsity import State
 
 if TYPE_CHECKING:
     from lth.lineage.ticket import Ticket
@@ -131,7 +131,7 @@ def _open_ticket(path: Path) -> WeightsFile:
     return WeightsFile(path, "ticket", shapes, is_floating, input_first, read, frozenset(shapes), note)
 
 
-def _start(ticket: "Ticket") -> tuple[Weights | None, str]:
+def _start(ticket: "Ticket") -> tuple[State | None, str]:
     """Return the ticket's starting weights if no code of others must run for them, and what to say of them."""
     try:
         if ticket.start is None and ticket.model.name not in MODELS:

@@ -1,6 +1,6 @@
 """The sparsity of a file, as JSON values: per tensor and overall, and beside an earlier file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lth.lineage.foreign.files import Entry, WeightsFile
@@ -33,19 +33,7 @@ def sparsity_document(
         ValueError: if nothing is left to count, a pattern matches nothing, or the two files do not fit each other.
     """
     left_out = file.left_out()
-    names = matching(file.shapes, only) if only else [name for name in file.shapes if name not in left_out]
-    dropped = set(matching(file.shapes, never)) if never else set()
-    names = [name for name in names if name not in dropped]
-    if not names:
-        raise ValueError(
-            f"{file.path} holds no weights to count. Its tensors: {', '.join(file.shapes) or 'none'}. Choose some by "
-            "pattern (--only)"
-        )
-    if earlier is not None and not any(name in earlier.shapes for name in names):
-        raise ValueError(
-            f"{earlier.path} holds none of the tensors counted in {file.path} ({', '.join(names[:4])}, ...): compare "
-            "files of one architecture"
-        )
+    names = _counted(file, left_out, only, never, earlier)
     tensors: dict[str, dict[str, Any]] = {}
     no_ranks: dict[str, str] = {}
     overlaps: list[Overlap] = []
@@ -88,6 +76,30 @@ def sparsity_document(
             "missing": [name for name in names if name not in earlier.shapes],
         }
     return document
+
+
+def _counted(
+    file: WeightsFile,
+    left_out: Mapping[str, str],
+    only: Sequence[str],
+    never: Sequence[str],
+    earlier: WeightsFile | None,
+) -> list[str]:
+    """Return the names of the tensors to count."""
+    names = matching(file.shapes, only) if only else [name for name in file.shapes if name not in left_out]
+    dropped = set(matching(file.shapes, never)) if never else set()
+    names = [name for name in names if name not in dropped]
+    if not names:
+        raise ValueError(
+            f"{file.path} holds no weights to count. Its tensors: {', '.join(file.shapes) or 'none'}. Choose some by "
+            "pattern (--only)"
+        )
+    if earlier is not None and not any(name in earlier.shapes for name in names):
+        raise ValueError(
+            f"{earlier.path} holds none of the tensors counted in {file.path} ({', '.join(names[:4])}, ...): compare "
+            "files of one architecture"
+        )
+    return names
 
 
 def _describe(entry: Entry, stored: tuple[int, ...]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from lth.lineage.nodes import WeightsNode
 from lth.lineage.reader import Reader, first_names
-from lth.sparsity import Weights
+from lth.sparsity import State
 
 Place = tuple[str, tuple[int | None, ...]]
 """A parameter's name and an index into it; None stands for all entries of an axis (a row, a column)."""
@@ -15,7 +15,7 @@ class Ablated(WeightsNode):
     places: tuple[Place, ...]
     factor: float = 0.0
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         """Return the state.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from lth.lineage.nodes import WeightsNode
 from lth.lineage.reader import Reader
-from lth.sparsity import Weights
+from lth.sparsity import State
 
 
 class Changed(WeightsNode):
@@ -20,11 +20,11 @@ class Changed(WeightsNode):
         """Return the names of the prunable parameters."""
         return reader.prunable(self.model, self.prune_only, self.never_prune)
 
-    def change(self, state: Weights, reader: Reader) -> Weights:
+    def change(self, state: State, reader: Reader) -> State:
         """Return the new values of the prunable parameters."""
         raise NotImplementedError
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         state = reader.weights(self.of)
         return state | self.change(state, reader)
 

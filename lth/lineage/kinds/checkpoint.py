@@ -6,7 +6,7 @@ from lth.lineage.files import weights_from_bytes
 from lth.lineage.kinds.trained import Trained
 from lth.lineage.nodes import Job, WeightsNode
 from lth.lineage.reader import Reader
-from lth.sparsity import Weights
+from lth.sparsity import State
 
 
 class Checkpoint(WeightsNode):
@@ -19,7 +19,7 @@ class Checkpoint(WeightsNode):
     def made_by(self) -> tuple[Job, int] | None:
         return self.trained, self.step
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         return weights_from_bytes(reader.store.read(self, "weights.safetensors"))
 
     def words(self) -> str:

@@ -2,7 +2,7 @@
 
 from lth.lineage.nodes import MasksNode, WeightsNode
 from lth.lineage.reader import Reader
-from lth.sparsity import Weights, combine
+from lth.sparsity import State, combine
 
 
 class Combined(WeightsNode):
@@ -12,7 +12,7 @@ class Combined(WeightsNode):
     kept: WeightsNode
     pruned: WeightsNode
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         masks = reader.masks(self.masks)
         return combine(masks, reader.weights(self.kept), reader.weights(self.pruned))
 

@@ -3,7 +3,7 @@
 from lth.lineage.nodes import WeightsNode
 from lth.lineage.reader import Reader
 from lth.models import ModelSpec
-from lth.sparsity import Weights
+from lth.sparsity import State
 
 
 class Initial(WeightsNode):
@@ -16,7 +16,7 @@ class Initial(WeightsNode):
     def model(self) -> ModelSpec:
         return self.spec
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         state = reader.module(self.spec, self.seed).state_dict()
         return {name: value.detach().clone() for name, value in state.items()}
 

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from lth.lineage.nodes import WeightsNode
 from lth.lineage.reader import Reader
-from lth.sparsity import Weights
+from lth.sparsity import State
 
 
 class Interpolated(WeightsNode):
@@ -14,7 +14,7 @@ class Interpolated(WeightsNode):
     second: WeightsNode
     share: float = Field(ge=0, le=1)
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         first, second = reader.weights(self.first), reader.weights(self.second)
         if self.share in (0, 1):
             return second if self.share else first

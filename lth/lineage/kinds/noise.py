@@ -2,7 +2,7 @@
 
 from lth.lineage.kinds.changed import Changed
 from lth.lineage.reader import Reader, draws
-from lth.sparsity import Weights
+from lth.sparsity import State
 from lth.sparsity.actions import noise
 
 
@@ -11,7 +11,7 @@ class Noise(Changed):
 
     distribution: str = "normal"
 
-    def change(self, state: Weights, reader: Reader) -> Weights:
+    def change(self, state: State, reader: Reader) -> State:
         return noise(state, self.names(reader), draws(self), self.distribution)
 
     def words(self) -> str:

@@ -77,7 +77,7 @@ class Pruned(MasksNode):
             batch = {name: each.to(dtype) if each.is_floating_point() else each for name, each in batch.items()}
             return Network(reader.module(model).to(dtype), start, end, batch, task, frozen=masks)
 
-        traces = {} if self.traces is None else reader.traces(self.traces, self.traces.training.traces)
+        traces = reader.traces(self.traces) if self.traces is not None and self.traces.training.traces else {}
         wanted = criterion(pruning.criterion).traces
         evidence = Evidence(
             start={name: start[name] for name in names},

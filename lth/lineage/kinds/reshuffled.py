@@ -2,7 +2,7 @@
 
 from lth.lineage.nodes import MasksNode, WeightsNode
 from lth.lineage.reader import Reader, draws
-from lth.sparsity import Weights
+from lth.sparsity import State
 from lth.sparsity.actions import reshuffled
 
 
@@ -12,7 +12,7 @@ class Reshuffled(WeightsNode):
     of: WeightsNode
     masks: MasksNode
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         state = reader.weights(self.of)
         return state | reshuffled(state, reader.masks(self.masks), draws(self))
 

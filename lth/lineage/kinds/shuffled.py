@@ -6,10 +6,9 @@ from lth.sparsity import Masks, shuffle_within_tensors
 
 
 class Shuffled(MasksNode):
-    """Random masks with the density of each tensor of `masks`; `draw` makes several."""
+    """Random masks with the density of each tensor of `masks`; which ones follows from the key."""
 
     masks: MasksNode
-    draw: int = 0
 
     @property
     def planned_density(self) -> float | None:

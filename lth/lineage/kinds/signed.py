@@ -3,7 +3,7 @@
 from lth.lineage.kinds.changed import Changed
 from lth.lineage.nodes import WeightsNode
 from lth.lineage.reader import Reader
-from lth.sparsity import Weights
+from lth.sparsity import State
 from lth.sparsity.actions import with_signs
 
 
@@ -12,7 +12,7 @@ class Signed(Changed):
 
     signs: WeightsNode
 
-    def change(self, state: Weights, reader: Reader) -> Weights:
+    def change(self, state: State, reader: Reader) -> State:
         return with_signs(state, reader.weights(self.signs), self.names(reader))
 
     def words(self) -> str:

@@ -7,7 +7,7 @@ from lth.lineage.nodes import MasksNode, WeightsNode
 from lth.lineage.reader import Reader, draws
 from lth.models.spec import ModelSpec
 from lth.models.supermask import Supermask
-from lth.sparsity import Masks, Weights
+from lth.sparsity import Masks, State
 
 
 class LearnedMasks(MasksNode):
@@ -40,7 +40,7 @@ class MaskedNetwork(WeightsNode):
     def model(self) -> ModelSpec:
         return self.trained.model.model_copy(update={"supermask": None})
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         module = loaded(self.trained, reader)
         if self.masks is None:
             return {name: value.detach().clone() for name, value in module.network.state_dict().items()}

@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Collection, Hashable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from lth.config import Training
 from lth.lineage.engines import engine_to_use
@@ -11,20 +14,24 @@ from lth.lineage.files import json_to_bytes, state_digest, weights_from_bytes, w
 from lth.lineage.nodes import DataSpec, Job, MasksNode, WeightsNode
 from lth.lineage.provenance import run_provenance
 from lth.lineage.reader import Measured, Reader
+from lth.lineage.sources import Sources
+from lth.lineage.store import Store
 from lth.lineage.work import Diverged, Hooks
-from lth.sparsity import Weights
+from lth.sparsity import State
 from lth.training import (
     MOMENTS,
+    EngineChoice,
     History,
     Member,
     Seeds,
     Snapshot,
     Where,
+    choose_engine,
     read_history,
     snapshot_from_bytes,
     train,
 )
-from lth.training.snapshot import engine_in
+from lth.training.snapshot import signature_in
 
 if TYPE_CHECKING:
     from lth.lineage.plan import Work
@@ -67,6 +74,21 @@ class Trained(Job, WeightsNode):
     def first_step(self) -> int:
         return self.training.first_step
 
+    @property
+    def density(self) -> float:
+        planned = self.masks.planned_density
+        return 1.0 if planned is None else planned
+
+    def choose_engine(self, sources: Sources, *, engine: str, device: str, population: int) -> EngineChoice:
+        return choose_engine(
+            engine,
+            sources.module(self.model),
+            self.training,
+            device=torch.device(device),
+            population=population,
+            density=self.density,
+        )
+
     def at(self, step: int) -> WeightsNode:
         """Return the full state after `step` steps: at its first step the start itself, at its last the training.
 
@@ -82,7 +104,7 @@ class Trained(Job, WeightsNode):
             return self
         return self.start if step == first else Checkpoint(trained=self, step=step)
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         diverged_at = reader.measured(self)[0].diverged_at
         if diverged_at is not None:
             raise Diverged(f"the training that this stands on diverged at step {diverged_at}")
@@ -91,7 +113,8 @@ class Trained(Job, WeightsNode):
     def measured(self, document: dict[str, Any]) -> list[Measured]:
         history = read_history(document)
         best = None if history.best is None else history.best.step
-        return [Measured(history.end, history.at_best, best, history.diverged_at, history.start_digest)]
+        steps = self.training.steps if self.training.function is None else history.counted
+        return [Measured(history.end, history.at_best, best, history.diverged_at, history.start_digest, steps)]
 
     @classmethod
     def run(cls, works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) -> None:
@@ -114,7 +137,7 @@ class StoreJournal:
     """The journal that keeps snapshots and checkpoints in a store."""
 
     def __init__(
-        self, store: Any, works: Sequence["Work"], where: Where, hooks: Hooks, digests: dict[str, str]
+        self, store: Store, works: Sequence["Work"], where: Where, hooks: Hooks, digests: dict[str, str]
     ) -> None:
         self._store, self._where, self._hooks, self._digests = store, where, hooks, digests
         self._jobs = {work.key: work.job for work in works}
@@ -124,28 +147,24 @@ class StoreJournal:
 
     def resume(self, key: str) -> Iterator[Snapshot]:
         """Give the snapshots in the work folder, newest first; each is read when it is asked for."""
-        for path in self.snapshots(key):
+        for path in _snapshots(self._store, key):
             if path.exists():
                 yield snapshot_from_bytes(path.read_bytes(), str(path))
 
-    def begun_by(self, key: str) -> list[str]:
-        """Return the signatures of the engines of those snapshots, without reading them in full."""
-        return [engine_in(path) for path in self.snapshots(key) if path.exists()]
-
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
-        newest, before = self.snapshots(key)
+        newest, before = _snapshots(self._store, key)
         if newest.exists():
             newest.replace(before)
         write_file(newest, snapshot.to_bytes())
 
-    def save_checkpoint(self, key: str, step: int, weights: Weights) -> None:
+    def save_checkpoint(self, key: str, step: int, state: State) -> None:
         job = self._jobs[key]
         assert isinstance(job, Trained)
         node = job.at(step)
         if not self._store.has(node):
             seconds = time.monotonic() - self._began
             provenance = run_provenance(self._where.engine, self._where.device, len(self._jobs), seconds, step)
-            self._store.commit(node, {"weights.safetensors": weights_to_bytes(weights)}, provenance)
+            self._store.commit(node, {"weights.safetensors": weights_to_bytes(state)}, provenance)
 
     def progress(self, key: str, step: int, history: History) -> None:
         history.start_digest = self._digests[key]
@@ -154,28 +173,28 @@ class StoreJournal:
     def should_stop(self) -> bool:
         return self._hooks.should_stop()
 
-    def snapshots(self, key: str) -> list[Path]:
-        return [self._store.work_folder(key) / name for name in SNAPSHOTS]
+
+def _snapshots(store: Store, key: str) -> list[Path]:
+    """Return where the snapshots of a training lie, the newest first."""
+    return [store.work_folder(key) / name for name in SNAPSHOTS]
 
 
 def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) -> None:
-    from dataclasses import replace
-
     first = works[0].job
     assert isinstance(first, Trained)
     members = [_member(work.job, reader) for work in works]
-    digests = {member.key: state_digest(member.start) for member in members}
-    journal = StoreJournal(reader.store, works, where, hooks, digests)
+    paths = [_snapshots(reader.store, work.key) for work in works]
     engine = engine_to_use(
         works,
-        [journal.begun_by(work.key) for work in works],
+        [[signature_in(path) for path in some if path.exists()] for some in paths],
         reader,
         engine=where.engine,
         is_forced=hooks.is_forced,
         device=where.device,
     )
     where = replace(where, engine=engine, **_functions(first, reader))
-    journal._where = where
+    digests = {member.key: state_digest(member.start) for member in members}
+    journal = StoreJournal(reader.store, works, where, hooks, digests)
     began = time.monotonic()
     outcomes = train(
         members,
@@ -204,7 +223,8 @@ def _commit(job: Job, outcome: Any, reader: Reader, provenance: dict[str, Any]) 
         "metrics.json": json_to_bytes(outcome.history.document()),
     }
     if job.training.traces:
-        flat = {f"{kind}/{name}": value for kind, trace in outcome.traces.items() for name, value in trace.items()}
+        kept = outcome.traces | {f"{MOMENTS}/{entry}": values for entry, values in (outcome.moments or {}).items()}
+        flat = {f"{kind}/{name}": value for kind, values in kept.items() for name, value in values.items()}
         files["traces.safetensors"] = weights_to_bytes(flat)
     if outcome.masks is not None:  # before the training itself: where that is finished, they are there
         reader.store.commit_masks(Sparsified(trained=job), outcome.masks, provenance)
@@ -215,16 +235,8 @@ def _member(job: Job, reader: Reader) -> Member:
     """Return the network that a job trains, as it starts."""
     assert isinstance(job, Trained)
     start, masks = reader.weights(job.start), reader.masks(job.masks)
-    return Member(job.key, start, masks, job.seeds, _moments(job, reader))
-
-
-def _moments(job: Trained, reader: Reader) -> dict[str, Weights] | None:
-    """Return the optimizer moments that a training starts with; None where they start at zero."""
-    if job.moments is None:
-        return None
-    prefix = f"{MOMENTS}/"
-    traces = reader.traces(job.moments, job.moments.training.traces)
-    return {kind.removeprefix(prefix): values for kind, values in traces.items() if kind.startswith(prefix)}
+    moments = None if job.moments is None else reader.moments(job.moments)  # None: they start at zero
+    return Member(job.key, start, masks, job.seeds, moments)
 
 
 def _functions(job: Trained, reader: Reader) -> dict[str, Any]:

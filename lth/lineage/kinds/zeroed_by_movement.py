@@ -3,7 +3,7 @@
 from lth.lineage.kinds.trained import Trained
 from lth.lineage.nodes import WeightsNode
 from lth.lineage.reader import Reader
-from lth.sparsity import Weights
+from lth.sparsity import State
 from lth.sparsity.actions import zeroed_by_movement
 
 
@@ -26,16 +26,16 @@ class ZeroedByMovement(WeightsNode):
     prune_only: tuple[str, ...] = ()
     never_prune: tuple[str, ...] = ()
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         otherwise = reader.weights(self.otherwise)
         return otherwise | zeroed_by_movement(
             otherwise,
-            before=reader.weights(self.initial),
-            after=reader.weights(self.trained),
+            initial=reader.weights(self.initial),
+            end=reader.weights(self.trained),
             names=reader.prunable(self.model, self.prune_only, self.never_prune),
             toward=self.toward,
-            masks_before=reader.masks(self.trained.masks),
-            start_before=reader.weights(self.trained.start),
+            masks=reader.masks(self.trained.masks),
+            start=reader.weights(self.trained.start),
         )
 
     def words(self) -> str:

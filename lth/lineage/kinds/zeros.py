@@ -4,7 +4,7 @@ import torch
 
 from lth.lineage.nodes import WeightsNode
 from lth.lineage.reader import Reader
-from lth.sparsity import Weights
+from lth.sparsity import State
 
 
 class Zeros(WeightsNode):
@@ -12,7 +12,7 @@ class Zeros(WeightsNode):
 
     like: WeightsNode
 
-    def derive(self, reader: Reader) -> Weights:
+    def derive(self, reader: Reader) -> State:
         state = reader.skeleton(self.model).state_dict()
         return {name: torch.zeros(value.shape, dtype=value.dtype) for name, value in state.items()}
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lth.sparsity.compact.tape import Call, Rule, Tape
+from lth.sparsity.compact.tape import Call, Handler, Tape
 
 
 def unary(tape: Tape, call: Call) -> bool:
@@ -169,7 +169,7 @@ POOLS = (
     "interpolate", "upsample",
 )  # fmt: skip
 
-ELEMENTWISE: Mapping[str, Rule] = (
+ELEMENTWISE: Mapping[str, Handler] = (
     dict.fromkeys(ACTIVATIONS, unary)
     | dict.fromkeys(DROPOUTS, dropout)
     | dict.fromkeys(BINARIES, binary)

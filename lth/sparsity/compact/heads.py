@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lth.sparsity.compact.attention import CompactAttention
 from lth.sparsity.compact.layers import note_fold, outcome
-from lth.sparsity.compact.tape import Call, Leaf, Rule, Tape
+from lth.sparsity.compact.tape import Call, Handler, Leaf, Tape
 from lth.sparsity.compact.units import Units
 from lth.sparsity.granularities.coupled import NUM_HEADS, attention_heads
 
@@ -122,4 +122,4 @@ def _constants(units: Units | None, linear: nn.Linear) -> tuple[Tensor, Tensor]:
     return units.known, units.value
 
 
-HEADS: dict[str, Rule] = {"attend": attention}
+HEADS: dict[str, Handler] = {"attend": attention}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lth.sparsity.compact.tape import Call, Fold, Rule, Tape
+from lth.sparsity.compact.tape import Call, Fold, Handler, Tape
 from lth.sparsity.compact.units import Units
 
 
@@ -154,7 +154,7 @@ def _is_padded(padding: object) -> bool:
     return padding == "same" or any(padding if isinstance(padding, list | tuple) else (padding,))
 
 
-LAYERS: dict[str, Rule] = {
+LAYERS: dict[str, Handler] = {
     "linear": linear,
     "conv1d": convolution,
     "conv2d": convolution,

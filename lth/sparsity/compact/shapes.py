@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lth.sparsity.compact.tape import Call, Rule, Tape
+from lth.sparsity.compact.tape import Call, Handler, Tape
 from lth.sparsity.compact.units import Units
 
 
@@ -47,7 +47,7 @@ def concatenated(tape: Tape, call: Call) -> bool:
     if not followed or any(tensor.ndim != call.output.ndim for tensor in tensors):
         return False
     if all(part.axis == axis for part in followed):
-        parts = [part or _whole(tape, tensor, axis) for part, tensor in zip(parts, tensors, strict=True)]
+        parts = [part or _every_unit(tape, tensor, axis) for part, tensor in zip(parts, tensors, strict=True)]
         sides = [part for part in parts if part is not None]
         atoms, known, value = (
             torch.cat([getattr(part, field) for part in sides]) for field in ("atoms", "known", "value")
@@ -85,10 +85,10 @@ def _place(result: Any, size: int) -> tuple[int, Tensor] | None:
     if len(varying) != 1:
         return None
     index = result.movedim(varying[0], 0).flatten(1)[:, 0].contiguous()
-    is_whole = index.numel() % size == 0 and torch.equal(
+    is_complete = index.numel() % size == 0 and torch.equal(
         index, torch.arange(size).repeat_interleave(index.numel() // size)
     )
-    return (varying[0], index) if is_whole else None
+    return (varying[0], index) if is_complete else None
 
 
 def _is_free(call: Call, axis: int, num_axes: int) -> bool:
@@ -99,7 +99,7 @@ def _is_free(call: Call, axis: int, num_axes: int) -> bool:
     return not call.kwargs and len(sizes) == num_axes and sizes[axis] == -1
 
 
-def _whole(tape: Tape, tensor: Tensor, axis: int) -> Units:
+def _every_unit(tape: Tape, tensor: Tensor, axis: int) -> Units:
     """Return something without units as units that all stay."""
     atoms = tape.atoms.new(tensor.shape[axis])
     tape.atoms.keep(atoms)
@@ -110,7 +110,7 @@ def _whole(tape: Tape, tensor: Tensor, axis: int) -> Units:
 SIZED = ("view", "reshape", "expand")
 """Functions that the caller gives sizes."""
 
-SHAPES: Mapping[str, Rule] = dict.fromkeys(
+SHAPES: Mapping[str, Handler] = dict.fromkeys(
     (
         *SIZED, "flatten", "transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "t", "unsqueeze",
         "squeeze", "select", "narrow", "__getitem__", "__get__", "chunk", "split", "unbind",

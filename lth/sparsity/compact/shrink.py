@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from lth.sparsity.compact.attention import CompactAttention, is_inside, use_compact_attention
+from lth.sparsity.compact.cut import Cut, add_bias, cut_tensors, select_inputs
 from lth.sparsity.compact.elementwise import ELEMENTWISE
 from lth.sparsity.compact.heads import HEADS, head_counts, own_attention
 from lth.sparsity.compact.layers import LAYERS
-from lth.sparsity.compact.plan import Plan, add_bias, cut_tensors, select_inputs
 from lth.sparsity.compact.select_inputs import readable_columns
 from lth.sparsity.compact.shapes import SHAPES
-from lth.sparsity.compact.tape import Fold, Rule, Tape, record, tensors_in
+from lth.sparsity.compact.tape import Fold, Handler, Tape, record, tensors_in
 from lth.sparsity.types import Masks
 
-RULES: Mapping[str, Rule] = {**LAYERS, **ELEMENTWISE, **SHAPES, **HEADS}
+HANDLERS: Mapping[str, Handler] = {**LAYERS, **ELEMENTWISE, **SHAPES, **HEADS}
 
 TOLERANCE = 1e-5
 """Largest difference of outputs, for outputs of size one; larger outputs may differ in proportion."""
@@ -29,13 +29,13 @@ class Compacted:
 
     Attributes:
         module: a network of the original's class, in evaluation mode. Nothing is shared with the original.
-        plan: what was kept; with it a fresh original takes the same shape (`apply_plan`).
+        cut: what was kept; with it a fresh original takes the same shape (`apply_cut`).
         left_alone: why something that might have gone stays, by place.
         largest_difference: of its outputs to the masked network's, on the inputs that were compared.
     """
 
     module: nn.Module
-    plan: Plan
+    cut: Cut
     left_alone: dict[str, str]
     largest_difference: float
 
@@ -121,7 +121,7 @@ def _shrink(
     small = copy.deepcopy(masked)
     attention = use_compact_attention(small, spared)
     leaves = {path: leaf for path, leaf in own_attention(small).items() if not is_inside(path, spared)}
-    tape = record(small, inputs[0], RULES, leaves)
+    tape = record(small, inputs[0], HANDLERS, leaves)
     kept = tape.settle()
     touched = {*kept, *(fold.weight for fold in tape.folds)}
     for path, original in attention.items():
@@ -131,7 +131,7 @@ def _shrink(
     for path in biases:
         if 0 in (axes := kept.get(f"{path}.weight", {})):
             kept[f"{path}.bias"] = {0: axes[0]}
-    plan = Plan(
+    cut = Cut(
         attention=tuple(path for path in attention if isinstance(small.get_submodule(path), CompactAttention)),
         biases=biases,
         kept={name: {axis: stays.tolist() for axis, stays in axes.items()} for name, axes in kept.items()},
@@ -140,11 +140,11 @@ def _shrink(
             for path, count in _heads_left(small, tape, kept).items()
         },
     )
-    cut_tensors(small, plan)
+    cut_tensors(small, cut)
     selected = readable_columns(small, tape.blocks) if drop_inputs else {}
-    plan = plan.model_copy(update={"selected": selected})
-    select_inputs(small, plan)
-    return Compacted(small, plan, tape.left_alone, _largest_difference(masked, small, inputs))
+    cut = cut.model_copy(update={"selected": selected})
+    select_inputs(small, cut)
+    return Compacted(small, cut, tape.left_alone, _largest_difference(masked, small, inputs))
 
 
 def _absorb(module: nn.Module, fold: Fold) -> str | None:

@@ -33,7 +33,7 @@ class Call:
         return dict.fromkeys(names) | dict(zip(names, self.args, strict=False)) | self.kwargs
 
 
-Rule = Callable[["Tape", Call], bool]
+Handler = Callable[["Tape", Call], bool]
 """Follows the units through one call; False if it cannot, and then all units that go in stay."""
 
 
@@ -177,13 +177,13 @@ class Tape:
 
 
 class Recorder(TorchFunctionMode):
-    """Shows every PyTorch call to the rules while the network runs, at the level at which its authors wrote it."""
+    """Shows every PyTorch call to the handlers while the network runs, at the level at which its authors wrote it."""
 
     READS_VALUES = ("__bool__", "__int__", "__float__", "__index__", "item", "tolist", "numpy", "is_nonzero", "equal")
 
-    def __init__(self, tape: Tape, rules: Mapping[str, Rule]) -> None:
+    def __init__(self, tape: Tape, handlers: Mapping[str, Handler]) -> None:
         super().__init__()
-        self._tape, self._rules, self.is_off = tape, rules, False
+        self._tape, self._handlers, self.is_off = tape, handlers, False
 
     def __torch_function__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -203,8 +203,8 @@ class Recorder(TorchFunctionMode):
         if not any(True for _ in tensors_in(output)) and not changed:
             return output  # a shape, a type: nothing flows
         call = Call(name if name.startswith("__") else name.rstrip("_"), function, args, kwargs, output)
-        rule = self._rules.get(call.name)
-        if not is_followed or rule is None or not rule(self._tape, call):
+        handler = self._handlers.get(call.name)
+        if not is_followed or handler is None or not handler(self._tape, call):
             self._tape.stop((args, kwargs), (output, changed), f"{call.name} is not followed here")
         return output
 
@@ -228,14 +228,14 @@ Leaf = Callable[[Tape, nn.Module, str], None]
 
 
 def record(
-    module: nn.Module, inputs: tuple[Tensor, ...], rules: Mapping[str, Rule], leaves: Mapping[str, Leaf]
+    module: nn.Module, inputs: tuple[Tensor, ...], handlers: Mapping[str, Handler], leaves: Mapping[str, Leaf]
 ) -> Tape:
     """Return the tape of one run in evaluation mode.
 
     Args:
         module: the network, with zeros where it is pruned.
         inputs: example inputs.
-        rules: by function name.
+        handlers: by function name.
         leaves: by module path: what is not looked into. Everything that goes in stays.
     Raises:
         ValueError: if the network decides by values of its activations.
@@ -244,7 +244,7 @@ def record(
     with torch.no_grad(), _Counter(counts):
         module(*inputs)
     tape = Tape(module, counts)
-    recorder = Recorder(tape, rules)
+    recorder = Recorder(tape, handlers)
     tape.start(inputs)
 
     def enter(path: str, _module: nn.Module, _inputs: Any) -> None:

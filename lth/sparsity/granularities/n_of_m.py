@@ -49,8 +49,8 @@ def num_kept(shapes: Shapes, pattern: tuple[int, int], structure: Structure) -> 
         if name in shapes:
             length = shapes[name][axes.input]
             groups = shapes[name].numel() // length
-            whole, rest = divmod(length, pattern[1])
-            counts[name] = (groups * (whole * pattern[0] + _keep_of(rest, pattern)), shapes[name].numel())
+            full, left = divmod(length, pattern[1])
+            counts[name] = (groups * (full * pattern[0] + _keep_of(left, pattern)), shapes[name].numel())
     return counts
 
 

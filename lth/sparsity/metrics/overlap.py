@@ -115,5 +115,5 @@ def _overlap_of_tensor(name: str, earlier: Tensor, later: Tensor) -> Overlap:
     return Overlap(num_weights, first, second, both, _ratio(first * second, num_weights, otherwise=0.0))
 
 
-def _ratio(part: float, whole: float, otherwise: float) -> float:
-    return part / whole if whole else otherwise
+def _ratio(part: float, total: float, otherwise: float) -> float:
+    return part / total if total else otherwise

@@ -2,8 +2,9 @@
 
 from lth.training.engines.choose import EngineChoice, choose_engine
 from lth.training.engines.engine import Engine, EngineType, Outcome
+from lth.training.engines.passes import Unstackable
 from lth.training.engines.table import ENGINES
-from lth.training.engines.torch_engine import TorchEngine, Unstackable
+from lth.training.engines.torch_engine import TorchEngine
 from lth.training.engines.train import train
 
 __all__ = [

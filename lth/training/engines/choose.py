@@ -35,7 +35,7 @@ def choose_engine(
     *,
     device: torch.device,
     population: int = 1,
-    density: float | None = 1.0,
+    density: float = 1.0,
 ) -> EngineChoice:
     """Return the engine that trains such members.
 
@@ -47,7 +47,7 @@ def choose_engine(
         training: how they are trained.
         device: where.
         population: members trained side by side in one program.
-        density: fraction of the prunable weights that is kept; None where that is not known yet.
+        density: fraction of the prunable weights that is kept; 1.0 where that is not known yet.
     Raises:
         ValueError: if the engine is unknown or cannot train them.
     """
@@ -66,7 +66,7 @@ def choose_engine(
 
 
 def _usual(
-    module: nn.Module, training: Training, device: torch.device, population: int, density: float | None
+    module: nn.Module, training: Training, device: torch.device, population: int, density: float
 ) -> EngineChoice:
     obstacle = ENGINES["sparse"].obstacle(module, training, population, device)
     if obstacle is not None:
@@ -74,6 +74,6 @@ def _usual(
     num_weights = sum(value.numel() for value in module.parameters())
     if num_weights < WIDE:
         return EngineChoice("sparse", "a multilayer perceptron on a CPU")
-    kept = "more than" if density is None or density > CROSSOVER else "at most"
+    kept = "more than" if density > CROSSOVER else "at most"
     name = "torch" if kept == "more than" else "sparse"
     return EngineChoice(name, f"{num_weights:,} weights, {kept} {100 * CROSSOVER:.0f} % kept: faster there")

@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from lth.config import Training
 from lth.data.types import Parts
-from lth.sparsity.types import Masks, Weights
-from lth.training.history import History
-from lth.training.population import Member
+from lth.sparsity.types import Masks, State, Traces
+from lth.training.history import History, MaskChange
+from lth.training.population import Member, Moments
 from lth.training.snapshot import Snapshot
-from lth.training.sparsifiers import MaskChange
 from lth.training.where import Where
 
 
@@ -28,25 +27,25 @@ class Outcome:
         engine: name of the engine that did them.
         masks: the sparsifier's masks in force at the end, one for each parameter that has one in `Member.masks`; None
             without a sparsifier.
-        traces: what was asked for by name: `movement_pruning`, by parameter; `moments` as one entry `moments/ENTRY` for
-            each of the optimizer's.
+        traces: the sums that were asked for.
+        moments: the optimizer's state at the end, if it was asked for.
         signature: of the engine, as text (`Signature`): all that the numbers depend on besides the arguments.
     """
 
-    weights: Weights
+    weights: State
     history: History
     num_steps: int
     engine: str
     masks: Masks | None = None
-    traces: dict[str, Weights] = field(default_factory=dict)
+    traces: Traces = field(default_factory=dict)
+    moments: Moments | None = None
     signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StepChanges:
-    """What a sparsifier did after `step` steps: one entry per member, None for one that is not finite."""
+    """What a sparsifier did at one step: one entry per member, None for one that is not finite."""
 
-    step: int
     of_members: list[MaskChange | None]
     is_last: bool
 
@@ -84,14 +83,17 @@ class Engine(Protocol):
     def load_best(self) -> None:
         """Put the best states in place of the present ones; called once, at the end."""
 
-    def state_of(self, index: int) -> Weights:
+    def state_of(self, index: int) -> State:
         """Return a copy on the CPU of one member's full state dict."""
 
     def masks_of(self, index: int) -> Masks | None:
         """Return a copy on the CPU of the sparsifier's masks in force; None without a sparsifier."""
 
-    def traces_of(self, index: int) -> dict[str, Weights]:
-        """Return copies on the CPU of the traces that were asked for, as in `Outcome`."""
+    def traces_of(self, index: int) -> Traces:
+        """Return copies on the CPU of the sums that were asked for."""
+
+    def moments_of(self, index: int) -> Moments | None:
+        """Return a copy on the CPU of one member's optimizer state; None if it was not asked for."""
 
     def tensors(self, index: int) -> dict[str, Tensor]:
         """Return all that one member needs to go on, by `role/name`, in fresh tensors."""

@@ -58,8 +58,13 @@ def _of_types(module: nn.Module, *layers: type[nn.Module]) -> list[nn.Module]:
 
 
 def _turn_into(layers: list[nn.Module], layer: type[nn.Module]) -> None:
+    """Change the class of layers, as PyTorch's own lazy layers and parametrizations do.
+
+    The objects stay, with their parameters and hooks, and so do references that a module keeps outside its submodules
+    (in a list, say), which new layers in their place would miss.
+    """
     for each in layers:
-        each.__class__ = layer  # parameters, hooks and names stay
+        each.__class__ = layer
 
 
 def _runs(population: Population, batch: Batch) -> bool:

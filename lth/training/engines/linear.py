@@ -41,6 +41,11 @@ def linear_path() -> Path:
     return "torch"
 
 
+def check_linear_path() -> None:
+    """Raise the ValueError of `linear_path`, if there is one: before anything starts."""
+    linear_path()
+
+
 @cache
 def onednn_works() -> bool:
     """Return whether torch ships the product, and it gives the right numbers forward and backward."""

@@ -11,7 +11,7 @@ from lth.config import Training
 from lth.data.types import Parts
 from lth.tasks import Task
 from lth.training.engines.engine import Engine, Outcome
-from lth.training.history import History, MaskChangeRecord
+from lth.training.history import History
 from lth.training.journal import Interrupted, Journal
 from lth.training.population import Member
 from lth.training.snapshot import Snapshot
@@ -77,8 +77,8 @@ class Loop:
                     self._save_snapshots()
                     now = time.monotonic()
                     # At most 1 % of the time goes into snapshots, unless one after every step is asked for.
-                    rest = 100 * (now - began) if snapshot_seconds else 0.0
-                    next_snapshot = now + max(snapshot_seconds, rest)
+                    pause = 100 * (now - began) if snapshot_seconds else 0.0
+                    next_snapshot = now + max(snapshot_seconds, pause)
                 if stop:
                     raise Interrupted
                 now = time.monotonic()
@@ -101,6 +101,7 @@ class Loop:
                 self.engine.name,
                 self.engine.masks_of(index),
                 self.engine.traces_of(index),
+                self.engine.moments_of(index),
                 self.engine.signature,
             )
             for index, (state, history) in enumerate(zip(states, self.histories, strict=True))
@@ -123,14 +124,7 @@ class Loop:
         for changes in self.changes_at_start + self.engine.take_mask_changes():
             for history, change in zip(self.histories, changes.of_members, strict=True):
                 if change is not None:
-                    history.mask_changes.append(
-                        MaskChangeRecord(
-                            step=changes.step,
-                            density=change.density,
-                            revived=change.revived,
-                            revival_rate=change.revival_rate,
-                        )
-                    )
+                    history.mask_changes.append(change)
                     if changes.is_last:
                         history.best = None
         self.changes_at_start = []

@@ -27,7 +27,7 @@ def choose_snapshots(
     assert own is not None
 
     def counts(snapshot: Snapshot) -> bool:
-        begun = Signature.parse(snapshot.engine)
+        begun = Signature.parse(snapshot.signature)
         return begun is not None and own.goes_on_from(begun)
 
     limit = min((step for step in checkpoints if step > first_step), default=None)
@@ -39,7 +39,7 @@ def choose_snapshots(
         newest = next((snapshot for snapshot in kept[0] if is_usable(snapshot)), None)
         return [] if newest is None else [newest]
     usable = [
-        {(snapshot.step, snapshot.engine): snapshot for snapshot in of_member if is_usable(snapshot)}
+        {(snapshot.step, snapshot.signature): snapshot for snapshot in of_member if is_usable(snapshot)}
         for of_member in kept
     ]
     common = set.intersection(*(set(of_member) for of_member in usable))

@@ -1,36 +1,28 @@
 """The torch engine: data gathered by index; gradients masked, clipped, then a fused optimizer step."""
 
-import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from lth.config import Training
+from lth.config import Sparsifier, Training, steps_per_epoch
 from lth.data.order import epoch_order
 from lth.data.types import Parts
-from lth.sparsity.patterns import matching
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State, Traces
 from lth.tasks import Batch, make_task
+from lth.training.engines.decay import decay_groups
 from lth.training.engines.engine import StepChanges
 from lth.training.engines.layers import quicken
+from lth.training.engines.passes import compiled_losses, try_stacking
 from lth.training.engines.signature import Signature
 from lth.training.moments import counter_device, load_moments, moments_of
 from lth.training.optimizers import make_optimizer
-from lth.training.population import Member, Population
+from lth.training.population import Member, Moments, Population
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.sparsifiers import RunningSparsifier, plan_sparsifier
 from lth.training.traces import MOMENTS, SUMS, empty_sums
 from lth.training.where import Where
-
-VECTORS = "vectors"
-"""In a list of parameters that do not decay: all of fewer than two dimensions."""
-
-
-class Unstackable(ValueError):
-    """Networks of this kind cannot be trained side by side in one program."""
 
 
 class TorchEngine:
@@ -46,7 +38,7 @@ class TorchEngine:
         self.task = make_task(training.task)
         self.population = Population(module.train(), members, device, training.precision, self.task)
         self.num_train = len(parts["train"])
-        self.steps_per_epoch = self.num_train // training.batch_size
+        self.steps_per_epoch = steps_per_epoch(self.num_train, training.batch_size)
         self.optimizer = make_optimizer(
             training.optimizer,
             decay_groups(training, self.population),
@@ -59,22 +51,10 @@ class TorchEngine:
         self.best = {name: value.clone() for name, value in self.population.tensors().items()}
         self._epoch, self._orders = -1, torch.empty(0, dtype=torch.int64)
         self._changes: list[StepChanges] = []
-        self.sparsifier: RunningSparsifier | None = None
-        if training.sparsifier is not None:
-            if training.sparsifier.criterion in SUMS:
-                self.sums |= empty_sums([training.sparsifier.criterion], self.population)
-            plan = plan_sparsifier(
-                training.sparsifier,
-                training.steps,
-                first_step=training.first_step,
-                steps_per_epoch=self.steps_per_epoch,
-            )
-            self.sparsifier = RunningSparsifier(
-                training.sparsifier, plan, members, self.population, self.optimizer, self.sums
-            )
+        self.sparsifier = None if training.sparsifier is None else self._running(training.sparsifier)
         batch = self._batch(training.first_step)
         if self.population.is_stacked:
-            _try_stacking(self.population, batch)
+            try_stacking(self.population, batch)
         compiled = compiled_losses(self.population, batch) if where.compiled else None
         self.paths = ["compiled"] if compiled else quicken(self.population, batch)
         self.losses = compiled or self.population.losses
@@ -82,6 +62,16 @@ class TorchEngine:
         self.signature = str(Signature(self.name, device.type, len(members), stacking, tuple(self.paths)))
         torch.manual_seed(derive_seed(*(member.seeds.augmentation for member in members)))
         self._sparsify(training.first_step)
+
+    def _running(self, settings: Sparsifier) -> RunningSparsifier:
+        """Return what prunes within this training, before its first change."""
+        training = self.training
+        if settings.criterion in SUMS:
+            self.sums |= empty_sums([settings.criterion], self.population)
+        plan = plan_sparsifier(
+            settings, training.steps, first_step=training.first_step, steps_per_epoch=self.steps_per_epoch
+        )
+        return RunningSparsifier(settings, plan, self.members, self.population, self.optimizer, self.sums)
 
     def advance(self, step: int, count: int) -> Tensor:
         losses = []
@@ -108,7 +98,7 @@ class TorchEngine:
     def load_best(self) -> None:
         self.population.load(self.best)
 
-    def state_of(self, index: int) -> Weights:
+    def state_of(self, index: int) -> State:
         return self.population.state_of(index)
 
     def masks_of(self, index: int) -> Masks | None:
@@ -116,16 +106,16 @@ class TorchEngine:
             return None
         return {name: mask.cpu().clone() for name, mask in self.sparsifier.masks_in_force(index).items()}
 
-    def traces_of(self, index: int) -> dict[str, Weights]:
-        traces = {
+    def traces_of(self, index: int) -> Traces:
+        return {
             kind: {name: self.population.own(value, index).cpu().clone() for name, value in sums.items()}
             for kind, sums in self.sums.items()
             if kind in self.training.traces
         }
-        if MOMENTS in self.training.traces:
-            moments = moments_of(self.optimizer, self.population, index)
-            traces |= {f"{MOMENTS}/{entry}": values for entry, values in moments.items()}
-        return traces
+
+    def moments_of(self, index: int) -> Moments | None:
+        is_wanted = MOMENTS in self.training.traces
+        return moments_of(self.optimizer, self.population, index) if is_wanted else None
 
     def tensors(self, index: int) -> dict[str, Tensor]:
         population = self.population
@@ -154,7 +144,7 @@ class TorchEngine:
     def restore(self, snapshots: Sequence[Snapshot]) -> None:
         population, device = self.population, self.population.device
 
-        def gathered(role: str) -> Weights:
+        def gathered(role: str) -> State:
             parts = [snapshot.part(role) for snapshot in snapshots]
             return {name: population.gather([part[name] for part in parts]) for name in parts[0]}
 
@@ -180,7 +170,7 @@ class TorchEngine:
         if self.sparsifier is not None:
             changes = self.sparsifier.apply(step, has_gradients=has_gradients)
             if changes:
-                self._changes.append(StepChanges(step, changes, self.sparsifier.is_last(step)))
+                self._changes.append(StepChanges(changes, self.sparsifier.is_last(step)))
 
     @property
     def _must_restore_frozen(self) -> bool:
@@ -248,66 +238,3 @@ class TorchEngine:
         if not self.population.is_stacked:
             return batch
         return {name: each.reshape(len(self.members), size, *each.shape[1:]) for name, each in batch.items()}
-
-
-def decay_groups(training: Training, population: Population) -> list[Any]:
-    """Return the parameters as an optimizer takes them: in two groups where some do not decay.
-
-    Raises:
-        ValueError: if a pattern matches no parameter.
-    """
-    parameters = population.parameters
-    if not training.weight_decay or not training.no_decay:
-        return list(parameters.values())
-    patterns = [pattern for pattern in training.no_decay if pattern != VECTORS]
-    spared = set(matching(parameters, patterns)) if patterns else set()
-    if VECTORS in training.no_decay:
-        spared |= {name for name, value in parameters.items() if population.own(value, 0).ndim < 2}
-    decaying = [value for name, value in parameters.items() if name not in spared]
-    others = [value for name, value in parameters.items() if name in spared]
-    groups: list[dict[str, Any]] = [{"params": decaying}, {"params": others, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
-
-
-def _try_stacking(population: Population, batch: Batch) -> None:
-    """Find out whether members can be stacked: under `vmap`, else one after the other.
-
-    Raises:
-        Unstackable: if neither goes.
-    """
-    if any(isinstance(part, nn.RNNBase) for part in population.module.modules()):
-        raise Unstackable("recurrent layers read their weights from a list that a stack does not reach")
-    while True:
-        try:
-            with population.trying():
-                population.losses(batch).sum().backward()  # type: ignore[no-untyped-call]
-            return
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, NotImplementedError, ValueError) as error:
-            why = next(iter(str(error).splitlines()), type(error).__name__)
-            if population.stacking == "loop":
-                raise Unstackable(why) from error
-            population.stacking = "loop"
-            warnings.warn(f"these networks are computed one after the other: vmap says {why}", stacklevel=2)
-
-
-def compiled_losses(population: Population, batch: Batch) -> Callable[[Batch], Tensor] | None:
-    """Return `population.losses` through `torch.compile`; None, and one warning, where torch cannot compile it.
-
-    The draws of dropout are then inductor's own: the same again in another run, but not those of an uncompiled one.
-    """
-    losses: Callable[[Batch], Tensor] = torch.compile(population.losses, mode="reduce-overhead", dynamic=False)
-    try:
-        with population.trying():
-            losses(batch).sum().backward()  # type: ignore[no-untyped-call]
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        cause = getattr(error, "inner_exception", error)
-        why = next(iter(str(cause).splitlines()), "")
-        warnings.warn(
-            f"torch cannot compile this network ({type(cause).__name__}: {why}): it trains uncompiled", stacklevel=2
-        )
-        return None
-    return losses

@@ -54,7 +54,7 @@ def train(
     if training.function is not None:
         with torch.random.fork_rng(devices=[]):
             return train_by_function(members, training, parts, module, where, journal, task)
-    _check_examples(parts, training.batch_size)
+    _check_examples(parts)
     device = torch.device(where.device)
     choice = choose_engine(
         where.engine,
@@ -87,11 +87,7 @@ def _repeatable_convolutions() -> Iterator[None]:
         torch.backends.cudnn.deterministic = before
 
 
-def _check_examples(parts: Parts, batch_size: int) -> None:
-    if batch_size > len(parts["train"]):
-        raise ValueError(
-            f"batch size {batch_size} is larger than the {len(parts['train'])} training examples: take less"
-        )
+def _check_examples(parts: Parts) -> None:
     if not len(parts["validation"]) or not len(parts["test"]):
         raise ValueError(
             f"there are {len(parts['validation'])} examples to validate with and {len(parts['test'])} to test with: at "

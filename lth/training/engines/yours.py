@@ -2,16 +2,17 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from lth.config import Training
+from lth.config import Training, steps_per_epoch
 from lth.data.order import epoch_order
 from lth.data.types import Parts
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State
 from lth.tasks import Batch, Task
 from lth.tasks.yours import Yours, checked_values
 from lth.training.engines.choose import YOURS
@@ -26,7 +27,8 @@ from lth.training.where import Where
 class Run:
     """What a training function of the user's is given beside the network.
 
-    Call `guard(optimizer)` before the first step, and `step()` after each optimizer step.
+    Call `guard(optimizer)` before the first step, and `step()` after each optimizer step. A function that has another
+    loop inside may leave `step()` out: then nobody knows its steps, and results show none.
 
     Attributes:
         masks: True keeps; pruned entries are frozen at the values that the network has now.
@@ -58,6 +60,7 @@ class Run:
             Interrupted: if the build is asked to stop; let it pass.
         """
         self.done += 1
+        self.history.counted = self.done
         if values:
             self.history.note(self.done, {f"validation/{name}": float(value) for name, value in values.items()})
         if self.done in self._journal.checkpoints:
@@ -70,13 +73,13 @@ class Run:
     def batches(self) -> Iterator[Batch]:
         """Give the training batches from the first step to the last, in the seeded order of the replicate."""
         train = self.parts["train"]
-        per_epoch = len(train) // self.batch_size
+        per_epoch = steps_per_epoch(len(train), self.batch_size)
         for step in range(self.first_step, self.steps):
             epoch, position = divmod(step, per_epoch)
             order = epoch_order(len(train), self.seed, epoch)
             yield train.take(order[position * self.batch_size : (position + 1) * self.batch_size], self.device)
 
-    def state(self) -> Weights:
+    def state(self) -> State:
         """Return a copy on the CPU of the network's full state."""
         return {name: value.detach().cpu().clone() for name, value in self._network.state_dict().items()}
 
@@ -139,6 +142,12 @@ def _check(run: Run, member: Member, training: Training, journal: Journal) -> No
         raise ValueError(
             f"your function {name!r} counted {run.done - run.first_step} steps with run.step(), and the state after "
             f"step {max(missed)} is wanted: call run.step() after each optimizer step"
+        )
+    if run.history.counted is None:
+        warnings.warn(
+            f"your function {name!r} counted no steps, so results show none, and Ctrl-C waits for its end: call "
+            "run.step() after each optimizer step",
+            stacklevel=2,
         )
 
 

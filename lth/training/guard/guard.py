@@ -17,7 +17,7 @@ from lth.training.guard.masks import prunable_masks
 from lth.training.guard.optimizer import check_held, is_skipped, plain_optimizer
 from lth.training.guard.parameters import checked_masks, parameters_of
 from lth.training.guard.pruner import Pruner
-from lth.training.sparsifiers import SPARSIFIERS, plan_sparsifier
+from lth.training.sparsifiers import SPARSIFIERS, Application, plan_sparsifier
 
 
 def guard(
@@ -70,12 +70,13 @@ def guard(
         0.5
     """
     check_choice("fill", fill, ("zero", "keep"))
-    if masks is not None:
-        allowed = checked_masks(masks, model)
-    elif method is not None:
-        allowed = prunable_masks(model, prune_only=prune_only, never_prune=never_prune)
-    else:
+    if masks is None and method is None:
         raise ValueError(f"neither masks nor a method: give masks to keep, or one of {', '.join(SPARSIFIERS)}")
+    allowed = (
+        prunable_masks(model, prune_only=prune_only, never_prune=never_prune)
+        if masks is None
+        else checked_masks(masks, model)
+    )
     parameters = {name: value for name, value in parameters_of(model).items() if name in allowed}
     plain = plain_optimizer(optimizer)
     check_held(plain, parameters)
@@ -83,17 +84,8 @@ def guard(
         with torch.no_grad():
             for name, value in parameters.items():
                 value.masked_fill_(~allowed[name], 0.0)
-    pruner = None
-    if method is not None:
-        if steps is None:
-            raise ValueError(f"method {method!r} must know how long the loop is: give steps, its optimizer steps")
-        sparsifier = _sparsifier(method, settings)
-        plan = plan_sparsifier(sparsifier, steps, steps_per_epoch=steps_per_epoch)
-        pruner = Pruner(sparsifier, plan, parameters, allowed, plain, seed=seed, same_on_all_ranks=same_on_all_ranks)
-    elif steps is not None or steps_per_epoch is not None or settings:
-        given = {"steps": steps, "steps_per_epoch": steps_per_epoch} | settings
-        unread = ", ".join(name for name, value in given.items() if value is not None)
-        raise ValueError(f"{unread}: only a method reads these. Give one of {', '.join(SPARSIFIERS)}, or masks alone")
+    planned = _planned(method, steps, steps_per_epoch, settings)
+    pruner = planned and Pruner(*planned, parameters, allowed, plain, seed=seed, same_on_all_ranks=same_on_all_ranks)
     return Guard(parameters, plain, allowed, pruner)
 
 
@@ -241,6 +233,23 @@ class Guard:
     def __repr__(self) -> str:
         method = f", {self._pruner.settings.method} after {self.step} steps" if self._pruner else ""
         return f"Guard({len(self._shapes)} parameters, density {self.density:.4g}{method})"
+
+
+def _planned(
+    method: str | None, steps: int | None, steps_per_epoch: int | None, settings: Mapping[str, Any]
+) -> tuple[Sparsifier, list[Application]] | None:
+    """Return a method's settings and the changes that it makes; None without a method."""
+    if method is not None:
+        if steps is None:
+            raise ValueError(f"method {method!r} must know how long the loop is: give steps, its optimizer steps")
+        sparsifier = _sparsifier(method, settings)
+        return sparsifier, plan_sparsifier(sparsifier, steps, steps_per_epoch=steps_per_epoch)
+    given = {"steps": steps, "steps_per_epoch": steps_per_epoch, **settings}
+    if unread := [name for name, value in given.items() if value is not None]:
+        raise ValueError(
+            f"{', '.join(unread)}: only a method reads these. Give one of {', '.join(SPARSIFIERS)}, or masks alone"
+        )
+    return None
 
 
 def _sparsifier(method: str, settings: Mapping[str, Any]) -> Sparsifier:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lth.sparsity.metrics import density
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State, Weights
 from lth.training.guard.hold import Hold
 from lth.training.guard.masks import prunable_masks
 from lth.training.guard.optimizer import holds_any, is_skipped
@@ -26,7 +26,7 @@ class Watch:
         self._ids = {id(value) for value in model.parameters()}
         self._clock: torch.optim.Optimizer | None = None
         self.steps = 0
-        self.taken: Weights | None = state_of(model) if take_at == 0 else None
+        self.taken: State | None = state_of(model) if take_at == 0 else None
 
     def after_optimizer(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take note of a step of any optimizer: those that hold weights of this model count by themselves."""
@@ -51,7 +51,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Level:
+class LoopLevel:
     """One training of the search: the dense network first, then each ticket, reset and with its masks in force.
 
     Attributes:
@@ -71,7 +71,7 @@ class Level:
 
     def __repr__(self) -> str:
         """Return one line: printing a network's masks helps nobody."""
-        return f"Level({self.number}: {100 * self.density:.3g} % kept, from step {self.first_step:,})"
+        return f"LoopLevel({self.number}: {100 * self.density:.3g} % kept, from step {self.first_step:,})"
 
     def step(self) -> None:
         """Note one update of the weights, where it is not made by a `torch.optim.Optimizer`.
@@ -92,7 +92,7 @@ def levels(
     prune_only: Sequence[str] = (),
     never_prune: Sequence[str] = (),
     seed: int = 0,
-) -> Iterator[Level]:
+) -> Iterator[LoopLevel]:
     """Yield one level after the other; train `level.model` in the body of the loop.
 
     Between two levels the lowest weights of the present ones are pruned, and parameters and buffers go back to their
@@ -102,7 +102,7 @@ def levels(
 
     Args:
         model: any module; it is trained in place.
-        levels: tickets to make after the dense level.
+        levels: tickets to make after the dense level, at least 1.
         rate: fraction of the remaining weights removed at each level.
         rewind_to: optimizer steps of level 0 after which weights and buffers are kept to go back to; 0 is the start.
         criterion: which weights matter: entry of CRITERIA that needs no examples.
@@ -115,10 +115,10 @@ def levels(
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635; Frankle et al. 2020, arXiv:1912.05671 (rewinding).
     """
-    if levels < 0 or not 0 < rate < 1 or rewind_to < 0:
+    if levels < 1 or not 0 < rate < 1 or rewind_to < 0:
         raise ValueError(
-            f"levels {levels}, rate {rate}, rewind_to {rewind_to}: levels and rewind_to are 0 or more, a rate "
-            "lies between 0 and 1, both excluded"
+            f"levels {levels}, rate {rate}, rewind_to {rewind_to}: levels is 1 or more, rewind_to 0 or more, a rate "
+            "between 0 and 1, both excluded"
         )
     masks = prunable_masks(model, prune_only=prune_only, never_prune=never_prune)
     check_density({name: mask.shape for name, mask in masks.items()}, (1 - rate) ** levels, scope)
@@ -137,17 +137,17 @@ def _levels(
     criterion: str,
     scope: str,
     generator: torch.Generator,
-) -> Iterator[Level]:
+) -> Iterator[LoopLevel]:
     parameters = parameters_of(model)
     hold = Hold({name: parameters[name] for name in masks})
     hold.set(masks)
     try:
         start, rewind = _values(model, masks), None
-        for number, target in enumerate(densities):
+        for number, level_density in enumerate(densities):
             if number > 0:
                 assert rewind is not None
                 end = _values(model, masks)
-                masks = keep(score(criterion, start, end, masks, generator, {}), masks, target, scope)
+                masks = keep(score(criterion, start, end, masks, generator, {}), masks, level_density, scope)
                 load_state(model, rewind)
                 _prune(parameters, masks)
                 hold.set(masks)
@@ -156,7 +156,7 @@ def _levels(
             handle = register_optimizer_step_post_hook(watch.after_optimizer)
             try:
                 first_step = rewind_to if number else 0
-                yield Level(number, density(masks), model, dict(masks), first_step, watch)
+                yield LoopLevel(number, density(masks), model, dict(masks), first_step, watch)
             finally:
                 handle.remove()
             hold.apply()
@@ -181,14 +181,14 @@ def _values(model: nn.Module, masks: Masks) -> Weights:
     return {name: value.detach().clone() for name, value in parameters_of(model).items() if name in masks}
 
 
-def state_of(model: nn.Module) -> Weights:
+def state_of(model: nn.Module) -> State:
     """Return a copy of all tensors in the module's state dict."""
     state = unwrapped(model).state_dict()
     return {name: value.detach().clone() for name, value in state.items() if isinstance(value, Tensor)}
 
 
 @torch.no_grad()
-def load_state(model: nn.Module, state: Weights) -> None:
+def load_state(model: nn.Module, state: State) -> None:
     """Copy a state back into the module's own tensors, bit for bit, and drop its gradients."""
     for name, value in unwrapped(model).state_dict().items():
         if isinstance(value, Tensor):

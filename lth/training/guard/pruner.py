@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lth.config.sparsifier import Sparsifier
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, Traces
 from lth.training.guard.ranks import from_first_rank
 from lth.training.moments import per_weight_entries
 from lth.training.population import Population
@@ -42,7 +42,7 @@ class Pruner:
         self._state = MaskState(
             settings, allowed, start, torch.Generator().manual_seed(derive_seed(seed, "sparsifier"))
         )
-        self._sums: dict[str, Weights] = {
+        self._sums: Traces = {
             kind: {name: torch.zeros_like(value) for name, value in parameters.items()}
             for kind in SUMS
             if kind == settings.criterion
@@ -95,7 +95,7 @@ class Pruner:
         for kind, sums in self._sums.items():
             SUMS[kind](sums, cast(Population, SimpleNamespace(parameters=self._parameters)))
 
-    def tensors(self) -> Weights:
+    def tensors(self) -> dict[str, Tensor]:
         """Return all that is needed to go on, by `role/name`, in fresh tensors."""
         tensors = self._state.tensors()
         tensors |= {f"start/{name}": value.clone() for name, value in self._state.start.items()}

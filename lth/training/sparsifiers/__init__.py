@@ -10,7 +10,7 @@ from lth.training.sparsifiers.schedule import (
     rising,
     rising_softly,
 )
-from lth.training.sparsifiers.state import Live, MaskChange, MaskState
+from lth.training.sparsifiers.state import Live, MaskState
 from lth.training.sparsifiers.table import SPARSIFIERS, check_sparsifier, plan_sparsifier, scope_of
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Application",
     "Change",
     "Live",
-    "MaskChange",
     "MaskState",
     "RunningSparsifier",
     "Span",

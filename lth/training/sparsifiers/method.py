@@ -10,7 +10,7 @@ from lth.sparsity.criteria import criterion as pick_criterion
 from lth.sparsity.evidence import Evidence
 from lth.sparsity.scope import SCOPES
 from lth.sparsity.select import planned_counts, select
-from lth.sparsity.types import Masks, Scores, Shapes, Weights
+from lth.sparsity.types import Masks, Scores, Shapes, Traces, Weights
 from lth.training.sparsifiers.schedule import Application, Planner
 
 
@@ -41,7 +41,7 @@ class View:
     start: Weights
     gradients: Weights
     originals: Weights
-    traces: dict[str, Weights]
+    traces: Traces
     generator: torch.Generator
 
 
@@ -68,7 +68,7 @@ class SparsifierMethod:
         change: View -> Change.
         plan: (settings, steps of the training) -> its changes in order, the last one on the target.
         words: what it does, for people.
-        reads: fields of `MaskChanges` that have an effect.
+        reads: fields of `MaskSchedule` that have an effect.
         scope: its scope where none is asked for.
         grows_by_gradient: whether its exchanges need the gradients of pruned weights.
         moves_frozen: whether pruned weights can move in an optimizer step under any setting, so must be put back.
@@ -101,7 +101,7 @@ def zeroed(weights: Weights, before: Masks, after: Masks) -> Weights:
 
 
 def score(
-    criterion: str, start: Weights, end: Weights, masks: Masks, generator: torch.Generator, traces: dict[str, Weights]
+    criterion: str, start: Weights, end: Weights, masks: Masks, generator: torch.Generator, traces: Traces
 ) -> Scores:
     """Return the criterion's scores of these weights; the lowest are pruned first."""
     evidence = Evidence(start=start, end=end, generator=generator, masks=masks, traces=traces)

@@ -8,7 +8,7 @@ from lth.training.sparsifiers.method import Change, View, keep_highest
 
 
 def noise(view: View) -> Change:
-    """Put noise on the lowest weights, which then rest for an epoch while the others train; at the end they are zero.
+    """Put noise on the lowest weights, which are frozen for an epoch while the others train; at the end they are zero.
 
     At every change the weights first get back the values that they had before the noise. On these the masks are drawn
     anew, at the target density. What is below the cut is its value plus a draw of mean 0 and standard deviation

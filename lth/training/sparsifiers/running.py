@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from lth.config.sparsifier import Sparsifier
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, Traces, Weights
+from lth.training.history import MaskChange
 from lth.training.moments import per_weight_entries
 from lth.training.population import Member, Population
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.sparsifiers.schedule import Application
-from lth.training.sparsifiers.state import Live, MaskChange, MaskState
+from lth.training.sparsifiers.state import Live, MaskState
 from lth.training.sparsifiers.table import SPARSIFIERS
 
 
@@ -26,7 +27,7 @@ class RunningSparsifier:
         members: Sequence[Member],
         population: Population,
         optimizer: torch.optim.Optimizer,
-        traces: dict[str, Weights],
+        traces: Traces,
     ) -> None:
         self.settings, self.plan = settings, plan
         self._by_step = {application.step: application for application in plan}
@@ -78,10 +79,10 @@ class RunningSparsifier:
         return changes
 
     def masks_in_force(self, index: int) -> Masks:
-        """Return one member's masks: entries where they are False rest. In soft pruning the caller's, until the end."""
+        """Return one member's masks: False entries are frozen. In soft pruning the caller's, until the end."""
         return self._members[index].masks | self._states[index].in_force()
 
-    def tensors(self, index: int) -> Weights:
+    def tensors(self, index: int) -> dict[str, Tensor]:
         """Return all that one member needs to go on, by `role/name`, in fresh tensors."""
         return self._states[index].tensors()
 

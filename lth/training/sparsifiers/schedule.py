@@ -11,7 +11,7 @@ WORDS = {
     "prune": "prune the lowest weights",
     "regrow": "drop and regrow {fraction:.1%} of each layer's kept weights",
     "zero": "zero the lowest weights, which train on",
-    "noise": "add noise to the lowest weights, which rest for an epoch",
+    "noise": "add noise to the lowest weights, which are frozen for an epoch",
     "harden": "prune the lowest weights for good",
 }
 

@@ -8,26 +8,12 @@ from torch import Tensor
 
 from lth.config.sparsifier import Sparsifier
 from lth.sparsity.metrics import density
-from lth.sparsity.types import Masks, Weights
-from lth.training.moments import change_moments, fresh_values
+from lth.sparsity.types import Masks, Traces, Weights
+from lth.training.history import MaskChange
+from lth.training.moments import Entries, change_moments, fresh_values
 from lth.training.sparsifiers.method import Change, View, check_density, score
 from lth.training.sparsifiers.schedule import Application
 from lth.training.sparsifiers.table import SPARSIFIERS, check_sparsifier, scope_of
-
-
-@dataclass(frozen=True, slots=True)
-class MaskChange:
-    """What one change did to one network.
-
-    Attributes:
-        density: fraction of its prunable weights kept after it.
-        revived: weights that were pruned before and are kept now.
-        revival_rate: `revived` as a fraction of the weights that were pruned before; 0 if none was.
-    """
-
-    density: float
-    revived: int
-    revival_rate: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +28,9 @@ class Live:
     """
 
     weights: Weights
-    moments: Mapping[str, Weights]
+    moments: Mapping[str, Entries]
     gradients: Weights
-    traces: Mapping[str, Weights]
+    traces: Traces
 
 
 class MaskState:
@@ -67,12 +53,12 @@ class MaskState:
         self.start, self.generator = start, generator
         self.masks = dict(allowed)
         self.originals: Weights = {}
-        self.stash: dict[str, Weights] = {name: {} for name in allowed}
+        self.stash: dict[str, Entries] = {name: {} for name in allowed}
         self.is_hard = False
         check_density({name: mask.shape for name, mask in allowed.items()}, settings.density, self.scope)
 
     def in_force(self) -> Masks:
-        """Return the masks whose False entries rest: in soft pruning those of the caller, until the end."""
+        """Return the masks whose False entries are frozen: in soft pruning those of the caller, until the end."""
         return self.masks if self.is_hard else self.allowed
 
     def change(
@@ -98,7 +84,12 @@ class MaskState:
             self._adopt(change, live, optimizer)
             was_pruned = sum(int((~mask).sum()) for mask in view.masks.values())
             revived = sum(int((change.masks[name] & ~mask).sum()) for name, mask in view.masks.items())
-            result = MaskChange(density(change.masks), revived, revived / was_pruned if was_pruned else 0.0)
+            result = MaskChange(
+                step=application.step,
+                density=density(change.masks),
+                revived=revived,
+                revival_rate=revived / was_pruned if was_pruned else 0.0,
+            )
         self.is_hard = not application.is_soft
         return result
 
@@ -110,7 +101,7 @@ class MaskState:
             traces = {kind: {name: sums[name] for name in self.allowed} for kind, sums in live.traces.items()}
             score(self.settings.criterion, self._start_like(weights), weights, self.allowed, generator, traces)
 
-    def tensors(self) -> Weights:
+    def tensors(self) -> dict[str, Tensor]:
         """Return all that is needed to go on, by `role/name`, in fresh tensors."""
         tensors = {f"masks/{name}": mask for name, mask in self.masks.items()}
         tensors |= {f"originals/{name}": value for name, value in self.originals.items()}
@@ -144,7 +135,7 @@ class MaskState:
         for name, value in change.values.items():
             live.weights[name].copy_(value)
             entries = live.moments[name]
-            # A softly pruned weight has moments of its own: it never rested, but now starts over from zero.
+            # A softly pruned weight has moments of its own: it was never frozen, but now starts over from zero.
             pruned, revived = in_force[name] & ~change.masks[name], change.masks[name] & ~in_force[name]
             fresh = fresh_values(optimizer, entries)
             change_moments(self.settings.moments, entries, fresh, pruned, revived, self.stash[name])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lth.models import MODELS
 from lth.sparsity import Masks
-from lth.sparsity.compact import Compacted, apply_plan, compact
+from lth.sparsity.compact import Compacted, apply_cut, compact
 
 DENSITIES = st.lists(st.sampled_from([0.0, 0.03, 0.1, 0.25, 0.5, 1.0]), min_size=1, max_size=5)
 
@@ -53,8 +53,8 @@ def test_equal_to_the_masked_network(
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     pointers = {value.data_ptr() for value in module.state_dict().values()}
     assert not pointers & {value.data_ptr() for value in found.module.state_dict().values()}
-    # The original's class takes the shape by the plan alone, and a second compaction finds nothing.
-    rebuilt = apply_plan(module, found.plan)
+    # The original's class takes the shape by the cut alone, and a second compaction finds nothing.
+    rebuilt = apply_cut(module, found.cut)
     rebuilt.load_state_dict(found.module.state_dict())
     assert torch.equal(outputs(replace(found, module=rebuilt.eval()), inputs), outputs(found, inputs))
     again = compact(found.module, {}, shape, drop_inputs=drops)
@@ -65,7 +65,7 @@ def test_equal_to_the_masked_network(
 def test_nothing_pruned_is_nothing_changed(name: str) -> None:
     module, shape = network(name, 0), NETWORKS[name][1]
     found = compact(module, {}, shape)
-    assert found.plan.model_dump(exclude_defaults=True) == {}
+    assert found.cut.model_dump(exclude_defaults=True) == {}
     assert repr(found.module) == repr(module)
     assert all(torch.equal(value, module.state_dict()[key]) for key, value in found.module.state_dict().items())
     assert found.left_alone == {}
@@ -89,7 +89,7 @@ def test_the_same_twice(name: str) -> None:
     module, shape = network(name, 1), NETWORKS[name][1]
     masks = drawn_masks(module, [0.1, 0.3], False, 2)
     first, second = (compact(module, masks, shape) for _ in range(2))
-    assert first.plan == second.plan
+    assert first.cut == second.cut
     assert all(torch.equal(value, second.module.state_dict()[key]) for key, value in first.module.state_dict().items())
 
 
@@ -104,4 +104,4 @@ def test_each_tensor_emptied_in_turn(name: str) -> None:
             torch.testing.assert_close(outputs(found, inputs), by_hand(module, masks, inputs), rtol=1e-10, atol=1e-10)
             assert sum(map(Tensor.numel, found.module.parameters())) <= sum(
                 map(Tensor.numel, module.parameters())
-            ) + sum(map(len, found.plan.biases))
+            ) + sum(map(len, found.cut.biases))

@@ -27,7 +27,7 @@ def test_a_constant_unit_goes_into_the_next_bias() -> None:
     module = mlp(nn.Tanh)
     masks = whole_but(module, **{"0": [1, 4]})
     found = compact(module, masks, (6,))
-    assert found.plan.kept == {
+    assert found.cut.kept == {
         "0.weight": {0: [0, 2, 3, 5, 6, 7, 8, 9]}, "0.bias": {0: [0, 2, 3, 5, 6, 7, 8, 9]},
         "2.weight": {1: [0, 2, 3, 5, 6, 7, 8, 9]},
     }  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_constant_goes_without_padding_with_zeros() -> None:
         assert (found.module[0].out_channels, found.module[2].in_channels) == (3, 3)
         assert found.left_alone == {}
         # The second convolution had no bias; it gets one only where the constant is not zero.
-        assert found.plan.biases == (("2",) if bias > 0 else ())
+        assert found.cut.biases == (("2",) if bias > 0 else ())
 
 
 def test_a_batch_norm_of_scale_zero_makes_constants() -> None:
@@ -165,7 +165,7 @@ def test_attention_of_the_users_own_loses_heads_if_it_can() -> None:
     found = compact(nn.Sequential(module), {"0.v_proj.weight": mask}, (5, 8))
     block = found.module[0]
     assert (block.num_heads, block.q_proj.out_features, block.out_proj.in_features) == (3, 6, 6)
-    assert found.plan.attributes == {"0": {"num_heads": 3}}
+    assert found.cut.attributes == {"0": {"num_heads": 3}}
     torch.testing.assert_close(block.out_proj.bias, module.out_proj.bias + module.out_proj.weight[:, 4:6].sum(1))
     mask[:4] = False
     found = compact(nn.Sequential(OwnAttention(is_honest=False)), {"0.v_proj.weight": mask}, (5, 8))

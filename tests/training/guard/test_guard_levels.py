@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from lth.sparsity.metrics import density
-from lth.training.guard import Level, levels
+from lth.training.guard import LoopLevel, levels
 from lth.training.sparsifiers.method import keep, score
 
 DIGITS = [torch.tensor(each) for each in load_digits(return_X_y=True)]
@@ -22,7 +22,7 @@ def digits_net() -> nn.Module:
     return nn.Sequential(nn.Linear(64, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 10))
 
 
-def train(level: Level, steps: int = 12) -> list[dict[str, torch.Tensor]]:
+def train(level: LoopLevel, steps: int = 12) -> list[dict[str, torch.Tensor]]:
     """Train on digits by SGD with momentum and decay; states after every step."""
     optimizer = torch.optim.SGD(level.model.parameters(), lr=0.05, momentum=0.9, weight_decay=0.01)
     inputs, labels = DIGITS[0].float() / 16, DIGITS[1].long()
@@ -134,7 +134,7 @@ def test_a_level_that_ends_too_early_says_so() -> None:
     ("settings", "message"),
     [
         ({"rate": 1.0}, "a rate lies between 0 and 1"),
-        ({"levels": -1}, "levels and rewind_to are 0 or more"),
+        ({"levels": 0}, "levels is 1 or more, rewind_to 0 or more"),
         ({"criterion": "large_finl"}, "unknown criterion 'large_finl'"),
         ({"criterion": "snip"}, "snip"),
         ({"scope": "globl"}, "unknown scope 'globl'"),

@@ -7,53 +7,53 @@ import numpy as np
 
 from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.compiled import compiled
-from lth.training.engines.sparse.structure import ACTIVATION_NAMES
+from lth.training.engines.sparse.layout import ACTIVATION_NAMES
 
 RELU, TANH = ACTIVATION_NAMES.index("relu"), ACTIVATION_NAMES.index("tanh")
 
 
 @compiled
-def activate(plan: Any, out: Array, key: Any) -> None:
+def activate(layout: Any, out: Array, key: Any) -> None:
     flat = out.reshape(out.size)
-    if plan.activation == RELU:
+    if layout.activation == RELU:
         for index in range(len(flat)):
             flat[index] = 0 if flat[index] < 0 else flat[index]  # NaN stays
-    elif plan.activation == TANH:
+    elif layout.activation == TANH:
         for index in range(len(flat)):
             flat[index] = math.tanh(flat[index])
-    if plan.dropout > 0:
-        scale = out.dtype.type(1 / (1 - plan.dropout)) if plan.dropout < 1 else out.dtype.type(0)
+    if layout.dropout > 0:
+        scale = out.dtype.type(1 / (1 - layout.dropout)) if layout.dropout < 1 else out.dtype.type(0)
         for unit in range(out.shape[0]):
             row = out[unit]
             for lane in range(len(row)):
-                row[lane] = row[lane] * scale if is_kept(plan, key, unit, lane) else 0
+                row[lane] = row[lane] * scale if is_kept(layout, key, unit, lane) else 0
 
 
 @compiled
-def unactivate(plan: Any, out: Array, gradients: Array, key: Any) -> None:
+def unactivate(layout: Any, out: Array, gradients: Array, key: Any) -> None:
     """Turn gradients by a layer's outputs into gradients by what went into its activation."""
     one = out.dtype.type(1)
-    keep = out.dtype.type(1 - plan.dropout)
+    keep = out.dtype.type(1 - layout.dropout)
     results, flat = out.reshape(out.size), gradients.reshape(out.size)
-    if plan.activation == RELU:  # what was dropped is zero too
+    if layout.activation == RELU:  # what was dropped is zero too
         for index in range(len(flat)):
             flat[index] = flat[index] if results[index] > 0 else 0
-    elif plan.activation == TANH:
+    elif layout.activation == TANH:
         for index in range(len(flat)):
             value = results[index] * keep
             flat[index] *= one - value * value
-    if plan.dropout > 0:
+    if layout.dropout > 0:
         for unit in range(out.shape[0]):
             for lane in range(out.shape[1]):
-                kept = plan.activation == RELU or is_kept(plan, key, unit, lane)
+                kept = layout.activation == RELU or is_kept(layout, key, unit, lane)
                 gradients[unit, lane] = gradients[unit, lane] / keep if kept and keep > 0 else 0
 
 
 @compiled
-def is_kept(plan: Any, key: Any, unit: int, lane: int) -> bool:
+def is_kept(layout: Any, key: Any, unit: int, lane: int) -> bool:
     """Return whether dropout keeps one output of one example: a function of the key and the place alone."""
-    draw = mix(key, np.uint64((plan.unit + unit) << 8 | lane))
-    kept: bool = (draw >> np.uint64(11)) * 2.0**-53 >= plan.dropout
+    draw = mix(key, np.uint64((layout.unit + unit) << 8 | lane))
+    kept: bool = (draw >> np.uint64(11)) * 2.0**-53 >= layout.dropout
     return kept
 
 

@@ -6,7 +6,7 @@ from lth.training.engines.sparse.arrays import Array
 
 
 class Values(NamedTuple):
-    """What an optimizer moves, flat; see `structure.py` for the order.
+    """What an optimizer moves, flat; see `layout.py` for the order.
 
     Attributes:
         weights: parameters.

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lth.sparsity.compiled import compiled as kept_on_disk
+from lth.sparsity.numba_cache import cached_njit
 
 RELAXED = ("contract", "reassoc", "nsz")
 """Fused multiply-adds and any order of a sum are welcome; NaN and infinity keep their meaning."""
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """Return a function that calls those of other files: its code is fresh while all files of this folder are."""
-    return kept_on_disk(function, stamp=_digest_of_folder(), error_model="numpy", fastmath=set(RELAXED))
+    return cached_njit(function, stamp=_digest_of_folder(), error_model="numpy", fastmath=set(RELAXED))
 
 
 @cache

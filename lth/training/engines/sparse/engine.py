@@ -10,22 +10,22 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
-from lth.config import Training
+from lth.config import Training, steps_per_epoch
 from lth.data.order import epoch_order
 from lth.data.types import Parts
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State, Traces
 from lth.tasks import Classification, make_task
 from lth.training.engines.engine import StepChanges
 from lth.training.engines.signature import Signature
 from lth.training.engines.sparse import steps
 from lth.training.engines.sparse.examples import examples_of
-from lth.training.engines.sparse.losses import LOSSES
+from lth.training.engines.sparse.losses import LOSS_NUMBERS
 from lth.training.engines.sparse.mlp import read_mlp
-from lth.training.engines.sparse.network import Network
-from lth.training.engines.sparse.rule import ADAM, ADAMW, rule_of
+from lth.training.engines.sparse.network import SparseNetwork
+from lth.training.engines.sparse.update_rule import ADAM, ADAMW, update_rule_of
 from lth.training.moments import load_moments, moments_of
 from lth.training.optimizers import check_optimizer, make_optimizer
-from lth.training.population import Member, Population, check_start
+from lth.training.population import Member, Moments, Population, check_start
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.traces import MOMENTS
@@ -47,8 +47,9 @@ class SparseEngine:
         assert isinstance(task, Classification)
         self.training, self.task, self.order_seed = training, task, member.seeds.order
         self.dropout_seed = derive_seed(member.seeds.augmentation) >> 1
-        self.loss, self.rule = LOSSES[task.minimise], rule_of(training)
+        self.loss, self.rule = LOSS_NUMBERS[task.minimise], update_rule_of(training)
         check_start(module, members)
+        self.steps_per_epoch = steps_per_epoch(len(parts["train"]), training.batch_size)
         is_double = training.precision == "float64"
         self.parts = examples_of(parts, np.float64 if is_double else np.float32)
         module.to(torch.float64 if is_double else torch.float32).train()
@@ -56,7 +57,7 @@ class SparseEngine:
         start = {name: member.start[name].detach().to(value.dtype) for name, value in module.state_dict().items()}
         classes = min(task.num_classes, len(start[layers[-1].weight]))
         self._check_examples(start[layers[0].weight].shape[1], classes)
-        self.network = Network(layers, start, member.masks, self.rule, training.batch_size, self.parts["train"])
+        self.network = SparseNetwork(layers, start, member.masks, self.rule, training.batch_size, self.parts["train"])
         self.updates = 0
         check_optimizer(training.optimizer, training.lr, training.weight_decay, training.optimizer_options)
         if member.moments is not None:
@@ -83,7 +84,7 @@ class SparseEngine:
         rates = np.array([self.training.lr_at(done) for done in range(step, step + count)])
         with _blas().limit(limits=1, user_api="blas"):
             losses = steps.train_steps(
-                self.network.plans,
+                self.network.layouts,
                 self.network.indices,
                 self.network.buffers,
                 self.network.values,
@@ -108,7 +109,7 @@ class SparseEngine:
         correct = np.zeros(self.task.num_classes)
         with _blas().limit(limits=1, user_api="blas"):
             loss = steps.evaluate(
-                network.plans_without_dropout,
+                network.layouts_without_dropout,
                 network.indices,
                 network.buffers,
                 network.values.weights,
@@ -131,16 +132,17 @@ class SparseEngine:
     def load_best(self) -> None:
         self.network.values.weights[:] = self.best
 
-    def state_of(self, index: int) -> Weights:
+    def state_of(self, index: int) -> State:
         return self.network.weights()
 
     def masks_of(self, index: int) -> Masks | None:
         return None
 
-    def traces_of(self, index: int) -> dict[str, Weights]:
-        if MOMENTS not in self.training.traces:
-            return {}
-        return {f"{MOMENTS}/{entry}": values for entry, values in self._moments().items()}
+    def traces_of(self, index: int) -> Traces:
+        return {}
+
+    def moments_of(self, index: int) -> Moments | None:
+        return self._moments() if MOMENTS in self.training.traces else None
 
     def tensors(self, index: int) -> dict[str, Tensor]:
         network = self.network
@@ -159,15 +161,15 @@ class SparseEngine:
         network.set_moments({entry: snapshot.part(f"moments/{entry}") for entry in network.moments})
         self.updates = int(snapshot.tensors["updates"])
 
-    def _moments(self) -> dict[str, Weights]:
+    def _moments(self) -> Moments:
         """Return the optimizer's state as PyTorch's optimizer keeps it."""
         moments = self.network.moments_by_name()
         if self.rule.kind in (ADAM, ADAMW):
             counter = torch.tensor(float(self.updates))
-            moments["step"] = {name: counter.clone() for name in self.network.structure.places}
+            moments["step"] = {name: counter.clone() for name in self.network.layout.places}
         return moments
 
-    def _set_moments(self, moments: dict[str, Weights]) -> None:
+    def _set_moments(self, moments: Moments) -> None:
         self.network.set_moments(moments)
         counters = moments.get("step", {})
         # Momentum has no counter, but a first update of its own.
@@ -176,19 +178,18 @@ class SparseEngine:
     def _examples(self, step: int, count: int) -> Any:
         """Return the examples of these steps, (count * batch,): a function of the order seed and the steps alone."""
         batch, total = self.training.batch_size, len(self.parts["train"].labels)
-        per_epoch = total // batch
         pieces = []
         while count:
-            epoch, position = divmod(step, per_epoch)
+            epoch, position = divmod(step, self.steps_per_epoch)
             if epoch != self._epoch:
                 self._epoch, self._order = epoch, epoch_order(total, self.order_seed, epoch).numpy()
-            taken = min(count, per_epoch - position)
+            taken = min(count, self.steps_per_epoch - position)
             pieces.append(self._order[position * batch : (position + taken) * batch])
             step, count = step + taken, count - taken
         return np.concatenate(pieces)
 
 
-def _checked_moments(members: Sequence[Member], module: nn.Module, training: Training) -> dict[str, Weights]:
+def _checked_moments(members: Sequence[Member], module: nn.Module, training: Training) -> Moments:
     """Return the moments of the only member, as PyTorch's optimizer would take them."""
     task = make_task(training.task)
     population = Population(module, members, torch.device("cpu"), training.precision, task)

@@ -9,7 +9,7 @@ import torch
 from lth.data.types import Examples as Part
 from lth.data.types import Parts
 from lth.training.engines.sparse.arrays import Array
-from lth.training.engines.sparse.structure import TILE
+from lth.training.engines.sparse.layout import TILE
 
 SLICE = 2048
 """Examples that are looked through at a time."""

@@ -8,14 +8,16 @@ from lth.training.engines.sparse.compiled import compiled
 
 CROSS_ENTROPY, MEAN_SQUARED_ERROR = 0, 1
 
-LOSSES = {"cross_entropy": CROSS_ENTROPY, "mean_squared_error": MEAN_SQUARED_ERROR}
+LOSS_NUMBERS = {"cross_entropy": CROSS_ENTROPY, "mean_squared_error": MEAN_SQUARED_ERROR}
 """By their names in a recipe."""
 
 
 @compiled
-def losses_and_gradients(plans: Array, buffers: Buffers, labels: Array, chosen: Array, batch: int, kind: int) -> float:
+def losses_and_gradients(
+    layouts: Array, buffers: Buffers, labels: Array, chosen: Array, batch: int, kind: int
+) -> float:
     """Sum of the losses; their gradient by the logits, divided by `batch`, goes into the last units' gradients."""
-    last = plans[-1]
+    last = layouts[-1]
     logits = buffers.units[last.unit : last.unit + last.outputs]
     gradients = buffers.gradients[last.unit : last.unit + last.outputs]
     classes, count, total = last.outputs, len(chosen), 0.0

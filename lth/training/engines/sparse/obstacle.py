@@ -8,7 +8,7 @@ from torch import nn
 
 from lth.config import Training
 from lth.training.engines.sparse.mlp import read_mlp
-from lth.training.engines.sparse.rule import rule_of
+from lth.training.engines.sparse.update_rule import update_rule_of
 from lth.training.traces import SUMS
 
 
@@ -29,7 +29,7 @@ def sparse_obstacle(module: nn.Module, training: Training, population: int, devi
     if training.weight_decay and training.no_decay:
         return "some parameters decay and others do not"
     try:
-        rule_of(training)
+        update_rule_of(training)
         read_mlp(module)
     except ValueError as error:
         return str(error)

@@ -136,26 +136,12 @@ def dot_rows(
                 value = builder.fadd(before, value, flags=RELAXED)
             builder.store(value, place).align = code.alignment
 
-        whole = builder.add(first, builder.and_(builder.sub(last, first), ir.Constant(I64, -GROUP)))
-        with cgutils.for_range_slice(builder, first, whole, ir.Constant(I64, GROUP), inc=True) as (entry, _count):
+        grouped = builder.add(first, builder.and_(builder.sub(last, first), ir.Constant(I64, -GROUP)))
+        with cgutils.for_range_slice(builder, first, grouped, ir.Constant(I64, GROUP), inc=True) as (entry, _count):
             parts = [partial_sums(builder.add(entry, ir.Constant(I64, offset))) for offset in range(GROUP)]
-            # Pairs are folded until lane i holds the sum of part i; every shuffle stays within four lanes after the
-            # first, which is what AVX does in one instruction.
-            fours = [
-                code.fold(parts[i], parts[i + 4], (0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))
-                for i in range(4)
-            ]
-            twos = [
-                code.fold(fours[i], fours[i + 2], (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
-                for i in range(2)
-            ]
-            ones = code.fold(twos[0], twos[1], (0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15))
-            put(ones, entry, ir.VectorType(code.float, GROUP))
-        with cgutils.for_range_slice(builder, whole, last, ir.Constant(I64, 1), inc=True) as (entry, _count):
-            total = partial_sums(entry)
-            for half in (4, 2, 1):
-                total = code.fold(total, total, range(half), range(half, 2 * half))
-            put(total, entry, ir.VectorType(code.float, 1))
+            put(code.sums_of(parts), entry, ir.VectorType(code.float, GROUP))
+        with cgutils.for_range_slice(builder, grouped, last, ir.Constant(I64, 1), inc=True) as (entry, _count):
+            put(code.sum_of(partial_sums(entry)), entry, ir.VectorType(code.float, 1))
         return context.get_dummy_value()
 
     return signature, generate
@@ -207,6 +193,28 @@ class _Code:
         empty, i32 = ir.Constant(self.vector, ir.Undefined), ir.IntType(32)
         first = self.builder.insert_element(empty, value, ir.Constant(i32, 0))
         return self.builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(i32, WIDTH), [0] * WIDTH))
+
+    def sums_of(self, parts: Sequence[Any]) -> Any:
+        """Return a vector of GROUP lanes whose lane i is the sum of the GROUP lanes of part i.
+
+        Pairs are folded; every shuffle stays within four lanes after the first, which is what AVX does in one
+        instruction.
+        """
+        fours = [
+            self.fold(parts[i], parts[i + 4], (0, 1, 2, 3, 8, 9, 10, 11), (4, 5, 6, 7, 12, 13, 14, 15))
+            for i in range(4)
+        ]
+        twos = [
+            self.fold(fours[i], fours[i + 2], (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15))
+            for i in range(2)
+        ]
+        return self.fold(twos[0], twos[1], (0, 8, 2, 10, 4, 12, 6, 14), (1, 9, 3, 11, 5, 13, 7, 15))
+
+    def sum_of(self, part: Any) -> Any:
+        """Return a vector of one lane, the sum of GROUP lanes."""
+        for half in (4, 2, 1):
+            part = self.fold(part, part, range(half), range(half, 2 * half))
+        return part
 
     def fold(self, left: Any, right: Any, some: Sequence[int], others: Sequence[int]) -> Any:
         """Return the lanes `some` of two vectors put together, plus their lanes `others`."""

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from lth.sparsity.compiled import is_on_disk
+from lth.sparsity.numba_cache import is_cached
 from lth.training.engines.sparse.activations import activate, mix, unactivate
 from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.buffers import Buffers, Values
 from lth.training.engines.sparse.compiled import compiled
 from lth.training.engines.sparse.examples import Examples
 from lth.training.engines.sparse.inputs import inputs_gradient, multiply_inputs
+from lth.training.engines.sparse.layout import Indices, Kind
 from lth.training.engines.sparse.losses import losses_and_gradients
 from lth.training.engines.sparse.products import (
     bias_gradient,
@@ -25,8 +26,7 @@ from lth.training.engines.sparse.products import (
     sparse_gradient,
     sparse_input_gradient,
 )
-from lth.training.engines.sparse.rule import Rule
-from lth.training.engines.sparse.structure import Indices, Kind
+from lth.training.engines.sparse.update_rule import UpdateRule
 from lth.training.engines.sparse.updates import update
 
 DENSE, INPUTS = int(Kind.DENSE), int(Kind.INPUTS)
@@ -34,7 +34,7 @@ DENSE, INPUTS = int(Kind.DENSE), int(Kind.INPUTS)
 
 @compiled
 def train_steps(
-    plans: Array,
+    layouts: Array,
     indices: Indices,
     buffers: Buffers,
     values: Values,
@@ -43,7 +43,7 @@ def train_steps(
     batch: int,
     rates: Array,
     updates: int,
-    rule: Rule,
+    rule: UpdateRule,
     loss_kind: int,
     seed: int,
     blocks: tuple[int, ...],
@@ -65,22 +65,22 @@ def train_steps(
             count = min(lanes, batch - begin)
             chosen = order[step * batch + begin : step * batch + begin + count]
             key = mix(np.uint64(seed) + np.uint64(step), np.uint64(begin))
-            take_inputs(plans, buffers, examples, chosen)
-            forward(plans, indices, buffers, values.weights, examples, chosen, key, blocks)
-            losses[step] += losses_and_gradients(plans, buffers, examples.labels, chosen, batch, loss_kind)
-            backward(plans, indices, buffers, values, examples, chosen, begin == 0, key, blocks)
-        update(plans, values, rates[step], updates + step + 1, rule)
+            take_inputs(layouts, buffers, examples, chosen)
+            forward(layouts, indices, buffers, values.weights, examples, chosen, key, blocks)
+            losses[step] += losses_and_gradients(layouts, buffers, examples.labels, chosen, batch, loss_kind)
+            backward(layouts, indices, buffers, values, examples, chosen, begin == 0, key, blocks)
+        update(layouts, values, rates[step], updates + step + 1, rule)
     return losses / batch
 
 
 def is_compiled() -> bool:
     """Return whether training needs not wait for the compiler, because the code of some earlier one is kept on disk."""
-    return is_on_disk(train_steps)
+    return is_cached(train_steps)
 
 
 @compiled
 def evaluate(
-    plans: Array,
+    layouts: Array,
     indices: Indices,
     buffers: Buffers,
     weights: Array,
@@ -89,21 +89,21 @@ def evaluate(
     correct: Array,
     blocks: tuple[int, ...],
 ) -> float:
-    """Return the sum of the losses of all examples; the plans should drop nothing.
+    """Return the sum of the losses of all examples; the layouts should drop nothing.
 
     Args:
         correct: (class,) how many of each are classified rightly are added to it.
     """
     lanes = buffers.units.shape[1]
-    last = plans[-1]
+    last = layouts[-1]
     logits = buffers.units[last.unit : last.unit + last.outputs]
     loss = 0.0
     total = len(examples.labels)
     for begin in range(0, total, lanes):
         chosen = np.arange(begin, min(begin + lanes, total))
-        take_inputs(plans, buffers, examples, chosen)
-        forward(plans, indices, buffers, weights, examples, chosen, np.uint64(0), blocks)
-        loss += losses_and_gradients(plans, buffers, examples.labels, chosen, 1, loss_kind)
+        take_inputs(layouts, buffers, examples, chosen)
+        forward(layouts, indices, buffers, weights, examples, chosen, np.uint64(0), blocks)
+        loss += losses_and_gradients(layouts, buffers, examples.labels, chosen, 1, loss_kind)
         for lane in range(len(chosen)):
             best = 0
             for unit in range(1, len(logits)):
@@ -115,9 +115,9 @@ def evaluate(
 
 
 @compiled
-def take_inputs(plans: Array, buffers: Buffers, examples: Examples, chosen: Array) -> None:
+def take_inputs(layouts: Array, buffers: Buffers, examples: Examples, chosen: Array) -> None:
     """Take the inputs of the chosen examples: as rows, unless the first layer takes them as they are."""
-    if plans[0].kind == INPUTS:
+    if layouts[0].kind == INPUTS:
         return
     inputs, row_of = buffers.inputs, buffers.input_row
     inputs[:] = 0
@@ -128,7 +128,7 @@ def take_inputs(plans: Array, buffers: Buffers, examples: Examples, chosen: Arra
 
 @compiled
 def forward(
-    plans: Array,
+    layouts: Array,
     indices: Indices,
     buffers: Buffers,
     weights: Array,
@@ -139,22 +139,22 @@ def forward(
 ) -> None:
     """Compute outputs of all layers for the chosen examples, into the buffers."""
     source = buffers.inputs
-    for number in range(len(plans)):
-        plan = plans[number]
-        out = buffers.units[plan.unit : plan.unit + plan.outputs]
-        if plan.kind == INPUTS:
-            multiply_inputs(plan, buffers, weights, examples, chosen, out)
-        elif plan.kind == DENSE:
-            multiply_dense(plan, weights, source, out)
+    for number in range(len(layouts)):
+        layout = layouts[number]
+        out = buffers.units[layout.unit : layout.unit + layout.outputs]
+        if layout.kind == INPUTS:
+            multiply_inputs(layout, buffers, weights, examples, chosen, out)
+        elif layout.kind == DENSE:
+            multiply_dense(layout, weights, source, out)
         else:
-            multiply_sparse(plan, indices, weights, source, out, blocks)
-        activate(plan, out, key)
+            multiply_sparse(layout, indices, weights, source, out, blocks)
+        activate(layout, out, key)
         source = out
 
 
 @compiled
 def backward(
-    plans: Array,
+    layouts: Array,
     indices: Indices,
     buffers: Buffers,
     values: Values,
@@ -165,22 +165,22 @@ def backward(
     blocks: tuple[int, ...],
 ) -> None:
     """Compute gradients of all values; they are added to what is there unless the batch's part is the first."""
-    for number in range(len(plans) - 1, -1, -1):
-        plan = plans[number]
-        own = values.gradients[plan.first : plan.first + plan.count]
-        given = buffers.gradients[plan.unit : plan.unit + plan.outputs]
-        below = buffers.gradients[plans[number - 1].unit : plan.unit] if number > 0 else given
-        source = buffers.units[plans[number - 1].unit : plan.unit] if number > 0 else buffers.inputs
-        unactivate(plan, buffers.units[plan.unit : plan.unit + plan.outputs], given, key)
-        if plan.bias >= 0:
-            bias_gradient(plan, values.gradients, given, is_first)
-        if plan.kind == INPUTS:
-            inputs_gradient(plan, buffers, own, examples, chosen, given, is_first)
-        elif plan.kind == DENSE:
-            dense_gradient(plan, own, source, given, is_first)
+    for number in range(len(layouts) - 1, -1, -1):
+        layout = layouts[number]
+        own = values.gradients[layout.first : layout.first + layout.count]
+        given = buffers.gradients[layout.unit : layout.unit + layout.outputs]
+        below = buffers.gradients[layouts[number - 1].unit : layout.unit] if number > 0 else given
+        source = buffers.units[layouts[number - 1].unit : layout.unit] if number > 0 else buffers.inputs
+        unactivate(layout, buffers.units[layout.unit : layout.unit + layout.outputs], given, key)
+        if layout.bias >= 0:
+            bias_gradient(layout, values.gradients, given, is_first)
+        if layout.kind == INPUTS:
+            inputs_gradient(layout, buffers, own, examples, chosen, given, is_first)
+        elif layout.kind == DENSE:
+            dense_gradient(layout, own, source, given, is_first)
             if number > 0:
-                dense_input_gradient(plan, values.weights, given, below)
+                dense_input_gradient(layout, values.weights, given, below)
         else:
-            sparse_gradient(plan, indices, own, source, given, is_first, blocks)
+            sparse_gradient(layout, indices, own, source, given, is_first, blocks)
             if number > 0:
-                sparse_input_gradient(plan, indices, values.weights, given, below, blocks)
+                sparse_input_gradient(layout, indices, values.weights, given, below, blocks)

@@ -6,18 +6,18 @@ from typing import Any
 from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.buffers import Values
 from lth.training.engines.sparse.compiled import compiled
-from lth.training.engines.sparse.rule import ADAM, ADAMW, SGD, Rule
+from lth.training.engines.sparse.update_rule import ADAM, ADAMW, SGD, UpdateRule
 
 
 @compiled
-def update(plans: Array, values: Values, rate: float, updates: int, rule: Rule) -> None:
+def update(layouts: Array, values: Values, rate: float, updates: int, rule: UpdateRule) -> None:
     """Do one optimizer step, in the order of operations of torch.optim."""
     real = values.weights.dtype.type
     gradients = values.gradients
     if len(values.trained):
-        for number in range(len(plans)):
-            if plans[number].is_masked:
-                part = _values_of(plans[number])
+        for number in range(len(layouts)):
+            if layouts[number].is_masked:
+                part = _values_of(layouts[number])
                 own, trained = gradients[part], values.trained[part]
                 for index in range(len(own)):
                     own[index] *= trained[index]
@@ -28,11 +28,11 @@ def update(plans: Array, values: Values, rate: float, updates: int, rule: Rule) 
         factor = real(min(1.0, rule.clip / (math.sqrt(squares) + 1e-6)))
         for index in range(len(gradients)):
             gradients[index] *= factor
-    for number in range(len(plans)):
-        plan = plans[number]
-        part = _values_of(plan)
+    for number in range(len(layouts)):
+        layout = layouts[number]
+        part = _values_of(layout)
         frozen = values.weights[:0]
-        if plan.is_masked and rule.weight_decay > 0:
+        if layout.is_masked and rule.weight_decay > 0:
             frozen = values.weights[part].copy()
         if rule.kind == SGD:
             first = values.first[part] if rule.momentum > 0 else values.first
@@ -46,13 +46,13 @@ def update(plans: Array, values: Values, rate: float, updates: int, rule: Rule) 
 
 
 @compiled
-def _values_of(plan: Any) -> slice:
+def _values_of(layout: Any) -> slice:
     """Return a layer's weights and bias among all values."""
-    return slice(plan.first, plan.first + plan.count + (plan.outputs if plan.bias >= 0 else 0))
+    return slice(layout.first, layout.first + layout.count + (layout.outputs if layout.bias >= 0 else 0))
 
 
 @compiled
-def _sgd(weights: Array, gradients: Array, momentum: Array, rate: float, updates: int, rule: Rule) -> None:
+def _sgd(weights: Array, gradients: Array, momentum: Array, rate: float, updates: int, rule: UpdateRule) -> None:
     real = weights.dtype.type
     lr, decay = real(rate), real(rule.weight_decay)
     factor, taken = real(rule.momentum), real(1 - rule.dampening)
@@ -67,7 +67,9 @@ def _sgd(weights: Array, gradients: Array, momentum: Array, rate: float, updates
 
 
 @compiled
-def _adam(weights: Array, gradients: Array, first: Array, second: Array, rate: float, updates: int, rule: Rule) -> None:
+def _adam(
+    weights: Array, gradients: Array, first: Array, second: Array, rate: float, updates: int, rule: UpdateRule
+) -> None:
     real = weights.dtype.type
     taken1, beta2, taken2 = real(1 - rule.beta1), real(rule.beta2), real(1 - rule.beta2)
     lr = real(rate / (1 - rule.beta1**updates))

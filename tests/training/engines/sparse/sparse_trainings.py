@@ -16,7 +16,7 @@ from lth.data.order import seeded_generator
 from lth.training import Interrupted, Member, Outcome
 from lth.training.engines.sparse import read_mlp
 from lth.training.engines.sparse.examples import examples_of
-from lth.training.engines.sparse.structure import Kind, structure_of
+from lth.training.engines.sparse.layout import Kind, layout_of
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "identity": nn.Identity}
 
@@ -50,8 +50,8 @@ def made_up(inputs: int, classes: int, zeros: float, seed: int = 0) -> Parts:
 def kinds_of(module: nn.Module, one: Member, parts: Parts) -> list[Kind]:
     """How the sparse engine computes each layer of this member."""
     share = examples_of(parts, np.float64)["train"].share
-    plans = structure_of(read_mlp(module.train()), one.start, one.masks, share).plans
-    return [Kind(int(kind)) for kind in plans["kind"]]
+    layouts = layout_of(read_mlp(module.train()), one.start, one.masks, share).layouts
+    return [Kind(int(kind)) for kind in layouts["kind"]]
 
 
 def train_one(one: Member, module: nn.Module, training: Training, **more: Any) -> Outcome:

@@ -19,13 +19,13 @@ PROGRAM = """
 import numpy as np
 from lth.training.engines.sparse.activations import activate
 from lth.training.engines.sparse.compiled import compiled
-from lth.training.engines.sparse.structure import PLAN
-from lth.sparsity.compiled import is_on_disk
-kept = is_on_disk(activate)
+from lth.training.engines.sparse.layout import LAYOUT
+from lth.sparsity.numba_cache import is_cached
+kept = is_cached(activate)
 out = np.full((2, 16), -1.0)
-plan = np.zeros(1, PLAN)
-plan["activation"] = 1
-activate(plan[0], out, np.uint64(0))
+layout = np.zeros(1, LAYOUT)
+layout["activation"] = 1
+activate(layout[0], out, np.uint64(0))
 print(int(kept), out[0, 0])
 """
 
@@ -52,10 +52,10 @@ def test_code_is_forgotten_when_another_file_changes(tmp_path: Path) -> None:
     assert in_fresh_process(tmp_path) == (False, 0.0)
     assert in_fresh_process(tmp_path) == (True, 0.0)
     assert list((folder / "__pycache__").glob("activations.activate*.nbc"))
-    structure = folder / "structure.py"
-    content = structure.read_text()
+    layout = folder / "layout.py"
+    content = layout.read_text()
     assert "ACTIVATION_NAMES = (" in content
-    structure.write_text(content + '\n\nACTIVATION_NAMES = ("relu", "identity", "tanh")\n')
+    layout.write_text(content + '\n\nACTIVATION_NAMES = ("relu", "identity", "tanh")\n')
     assert in_fresh_process(tmp_path) == (
         False,
         -1.0,

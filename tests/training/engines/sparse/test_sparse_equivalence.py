@@ -13,7 +13,7 @@ from trainings import classification, run, same_bits, short_training
 from lth.data.order import seeded_generator
 from lth.sparsity import Masks
 from lth.training import Member, Seeds
-from lth.training.engines.sparse.structure import Kind
+from lth.training.engines.sparse.layout import Kind
 
 STEPS = 100
 CLOSE = 1e-8

@@ -32,7 +32,8 @@ def training_of(name: str, first_step: int) -> Training:
 
 
 def moments_in(outcome: Outcome) -> dict[str, Weights]:
-    return {kind.removeprefix("moments/"): values for kind, values in outcome.traces.items()}
+    assert outcome.moments is not None
+    return outcome.moments
 
 
 def run(one: Member, name: str, engine: str, first_step: int = 0, **more: Any) -> Outcome:

@@ -27,8 +27,8 @@ from lth.sparsity import Masks
 from lth.training import Member
 from lth.training.engines.sparse import read_mlp
 from lth.training.engines.sparse.examples import examples_of
-from lth.training.engines.sparse.network import Network
-from lth.training.engines.sparse.rule import rule_of
+from lth.training.engines.sparse.network import SparseNetwork
+from lth.training.engines.sparse.update_rule import update_rule_of
 
 CASES: dict[str, tuple[Make, float | None]] = {
     "dense": (lenet, None),
@@ -55,11 +55,11 @@ def test_golden_loss_curve(name: str) -> None:
     assert history.best.step == 40
 
 
-def network_of(masks: Masks, **fields: Any) -> Network:
+def network_of(masks: Masks, **fields: Any) -> SparseNetwork:
     start = start_of(lenet, 0)
     start = {name: torch.where(masks[name], value, 0.0) if name in masks else value for name, value in start.items()}
     parts, training = examples_of(digits(), np.float32), short_training(**fields)
-    return Network(read_mlp(lenet()), start, masks, rule_of(training), training.batch_size, parts["train"])
+    return SparseNetwork(read_mlp(lenet()), start, masks, update_rule_of(training), training.batch_size, parts["train"])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from numba import njit
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(function: F, *, stamp: str | None = None, **options: Any) -> F:
+def cached_njit(function: F, *, stamp: str | None = None, **options: Any) -> F:
     """Compile a function at its first call for each kind of arguments, and keep the code on disk if it can.
 
     Args:
@@ -32,12 +32,12 @@ def compiled(function: F, *, stamp: str | None = None, **options: Any) -> F:
     return cast(F, kept)
 
 
-def is_kept(function: Any) -> bool:
+def has_cache_folder(function: Any) -> bool:
     """Return whether there is a folder where code of a compiled function is kept."""
     return hasattr(getattr(function, "_cache", None), "_cache_file")
 
 
-def is_on_disk(function: Any) -> bool:
+def is_cached(function: Any) -> bool:
     """Return whether fresh code of a compiled function is kept on disk, for some kind of arguments."""
     try:
         return bool(function._cache._cache_file._load_index())

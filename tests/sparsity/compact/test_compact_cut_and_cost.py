@@ -1,24 +1,24 @@
-"""The plan as data, and what a network costs."""
+"""The cut as data, and what a network costs."""
 
 import pytest
 import torch
 from compact_networks import encoder, mlp
 from torch import nn
 
-from lth.sparsity.compact import Plan, apply_plan, compact, real_costs
+from lth.sparsity.compact import Cut, apply_cut, compact, real_costs
 
 
 def test_a_plan_is_data() -> None:
     module, mask = mlp(nn.ReLU), torch.ones(10, 6).bool()
     mask[3:] = False
-    plan = compact(module, {"0.weight": mask}, (6,)).plan
-    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    cut = compact(module, {"0.weight": mask}, (6,)).cut
+    assert Cut.model_validate_json(cut.model_dump_json()) == cut
     with pytest.raises(ValueError, match=r"another architecture: there is no tensor '0\.weight'"):
-        apply_plan(nn.ReLU(), plan)
+        apply_cut(nn.ReLU(), cut)
     with pytest.raises(ValueError, match="another architecture"):
-        apply_plan(nn.Sequential(nn.Linear(6, 2), nn.ReLU(), nn.Linear(2, 1)), plan)
+        apply_cut(nn.Sequential(nn.Linear(6, 2), nn.ReLU(), nn.Linear(2, 1)), cut)
     with pytest.raises(ValueError, match="'self_attn' is a Linear, not nn.MultiheadAttention"):
-        apply_plan(nn.ModuleDict({"self_attn": nn.Linear(1, 1)}), Plan(attention=("self_attn",)))
+        apply_cut(nn.ModuleDict({"self_attn": nn.Linear(1, 1)}), Cut(attention=("self_attn",)))
 
 
 def test_costs_by_hand() -> None:

@@ -14,7 +14,7 @@ WITHOUT_EFFECT = {"foreach", "fused", "capturable", "differentiable"}
 """Options that say how PyTorch computes, not what."""
 
 
-class Rule(NamedTuple):
+class UpdateRule(NamedTuple):
     """An optimizer's settings.
 
     Attributes:
@@ -36,7 +36,7 @@ class Rule(NamedTuple):
     clip: float
 
 
-def rule_of(training: Training) -> Rule:
+def update_rule_of(training: Training) -> UpdateRule:
     """Return the training's optimizer, its options at PyTorch's defaults where it has none.
 
     Raises:
@@ -52,7 +52,7 @@ def rule_of(training: Training) -> Rule:
         if name not in known and value != defaults.get(name):
             raise ValueError(f"optimizer option {name}={value!r} is not one of {', '.join(sorted(known))}")
     beta1, beta2 = options.get("betas", (0.0, 0.0))
-    return Rule(
+    return UpdateRule(
         kind=KINDS[training.optimizer],
         beta1=float(beta1),
         beta2=float(beta2),

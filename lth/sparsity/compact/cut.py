@@ -1,4 +1,4 @@
-"""The plan of a compact network: what is left of each tensor. With it, the original class gives the compact shape."""
+"""The cut of a compact network: what is left of each tensor. With it, the original class gives the compact shape."""
 
 import copy
 from typing import Literal
@@ -11,7 +11,7 @@ from lth.sparsity.compact.attention import CompactAttention
 from lth.sparsity.compact.select_inputs import SelectInputs
 
 
-class Plan(BaseModel):
+class Cut(BaseModel):
     """How to cut a network, as data that a file can hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,41 +26,41 @@ class Plan(BaseModel):
     selected: dict[str, list[int]] = Field(default={}, description="inputs that a Linear reads, by its path")
 
 
-def apply_plan(module: nn.Module, plan: Plan) -> nn.Module:
-    """Return a network of the module's class with the plan's shapes. Its values are the module's own, where they stay.
+def apply_cut(module: nn.Module, cut: Cut) -> nn.Module:
+    """Return a network of the module's class with the cut's shapes. Its values are the module's own, where they stay.
 
     Args:
         module: a network of the original architecture; it is left as it is.
-        plan: of a compact network.
+        cut: of a compact network.
     Raises:
-        ValueError: if the module does not fit the plan.
+        ValueError: if the module does not fit the cut.
     """
     small = copy.deepcopy(module)
     try:
-        for path in plan.attention:
+        for path in cut.attention:
             attention = small.get_submodule(path)
             if not isinstance(attention, nn.MultiheadAttention):
                 raise ValueError(f"{path!r} is a {type(attention).__name__}, not nn.MultiheadAttention")
             small.set_submodule(path, CompactAttention(attention))
-        for path in plan.biases:
+        for path in cut.biases:
             add_bias(small.get_submodule(path))
-        cut_tensors(small, plan)
-        select_inputs(small, plan)
+        cut_tensors(small, cut)
+        select_inputs(small, cut)
     except (AttributeError, IndexError, ValueError) as error:
         raise ValueError(
-            f"the plan is for another architecture: {error}. Give a fresh module of the class and arguments that the "
+            f"the cut is for another architecture: {error}. Give a fresh module of the class and arguments that the "
             "compact network was made from"
         ) from error
     return small
 
 
-def cut_tensors(module: nn.Module, plan: Plan) -> None:
-    """Cut tensors in place, and tell their layers. Attention and biases are as the plan says already."""
+def cut_tensors(module: nn.Module, cut: Cut) -> None:
+    """Cut tensors in place, and tell their layers. Attention and biases are as the cut says already."""
     tensors = dict(module.named_parameters()) | dict(module.named_buffers())
-    if unknown := [name for name in plan.kept if name not in tensors]:
+    if unknown := [name for name in cut.kept if name not in tensors]:
         raise ValueError(f"there is no tensor {unknown[0]!r}")
     smaller: dict[int, Tensor] = {}
-    for name, axes in plan.kept.items():
+    for name, axes in cut.kept.items():
         value = tensors[name].detach()
         for axis, indices in axes.items():
             value = value.index_select(axis, torch.tensor(indices, device=value.device))
@@ -74,14 +74,14 @@ def cut_tensors(module: nn.Module, plan: Plan) -> None:
                 if id(tensor) in smaller:
                     held[name] = smaller[id(tensor)]  # type: ignore[assignment]
         _tell(layer)
-    for path, counts in plan.attributes.items():
+    for path, counts in cut.attributes.items():
         for name, count in counts.items():
             setattr(module.get_submodule(path), name, count)
 
 
-def select_inputs(module: nn.Module, plan: Plan) -> None:
+def select_inputs(module: nn.Module, cut: Cut) -> None:
     """Let Linears select the inputs that they read, in place."""
-    for path, columns in plan.selected.items():
+    for path, columns in cut.selected.items():
         linear = module.get_submodule(path)
         if not isinstance(linear, nn.Linear):
             raise ValueError(f"{path!r} is a {type(linear).__name__}, not nn.Linear")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lth.sparsity.types import Masks, Weights
+from lth.sparsity.types import Masks, State
 from lth.training.engines.sparse.arrays import Array
 from lth.training.engines.sparse.mlp import ACTIVATIONS, Layer
 
@@ -43,7 +43,7 @@ UPDATE_COST = 0.18
 """Nanoseconds of an Adam update by weight, shared out over the two products of a first layer; measured with the above.
 """
 
-PLAN = np.dtype(
+LAYOUT = np.dtype(
     [
         ("kind", np.int64),
         ("inputs", np.int64),
@@ -54,7 +54,7 @@ PLAN = np.dtype(
         ("unit", np.int64),  # which of the network's units is its first output
         ("activation", np.int64),  # position in ACTIVATION_NAMES
         ("dropout", np.float64),
-        ("is_masked", np.bool_),  # whether some of its values rest
+        ("is_masked", np.bool_),  # whether some of its values are frozen
         ("tiles", np.int64),  # of inputs
         ("back_tiles", np.int64),  # of outputs
         ("columns", np.int64),  # where its part of the index arrays begins
@@ -87,11 +87,11 @@ class Indices(NamedTuple):
     back_starts: Array
 
 
-class Structure(NamedTuple):
-    """A whole network.
+class NetworkLayout(NamedTuple):
+    """All layers of a network.
 
     Attributes:
-        plans: (layer,) of PLAN.
+        layouts: (layer,) of LAYOUT.
         indices: of all layers.
         places: by parameter name, the first of its values and, for each, its index in the flattened parameter: -1 for
             padding.
@@ -100,7 +100,7 @@ class Structure(NamedTuple):
         live_inputs: (input,) True where an output of the network depends on an input of it.
     """
 
-    plans: Array
+    layouts: Array
     indices: Indices
     places: dict[str, tuple[int, Array]]
     size: int
@@ -108,11 +108,11 @@ class Structure(NamedTuple):
     live_inputs: Array
 
 
-def structure_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_share: float) -> Structure:
+def layout_of(layers: Sequence[Layer], start: State, masks: Masks, input_share: float) -> NetworkLayout:
     """Return what of a network is computed, and how.
 
-    A weight is an entry where it is trained or not zero: pruned weights that rest at another value take part. Entries
-    that lead to units on which no output depends are updated, but not computed with.
+    A weight is an entry where it is trained or not zero: pruned weights that are frozen at another value take part.
+    Entries that lead to units on which no output depends are updated, but not computed with.
 
     Args:
         layers: first to last.
@@ -121,32 +121,35 @@ def structure_of(layers: Sequence[Layer], start: Weights, masks: Masks, input_sh
         input_share: share of nonzero inputs, over all training examples.
     """
     by_layer, live_inputs = _live_entries(layers, start, masks)
-    plans = np.zeros(len(layers), PLAN)
+    layouts = np.zeros(len(layers), LAYOUT)
     parts: list[Indices] = []
     places: dict[str, tuple[int, Array]] = {}
     size = units = 0
     for index, (layer, (entries, live)) in enumerate(zip(layers, by_layer, strict=True)):
-        plan = plans[index]
-        plan["outputs"], plan["inputs"] = live.shape
-        plan["kind"] = _kind(live.mean(), input_share, is_first=index == 0)
-        plan["activation"], plan["dropout"] = ACTIVATION_NAMES.index(layer.activation), layer.dropout
-        plan["unit"], units = units, units + len(live)
+        layout = layouts[index]
+        layout["outputs"], layout["inputs"] = live.shape
+        layout["kind"] = _kind(live.mean(), input_share, is_first=index == 0)
+        layout["activation"], layout["dropout"] = ACTIVATION_NAMES.index(layer.activation), layer.dropout
+        layout["unit"], units = units, units + len(live)
         for part in ("columns", "starts", "back_starts"):
-            plan[part] = sum(len(getattr(each, part)) for each in parts)
-        order, own, plan["tiles"], plan["back_tiles"] = _layout(Kind(plan["kind"]), entries, live)
+            layout[part] = sum(len(getattr(each, part)) for each in parts)
+        order, own, layout["tiles"], layout["back_tiles"] = _order_of(Kind(layout["kind"]), entries, live)
         parts.append(own)
-        plan["first"], plan["count"] = size, len(order)
+        layout["first"], layout["count"] = size, len(order)
         places[layer.weight], size = (size, order), size + len(order)
-        plan["is_masked"] = not _mask_of(layer.weight, start, masks).reshape(-1)[order[order >= 0]].all()
-        plan["bias"] = -1
+        layout["is_masked"] = not _mask_of(layer.weight, start, masks).reshape(-1)[order[order >= 0]].all()
+        layout["bias"] = -1
         if layer.bias is not None:
-            plan["bias"], plan["is_masked"] = size, plan["is_masked"] or not _mask_of(layer.bias, start, masks).all()
+            layout["bias"], layout["is_masked"] = (
+                size,
+                layout["is_masked"] or not _mask_of(layer.bias, start, masks).all(),
+            )
             places[layer.bias], size = (size, np.arange(len(live))), size + len(live)
     indices = Indices(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-    return Structure(plans, indices, places, size, units, live_inputs)
+    return NetworkLayout(layouts, indices, places, size, units, live_inputs)
 
 
-def _live_entries(layers: Sequence[Layer], start: Weights, masks: Masks) -> tuple[list[tuple[Array, Array]], Array]:
+def _live_entries(layers: Sequence[Layer], start: State, masks: Masks) -> tuple[list[tuple[Array, Array]], Array]:
     """Return the entries of each layer, and those that are live; and which inputs of the network are."""
     alive = np.ones(start[layers[-1].weight].shape[0], bool)
     by_layer: list[tuple[Array, Array]] = []
@@ -158,7 +161,7 @@ def _live_entries(layers: Sequence[Layer], start: Weights, masks: Masks) -> tupl
     return by_layer[::-1], alive
 
 
-def _mask_of(name: str, start: Weights, masks: Masks) -> Array:
+def _mask_of(name: str, start: State, masks: Masks) -> Array:
     mask = masks.get(name)
     return np.ones(tuple(start[name].shape), bool) if mask is None else mask.numpy()
 
@@ -174,7 +177,7 @@ def _kind(density: float, input_share: float, *, is_first: bool) -> Kind:
     return min(costs, key=lambda kind: costs[kind])
 
 
-def _layout(kind: Kind, entries: Array, live: Array) -> tuple[Array, Indices, int, int]:
+def _order_of(kind: Kind, entries: Array, live: Array) -> tuple[Array, Indices, int, int]:
     """Return a layer's values in order as indices of its flat weight, its index arrays, and its numbers of tiles."""
     outputs, inputs = live.shape
     unsigned, numbers = np.zeros(0, np.uint32), np.zeros(0, np.int64)
