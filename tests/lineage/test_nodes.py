@@ -35,6 +35,7 @@ from lth.training import Seeds
 
 GOLDEN: dict[str, str] = {
     "Initial": "3aae13ccbcf45c2ae6e9975919dfc83da27df1598fc6252b73a0a750eec95dcd",
+    "Pretrained": "182d747230204e3d865d8b4aec2c05463d34d65e4a0a3c236f480e01ccf59d5e",
     "Dense": "528a5589ea0c36185cf70d114158186da71c8fb44c72bb33fa0797b8e2b3056c",
     "Prunable": "ac94bf2616dd711d7a3c2875b22006939438d6980e17cd36e5c1a7b1fba4b6da",
     "Trained": "a1b600cf00b68cb0f9e61ca60d57bba7adee28f1fda11e74ca5e2b9e963f2c97",
