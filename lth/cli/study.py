@@ -135,7 +135,7 @@ def execution_of(running: Running) -> "Execution":
 
     if running.device == "cuda" and not torch.cuda.is_available():
         raise CommandError("--device cuda: PyTorch sees no GPU here. Leave the option out, or see `lth doctor`")
-    workers = {} if running.workers is None else {"workers": running.workers}
+    workers: dict[str, Any] = {} if running.workers is None else {"workers": running.workers}
     if running.compiled:
         workers = {"workers": 0}
     return Execution(
@@ -143,6 +143,7 @@ def execution_of(running: Running) -> "Execution":
         population=running.population,
         engine=running.engine,
         compiled=running.compiled,
+        micro_batch=running.micro_batch,
         **workers,
     )
 

@@ -36,9 +36,6 @@ class Recipe(BaseModel):
     batch_size: int = Field(
         default=60, ge=1, description="examples per step; an epoch's incomplete last batch is left out"
     )
-    accumulate: int = Field(
-        default=1, ge=1, description="parts that a batch is cut into to save memory; gradients add up over them"
-    )
     duration: Duration = Field(default="5000it", description="length of the training: 5000it, 20ep or 10Mtok")
     weight_decay: float = Field(default=0.0, ge=0, description="weight decay, as the optimizer means it")
     no_decay: Names = Field(
@@ -81,12 +78,6 @@ class Recipe(BaseModel):
     def _measures_what_it_trains(self) -> Self:
         if self.evaluate is not None and self.train is None:
             raise ValueError("evaluate: your own measurement goes with a training function of your own (train)")
-        return self
-
-    @model_validator(mode="after")
-    def _batch_falls_into_parts(self) -> Self:
-        if self.batch_size % self.accumulate:
-            raise ValueError(f"accumulate: batches of {self.batch_size} do not fall into {self.accumulate} equal parts")
         return self
 
     def without_idle(self) -> "Recipe":
@@ -138,7 +129,7 @@ class Recipe(BaseModel):
             raise ValueError(f"lr_milestones {list(self.lr_milestones)} must rise and lie within {self.duration}")
         function = None if self.train is None else Function(name=self.train, version=self.train_version)
         same = (
-            "optimizer", "optimizer_options", "lr", "lr_decay", "lr_factor", "batch_size", "accumulate", "weight_decay",
+            "optimizer", "optimizer_options", "lr", "lr_decay", "lr_factor", "batch_size", "weight_decay",
             "no_decay", "clip", "evaluate_every", "precision", "final_lr",
         )  # fmt: skip
         fields = {name: getattr(self, name) for name in same} | {"function": function} | more

@@ -31,6 +31,12 @@ class Running(BaseModel):
     population: int | None = Field(
         default=None, ge=1, description="most networks stacked in one program on a GPU [default: 8]"
     )
+    micro_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="most examples of one pass, to save memory; gradients add up to those of the whole batch "
+        "[default: the whole batch]",
+    )
     compiled: bool = Field(
         default=False, description="train through torch.compile, by the torch engine in this process"
     )

@@ -45,7 +45,6 @@ class Training(BaseModel):
     lr_factor: float = 0.1
     final_lr: float = 0.0
     warmup: int = 0
-    accumulate: int = 1
     evaluate_every: int = 100
     clip: float | None = None
     precision: Literal["float32", "float64", "bfloat16"] = "float32"

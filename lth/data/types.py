@@ -96,9 +96,19 @@ class Subset:
         return self.examples.take(self.indices[indices.cpu()], device)
 
 
-def batches_of(examples: Examples, size: int, device: torch.device | None = None) -> Iterator[Batch]:
-    """Give all examples in order, in batches of this size; the last one may be smaller."""
-    for start in range(0, len(examples), size):
+def batches_of(
+    examples: Examples, size: int, device: torch.device | None = None, first: int = 0, every: int = 1
+) -> Iterator[Batch]:
+    """Give all examples in order, in batches of this size; the last one may be smaller.
+
+    Args:
+        examples: a part of the data.
+        size: of a batch.
+        device: where they go.
+        first: the batch to begin with.
+        every: take one batch of so many.
+    """
+    for start in range(first * size, len(examples), every * size):
         yield examples.take(torch.arange(start, min(start + size, len(examples))), device or torch.device("cpu"))
 
 

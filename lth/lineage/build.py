@@ -10,7 +10,7 @@ from joblib import cpu_count
 
 from lth.lineage.agenda import Agenda, Observer, Unobserved
 from lth.lineage.engines import engine_choices
-from lth.lineage.executors import Executor, Here, Report, Workers
+from lth.lineage.executors import Executor, FirstRank, Here, Report, Workers
 from lth.lineage.executors.workers import workers_that_fit
 from lth.lineage.lease import Leases
 from lth.lineage.nodes import Job
@@ -20,6 +20,7 @@ from lth.lineage.sources import Sources
 from lth.lineage.store import Store
 from lth.training import Interrupted, Where
 from lth.training.engines.choose import EngineChoice
+from lth.training.ranks import ALONE, Ranks
 
 GPU_POPULATION = 8
 """Networks stacked in one program on a GPU, unless told otherwise."""
@@ -46,8 +47,11 @@ class Execution:
         engine: an entry of ENGINES, or `auto`: the sparse one where it can and was measured to be faster, else torch.
             With `auto`, a training goes on with the engine that began it.
         compiled: whether training goes through `torch.compile`, which only the torch engine can.
+        micro_batch: most examples of one pass, over which gradients add up, to save memory; of each rank's part of a
+            batch. By default a batch goes at once.
+        ranks: the processes that train one network together; they need the torch engine, and no workers.
     Raises:
-        ValueError: if another engine is to be compiled.
+        ValueError: if another engine is to be compiled, or to train over ranks.
     """
 
     device: str = "cpu"
@@ -56,20 +60,32 @@ class Execution:
     snapshot_seconds: float = 10.0
     engine: str = "auto"
     compiled: bool = False
+    micro_batch: int | None = None
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
-        if not self.compiled:
+        wanted_by = "torch.compile" if self.compiled else f"{self.ranks.size} processes" if self.ranks.size > 1 else ""
+        if not wanted_by:
             return
         if self.engine not in ("auto", "torch"):
-            raise ValueError(
-                f"compiled: only the torch engine goes through torch.compile; found engine {self.engine!r}"
-            )
+            raise ValueError(f"only the torch engine goes through {wanted_by}; found engine {self.engine!r}")
         object.__setattr__(self, "engine", "torch")
+
+    @property
+    def where(self) -> Where:
+        """The same for one training in this process."""
+        return Where(
+            device=self.device,
+            snapshot_seconds=self.snapshot_seconds,
+            compiled=self.compiled,
+            micro_batch=self.micro_batch,
+            ranks=self.ranks,
+        )
 
     @property
     def in_workers(self) -> bool:
         """Whether jobs run in worker processes."""
-        return self.device == "cpu" and self.workers > 0
+        return self.device == "cpu" and self.workers > 0 and self.ranks.size == 1
 
     @property
     def size(self) -> int:
@@ -144,16 +160,24 @@ def _executor(execution: Execution, agenda: Agenda, sources: Sources, is_interru
         _handle(report, agenda)
 
     if not execution.in_workers:
-        where = Where(device=execution.device, snapshot_seconds=execution.snapshot_seconds, compiled=execution.compiled)
+        make = Here if execution.ranks.size == 1 else FirstRank
         reader = Reader(agenda.store, sources)
-        return Here(reader, where, execution.size, is_forced, on_report, is_interrupted)
+        return make(reader, execution.where, execution.size, is_forced, on_report, is_interrupted)
     asked = min(execution.workers, len(agenda.pending))
     num_workers = workers_that_fit(asked, sources.bytes_each())
     if num_workers < asked:
         agenda.observer.noted(
             f"{num_workers} worker{'s' * (num_workers != 1)} instead of {asked}: memory carries no more"
         )
-    return Workers(num_workers, agenda.store.root, sources, is_forced, execution.snapshot_seconds, on_report)
+    return Workers(
+        num_workers,
+        agenda.store.root,
+        sources,
+        is_forced,
+        execution.snapshot_seconds,
+        execution.micro_batch,
+        on_report,
+    )
 
 
 def _handle(report: Report, agenda: Agenda) -> None:

@@ -181,6 +181,11 @@ class Job(Node):
         """
         return None
 
+    @property
+    def shared(self) -> bool:
+        """Whether several processes do it together, where they were started so; otherwise the first one does it."""
+        return False
+
     @classmethod
     def run(cls, works: Sequence["Work"], reader: "Reader", where: "Where", hooks: "Hooks") -> None:
         """Do some works of one kind side by side, and commit their results.

@@ -1,5 +1,6 @@
 """The population: one network, or several of one kind stacked on a leading axis, with masks, losses and gradients."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from lth.data.types import Examples, batches_of
 from lth.sparsity.types import Masks, State, Weights
 from lth.tasks import Batch, Tally, Task
+from lth.training.ranks import ALONE, Ranks
 from lth.training.seeds import Seeds
 from lth.training.stacking import Stacking, call_with, stacked_losses, usual_stacking
 
@@ -133,13 +135,14 @@ class Population:
             )
 
     @torch.no_grad()
-    def evaluate(self, examples: Examples) -> list[dict[str, float]]:
-        """Return the metrics of each member on the same examples, in evaluation mode."""
+    def evaluate(self, examples: Examples, ranks: Ranks = ALONE) -> list[dict[str, float]]:
+        """Return the metrics of each member on the same examples, in evaluation mode; ranks share the batches."""
         tallies: list[Tally | None] = [None] * self.size
         was_training = self.module.training
         self.module.eval()
         with self._precision():
-            for taken in batches_of(examples, EVALUATION_BATCH.get(self.device.type, 1000), self.device):
+            size = EVALUATION_BATCH.get(self.device.type, 1000)
+            for taken in batches_of(examples, size, self.device, ranks.rank, ranks.size):
                 batch = self.fitted(taken)
                 for index in range(self.size):
                     outputs = self.task.forward(self._caller(index), batch)
@@ -147,7 +150,13 @@ class Population:
                     before = tallies[index]
                     tallies[index] = more if before is None else self.task.merge(before, more)
         self.module.train(was_training)
-        return [self.task.read(tally) for tally in tallies if tally is not None]
+        of_ranks = ranks.gather(tallies)
+        return [self.task.read(self._merged(list(of_member))) for of_member in zip(*of_ranks, strict=True)]
+
+    def _merged(self, tallies: Sequence[Tally | None]) -> Tally:
+        """Return one member's tallies of all ranks as one; a rank without batches has none."""
+        there = [tally for tally in tallies if tally is not None]
+        return functools.reduce(self.task.merge, there)
 
     def _caller(self, index: int) -> Callable[..., Any]:
         """Return one member's network as a function."""

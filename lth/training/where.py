@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lth.training.ranks import ALONE, Ranks
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Where:
@@ -14,6 +16,8 @@ class Where:
         engine: an entry of ENGINES, or `auto`.
         snapshot_seconds: time between snapshots: what a killed process can lose; 0 saves one after every step.
         compiled: whether the torch engine goes through `torch.compile`.
+        micro_batch: most examples of one pass, over which gradients add up; None takes a step's batch at once.
+        ranks: the processes that train one network together.
         function: the user's own training function, where `Training.function` names one.
         evaluate: the user's own measurement, where the task names one.
     """
@@ -22,5 +26,7 @@ class Where:
     engine: str = "auto"
     snapshot_seconds: float = 10.0
     compiled: bool = False
+    micro_batch: int | None = None
+    ranks: Ranks = ALONE
     function: Callable[..., Any] | None = None
     evaluate: Callable[..., Any] | None = None

@@ -41,7 +41,6 @@ def test_durations_out_of_order(fields: dict[str, Any], message: str) -> None:
     [
         ({"lr": -1}, "greater than 0"),
         ({"lr": float("nan")}, "lr"),
-        ({"batch_size": 10, "accumulate": 3}, "accumulate: batches of 10 do not fall into 3 equal parts"),
         ({"evaluate": "mine:score"}, "evaluate: your own measurement goes with a training function of your own"),
         ({"metrics": {"score": "more"}}, "'higher' or 'lower'"),
         ({"lr_decay": "exponential"}, "'constant', 'cosine', 'linear' or 'step'"),

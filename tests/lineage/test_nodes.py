@@ -80,7 +80,6 @@ CHANGES: dict[type[BaseModel], dict[str, Any]] = {
         "lr_factor": 0.5,
         "final_lr": 1e-5,
         "warmup": 10,
-        "accumulate": 2,
         "evaluate_every": 99,
         "clip": 1.0,
         "precision": "bfloat16",

@@ -71,7 +71,7 @@ class Here:
             return
         except torch.OutOfMemoryError as error:
             count = len(works)
-            help_ = f"take a --population below {count}" if count > 1 else "cut batches into parts with --accumulate"
+            help_ = f"take a --population below {count}" if count > 1 else "cut batches with --micro-batch"
             what = f"{count} networks in one program do" if count > 1 else "one network does"
             raise MemoryError(
                 f"{what} not fit into the memory of the device "

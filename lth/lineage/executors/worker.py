@@ -56,7 +56,9 @@ def _serve(connection: "Connection[Any, Any]") -> None:
             job = from_documents(documents)[key]
             assert isinstance(job, Job)
             work = Work(job, checkpoints, finish, frozenset())
-            where = Where(engine=engine, snapshot_seconds=settings["snapshot_seconds"])
+            where = Where(
+                engine=engine, snapshot_seconds=settings["snapshot_seconds"], micro_batch=settings["micro_batch"]
+            )
             type(job).run([work], reader, where, hooks)
         except Interrupted:
             connection.send(Report("stopped", key))

@@ -47,6 +47,7 @@ class Workers:
         sources: the live objects.
         is_forced: whether the engine was asked for by name.
         snapshot_seconds: time between snapshots.
+        micro_batch: most examples of one pass.
         on_report: takes reports.
     Raises:
         WorkerDied: if one cannot start.
@@ -59,6 +60,7 @@ class Workers:
         sources: Sources,
         is_forced: bool,
         snapshot_seconds: float,
+        micro_batch: int | None,
         on_report: OnReport,
     ) -> None:
         self._report = on_report
@@ -66,6 +68,7 @@ class Workers:
             "store": str(store.resolve()),
             "is_forced": is_forced,
             "snapshot_seconds": snapshot_seconds,
+            "micro_batch": micro_batch,
             "entries": own_entries(),
             "sources": sources,
         }

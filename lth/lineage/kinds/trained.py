@@ -71,6 +71,10 @@ class Trained(Job, WeightsNode):
         return self.training.steps - self.training.first_step
 
     @property
+    def shared(self) -> bool:
+        return self.training.function is None
+
+    @property
     def first_step(self) -> int:
         return self.training.first_step
 
@@ -174,6 +178,15 @@ class StoreJournal:
         return self._hooks.should_stop()
 
 
+class ReadOnlyJournal(StoreJournal):
+    """The journal of a rank that is not the first: it resumes from the same store, and writes nothing."""
+
+    def save_snapshot(self, key: str, snapshot: Snapshot) -> None: ...
+    def save_checkpoint(self, key: str, step: int, state: State) -> None: ...
+    def progress(self, key: str, step: int, history: History) -> None:
+        history.start_digest = self._digests[key]
+
+
 def _snapshots(store: Store, key: str) -> list[Path]:
     """Return where the snapshots of a training lie, the newest first."""
     return [store.work_folder(key) / name for name in SNAPSHOTS]
@@ -182,7 +195,12 @@ def _snapshots(store: Store, key: str) -> list[Path]:
 def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) -> None:
     first = works[0].job
     assert isinstance(first, Trained)
+    ranks = where.ranks
+    if not ranks.is_first:
+        ranks.wait()  # until the first one has stored the masks that this training needs
     members = [_member(work.job, reader) for work in works]
+    if ranks.is_first:
+        ranks.wait()
     paths = [_snapshots(reader.store, work.key) for work in works]
     engine = engine_to_use(
         works,
@@ -194,7 +212,8 @@ def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) ->
     )
     where = replace(where, engine=engine, **_functions(first, reader))
     digests = {member.key: state_digest(member.start) for member in members}
-    journal = StoreJournal(reader.store, works, where, hooks, digests)
+    make_journal = StoreJournal if ranks.is_first else ReadOnlyJournal
+    journal = make_journal(reader.store, works, where, hooks, digests)
     began = time.monotonic()
     outcomes = train(
         members,
@@ -204,6 +223,8 @@ def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) ->
         where=where,
         journal=journal,
     )
+    if not ranks.is_first:
+        return
     seconds, steps = time.monotonic() - began, outcomes[0].num_steps
     provenance = run_provenance(
         outcomes[0].engine, where.device, len(works), seconds, steps, signature=outcomes[0].signature

@@ -14,6 +14,7 @@ from lth.training.engines.engine import Engine, Outcome
 from lth.training.history import History
 from lth.training.journal import Interrupted, Journal
 from lth.training.population import Member
+from lth.training.ranks import ALONE, Ranks
 from lth.training.snapshot import Snapshot
 
 LOOK_SECONDS = 0.5
@@ -27,9 +28,17 @@ class Loop:
     """The state of one training that no engine needs to know: position, histories, losses since the evaluation."""
 
     def __init__(
-        self, engine: Engine, members: Sequence[Member], training: Training, task: Task, parts: Parts, journal: Journal
+        self,
+        engine: Engine,
+        members: Sequence[Member],
+        training: Training,
+        task: Task,
+        parts: Parts,
+        journal: Journal,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.engine, self.members, self.training, self.task, self.journal = engine, members, training, task, journal
+        self.ranks = ranks  # the first one's clock decides for all
         self.tests = [part for part in parts if part.startswith("test")]
         stop_by = next(metric for metric in task.metrics if metric.name == task.stop_by)
         self.sign = 1 if stop_by.better == "higher" else -1
@@ -58,7 +67,7 @@ class Loop:
         seconds_per_step = float("inf")
         while self.step < end and any(history.diverged_at is None for history in self.histories):
             before, look_in = now, min(next_look, next_snapshot) - now
-            count = min(self._steps_to_event(end), max(1, int(look_in / seconds_per_step)))
+            count = self.ranks.agree(min(self._steps_to_event(end), max(1, int(look_in / seconds_per_step))))
             self.recent.append(self.engine.advance(self.step, count))
             self.step += count
             self._note_mask_changes()
@@ -69,10 +78,11 @@ class Loop:
                 self._evaluate()
             now = time.monotonic()
             seconds_per_step = max(now - before, 1e-9) / count
-            if now >= next_look or now >= next_snapshot:
+            looks, saves = self.ranks.agree((now >= min(next_look, next_snapshot), now >= next_snapshot))
+            if looks:
                 self._report()
-                stop = self.journal.should_stop()
-                if now >= next_snapshot or stop:
+                stop = any(self.ranks.gather(self.journal.should_stop()))
+                if saves or stop:
                     began = time.monotonic()
                     self._save_snapshots()
                     now = time.monotonic()

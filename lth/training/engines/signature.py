@@ -1,12 +1,16 @@
 """The signature of an engine: all that the numbers of a training depend on besides its arguments."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from lth.training.stacking import STACKINGS, Stacking
 
 _FORM = re.compile(rf"([^/]+)/([^/]+)/([1-9][0-9]*)(?:-({'|'.join(STACKINGS)}))?((?:/[^/]+)*)")
+
+
+CUTS = ("ranks-", "micro-")
+"""How paths begin that say how a batch is cut: over processes, over passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,8 @@ class Signature:
         device: type of the device: `cpu` or `cuda`.
         size: members trained as one stack.
         stacking: how several are stacked; None of one alone.
-        paths: how layers are computed, where that is not torch's usual way.
+        paths: how layers are computed, where that is not torch's usual way, and how a batch is cut (`ranks-4`,
+            `micro-12`).
     """
 
     engine: str
@@ -42,5 +47,12 @@ class Signature:
         return cls(engine, device, int(size), stacking, tuple(paths.split("/")[1:]))
 
     def goes_on_from(self, begun: "Signature") -> bool:
-        """Return whether a training with this signature may go on from a snapshot with that one."""
-        return begun == self
+        """Return whether a training with this signature may go on from a snapshot with that one.
+
+        How a batch is cut changes rounding alone, so that a training may go on over another number of processes.
+        """
+        return begun._uncut == self._uncut
+
+    @property
+    def _uncut(self) -> "Signature":
+        return replace(self, paths=tuple(path for path in self.paths if not path.startswith(CUTS)))

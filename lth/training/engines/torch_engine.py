@@ -18,6 +18,7 @@ from lth.training.engines.signature import Signature
 from lth.training.moments import counter_device, load_moments, moments_of
 from lth.training.optimizers import make_optimizer
 from lth.training.population import Member, Moments, Population
+from lth.training.ranks import Sending
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.sparsifiers import RunningSparsifier, plan_sparsifier
@@ -34,10 +35,11 @@ class TorchEngine:
         self, members: Sequence[Member], module: nn.Module, parts: Parts, training: Training, where: Where
     ) -> None:
         device = torch.device(where.device)
-        self.members, self.training, self.parts = members, training, parts
+        self.members, self.training, self.parts, self.ranks = members, training, parts, where.ranks
         self.task = make_task(training.task)
         self.population = Population(module.train(), members, device, training.precision, self.task)
         self.num_train = len(parts["train"])
+        self.micro_batch = min(where.micro_batch or training.batch_size, training.batch_size)
         self.steps_per_epoch = steps_per_epoch(self.num_train, training.batch_size)
         self.optimizer = make_optimizer(
             training.optimizer,
@@ -59,9 +61,21 @@ class TorchEngine:
         self.paths = ["compiled"] if compiled else quicken(self.population, batch)
         self.losses = compiled or self.population.losses
         stacking = self.population.stacking if self.population.is_stacked else None
-        self.signature = str(Signature(self.name, device.type, len(members), stacking, tuple(self.paths)))
-        torch.manual_seed(derive_seed(*(member.seeds.augmentation for member in members)))
+        cuts = [f"ranks-{self.ranks.size}"] if self.ranks.size > 1 else []
+        cuts += [f"micro-{self.micro_batch}"] if self.micro_batch < training.batch_size else []
+        self.signature = str(Signature(self.name, device.type, len(members), stacking, (*self.paths, *cuts)))
+        self._draw_anew()
+        self._sendings: list[Sending] = []
+        self._is_last_pass = False
+        if self.ranks.size > 1:
+            for parameter in self.population.parameters.values():
+                parameter.register_post_accumulate_grad_hook(self._send)  # type: ignore[no-untyped-call]
         self._sparsify(training.first_step)
+
+    def _draw_anew(self, *purpose: object) -> None:
+        """Seed what is drawn in passes, as dropout: of each rank its own."""
+        rank = [] if self.ranks.is_first else [self.ranks.rank]
+        torch.manual_seed(derive_seed(*(member.seeds.augmentation for member in self.members), *rank, *purpose))
 
     def _running(self, settings: Sparsifier) -> RunningSparsifier:
         """Return what prunes within this training, before its first change."""
@@ -85,7 +99,7 @@ class TorchEngine:
         return changes
 
     def evaluate(self, part: str) -> list[dict[str, float]]:
-        return self.population.evaluate(self.parts[part])
+        return self.population.evaluate(self.parts[part], self.ranks)
 
     def keep_best(self, improved: Sequence[bool]) -> None:
         for name, value in self.population.tensors().items():
@@ -135,9 +149,12 @@ class TorchEngine:
             tensors |= {f"trace/{kind}/{name}": own(value) for name, value in sums.items()}
         if self.sparsifier is not None:
             tensors |= self.sparsifier.tensors(index)
-        tensors["generator/cpu"] = torch.get_rng_state()
+        states = {"cpu": torch.get_rng_state()}
         if population.device.type == "cuda":
-            tensors["generator/cuda"] = torch.cuda.get_rng_state(population.device)
+            states["cuda"] = torch.cuda.get_rng_state(population.device)
+        for rank, of_rank in enumerate(self.ranks.gather(states)):
+            end = f"/{rank}" if rank else ""
+            tensors |= {f"generator/{device}{end}": state for device, state in of_rank.items()}
         return tensors
 
     @torch.no_grad()
@@ -161,9 +178,18 @@ class TorchEngine:
                 self.optimizer.state[parameter][entry] = restored
         if self.sparsifier is not None:
             self.sparsifier.restore(snapshots)
-        torch.set_rng_state(snapshots[0].tensors["generator/cpu"])
+        self._restore_generators(snapshots[0])
+
+    def _restore_generators(self, snapshot: Snapshot) -> None:
+        device = self.population.device
+        states = snapshot.part("generator")
+        rank = "" if self.ranks.is_first else f"/{self.ranks.rank}"
+        if f"cpu{rank}" not in states:  # it was begun by fewer ranks
+            self._draw_anew(snapshot.step)
+            return
+        torch.set_rng_state(states[f"cpu{rank}"])
         if device.type == "cuda":
-            torch.cuda.set_rng_state(snapshots[0].tensors["generator/cuda"], device)
+            torch.cuda.set_rng_state(states[f"cuda{rank}"], device)
 
     def _sparsify(self, step: int, *, has_gradients: bool = False) -> None:
         """Change the masks if that is due after `step` steps."""
@@ -199,23 +225,38 @@ class TorchEngine:
         return losses
 
     def _backward(self, batch: Batch) -> Tensor:
-        """Add the gradients of a batch, in as many parts as the training asks for: the losses, (member,)."""
-        if self.training.accumulate == 1:
+        """Add the gradients of a batch, pass by pass, over all ranks: the losses, (member,)."""
+        population = self.population
+        dim = int(population.is_stacked)
+        if self.ranks.size == 1 and self.micro_batch == self.training.batch_size:
             losses = self.losses(batch)
             losses.sum().backward()  # type: ignore[no-untyped-call]
             return losses.detach()
-        population = self.population
-        cut = {name: each.chunk(self.training.accumulate, int(population.is_stacked)) for name, each in batch.items()}
+        size = next(iter(batch.values())).shape[dim]
+        cuts = tuple(range(self.micro_batch, size, self.micro_batch))
+        cut = {name: each.tensor_split(cuts, dim) for name, each in batch.items()}
         parts = [dict(zip(cut, some, strict=True)) for some in zip(*cut.values(), strict=True)]
         # Each part counts by what its mean is over: examples, or tokens that are no padding.
         weights = torch.stack([self._weights(part) for part in parts]).to(population.dtype)  # (part, member)
-        shares = weights / weights.sum(0).clamp(min=1)
+        total_weight = weights.sum(0)
+        self.ranks.add_up([total_weight])
+        shares = weights / total_weight.clamp(min=1)
         total = torch.zeros(population.size, dtype=population.dtype, device=population.device)
-        for part, share in zip(parts, shares, strict=True):
+        for number, (part, share) in enumerate(zip(parts, shares, strict=True), start=1):
+            self._is_last_pass = number == len(parts)
             losses = self.losses(part) * share
             losses.sum().backward()
             total += losses.detach()
+        self.ranks.add_up([total])
+        for sending in self._sendings:
+            sending.wait()
+        self._sendings.clear()
         return total
+
+    def _send(self, parameter: Tensor) -> None:
+        """Add up a gradient over all ranks as soon as the last pass has made it, while the pass goes on."""
+        if self._is_last_pass and parameter.grad is not None:
+            self._sendings.append(self.ranks.send(parameter.grad))
 
     def _weights(self, batch: Batch) -> Tensor:
         """Return how much counts in the batch of each member, (member,)."""
@@ -233,8 +274,8 @@ class TorchEngine:
             orders = [epoch_order(self.num_train, member.seeds.order, epoch) for member in self.members]
             self._epoch, self._orders = epoch, torch.stack(orders).to(self.population.device)
         start, size = position * self.training.batch_size, self.training.batch_size
-        indices = self._orders[:, start : start + size]
+        indices = self.ranks.own(self._orders[:, start : start + size], 1)
         batch = self.population.fitted(self.parts["train"].take(indices.reshape(-1), self.population.device))
         if not self.population.is_stacked:
             return batch
-        return {name: each.reshape(len(self.members), size, *each.shape[1:]) for name, each in batch.items()}
+        return {name: each.reshape(*indices.shape, *each.shape[1:]) for name, each in batch.items()}

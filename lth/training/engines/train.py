@@ -66,12 +66,17 @@ def train(
     )
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), _repeatable_convolutions():
         engine = ENGINES[choice.name].make(members, module, parts, training, where)
-        loop = Loop(engine, members, training, task, parts, journal)
+        loop = Loop(engine, members, training, task, parts, journal, where.ranks)
         kept = [journal.resume(member.key) for member in members]
         snapshots = choose_snapshots(kept, engine.signature, training.first_step, journal.checkpoints)
         if snapshots:
             loop.restore(snapshots)
         resumed_at = loop.step
+        if where.ranks.agree(resumed_at) != resumed_at:
+            raise ValueError(
+                f"rank {where.ranks.rank} finds a snapshot of step {resumed_at:,}, the first one another: all must see "
+                "one store"
+            )
         loop.run(training.steps if journal.until is None else journal.until, where.snapshot_seconds)
         return loop.outcomes(read_test=journal.until is None, num_steps=loop.step - resumed_at)
 

@@ -38,10 +38,11 @@ def test_parts_of_a_batch_are_the_batch(case: str, size: int) -> None:
     """Clipping comes after all of them; each member of a stack has its own counts."""
     make, task, parts = CASES[case]
     fields: dict[str, Any] = {"task": task, "precision": "float64", "optimizer": "adamw", "weight_decay": 0.1}
-    one, four = (short_training(**fields, clip=0.3, accumulate=parts) for parts in (1, 4))
+    training = short_training(**fields, clip=0.3)
     members = [member(make, seed) for seed in range(size)]
-    outcomes = run(members, make(), four, parts=parts)
-    for outcome, wanted in zip(outcomes, run(members, make(), one, parts=parts), strict=True):
+    outcomes = run(members, make(), training, parts=parts, micro_batch=7)
+    assert outcomes[0].signature.endswith("/micro-7")
+    for outcome, wanted in zip(outcomes, run(members, make(), training, parts=parts), strict=True):
         assert_close(outcome, wanted)
 
 
@@ -53,14 +54,16 @@ def test_tokens_that_count_are_spread_unevenly() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2])
-@pytest.mark.parametrize("accumulate", [1, 4])
-def test_a_batch_in_which_nothing_counts_moves_nothing(size: int, accumulate: int) -> None:
+@pytest.mark.parametrize("micro_batch", [None, 5])
+def test_a_batch_in_which_nothing_counts_moves_nothing(size: int, micro_batch: int | None) -> None:
     parts = tokens()
     batch = parts["train"].take(torch.arange(len(parts["train"])), torch.device("cpu"))
     nothing = {**parts, "train": Arrays({"x": batch["x"], "y": torch.full_like(batch["y"], IGNORED)})}
-    training = short_training(task=language_model(), optimizer="sgd", accumulate=accumulate, steps=3)
+    training = short_training(task=language_model(), optimizer="sgd", steps=3)
     members = [member(token_net, seed) for seed in range(size)]
-    for each, outcome in zip(members, run(members, token_net(), training, parts=nothing), strict=True):
+    for each, outcome in zip(
+        members, run(members, token_net(), training, parts=nothing, micro_batch=micro_batch), strict=True
+    ):
         assert outcome.history.diverged_at is None
         assert all(torch.equal(value, each.start[name]) for name, value in outcome.weights.items())
 
@@ -79,5 +82,5 @@ def test_memory_is_that_of_a_part() -> None:
                 seen.append(len(inputs))
             return self.layers(inputs)
 
-    run([member(Noting, 1)], Noting(), short_training(accumulate=5, steps=2))
+    run([member(Noting, 1)], Noting(), short_training(steps=2), micro_batch=4)
     assert seen == [4] * 10
