@@ -63,7 +63,7 @@ class Row(TypedDict):
     end: dict[str, float | None]  # null: not a finite number
     at_best: dict[str, float | None]
     best_step: int | None
-    steps: int
+    steps: int | None  # null: a training function of the user's did not count them
     diverged_at: int | None
     start_digest: NotRequired[str]  # of the weights that a training started from
     missing: NotRequired[str]  # why there is no result: the training before it diverged

@@ -85,7 +85,7 @@ def _row(point: Point, items: list[Measured] | None) -> Row:
     if items is None:
         return {**row, "missing": "the training before it diverged"}
     item = items[point.item]
-    row["diverged_at"] = item.diverged_at
+    row["diverged_at"], row["steps"] = item.diverged_at, item.steps
     if item.diverged_at is None:
         row["end"], row["at_best"], row["best_step"] = dict(item.end), dict(item.at_best), item.best_step
     return {**row, "start_digest": item.start_digest} if item.start_digest else row

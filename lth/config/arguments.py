@@ -2,8 +2,13 @@
 
 import functools
 import inspect
+import types
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, Union, get_args, get_origin
+
+KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
+"""What is asked for by a type, in words; arguments of other types are taken as they come."""
 
 
 def parameters_of(function: Callable[..., Any]) -> tuple[list[str], bool]:
@@ -31,7 +36,7 @@ def missing_from(function: Callable[..., Any], given: Collection[str]) -> list[s
 def check_arguments(
     kind: str, name: str, function: Callable[..., Any], arguments: Mapping[str, Any], reserved: Collection[str] = ()
 ) -> None:
-    """Check that a user's arguments are among a function's parameters.
+    """Check that a user's arguments are among a function's parameters, and numbers where it asks for numbers.
 
     Args:
         kind: what is named, for the message ("model").
@@ -40,14 +45,40 @@ def check_arguments(
         arguments: by name.
         reserved: parameters that users do not set.
     Raises:
-        ValueError: if one is not; lists those that are.
+        ValueError: if one is not; lists those that are, or says what is wanted.
     """
     names, takes_any = parameters_of(function)
     allowed = [each for each in names if each not in reserved]
-    for argument in arguments:
+    wanted = _types_of(function)
+    for argument, value in arguments.items():
         if argument in reserved:
             raise ValueError(f"{kind} {name!r}: {argument} is not for you to set; leave it out")
         if argument not in allowed and not takes_any:
             raise ValueError(
                 f"{kind} {name!r} takes no argument {argument!r}. Its arguments: {', '.join(allowed) or 'none'}"
             )
+        allowed_types = wanted.get(argument, ())
+        if allowed_types and not any(_is_a(value, each) for each in allowed_types):
+            words = " or ".join("none" if each is types.NoneType else KINDS[each] for each in allowed_types)
+            raise ValueError(f"{kind} {name!r}: {argument} is {words}; found {value!r}")
+
+
+def _types_of(function: Callable[..., Any]) -> dict[str, tuple[type, ...]]:
+    """Return the types that parameters ask for, of those that ask for KINDS alone, or for nothing in their place."""
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters
+    except Exception:  # no signature, or annotations that cannot be read here
+        return {}
+    wanted = {}
+    for name, each in parameters.items():
+        is_union = get_origin(each.annotation) in (Union, types.UnionType)
+        asked = get_args(each.annotation) if is_union else (each.annotation,)
+        if all(one in KINDS or one is types.NoneType for one in asked):
+            wanted[name] = asked
+    return wanted
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    if kind is types.NoneType or kind is bool:
+        return value is None if kind is types.NoneType else isinstance(value, bool)
+    return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)

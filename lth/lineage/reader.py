@@ -28,6 +28,7 @@ class Measured:
         best_step: that point; None where there is none.
         diverged_at: the step whose loss was not finite.
         start_digest: of the weights that it started from.
+        steps: where it ended; None if a training function of the user's did not count.
     """
 
     end: dict[str, float] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Measured:
     best_step: int | None = None
     diverged_at: int | None = None
     start_digest: str = ""
+    steps: int | None = None
 
 
 class Reader:

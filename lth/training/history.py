@@ -53,6 +53,8 @@ class History(BaseModel):
         mask_changes: by a sparsifier, in order.
         diverged_at: the step whose loss was not finite; nothing is measured after it.
         start_digest: of the weights that it started from.
+        counted: the step that a training function of the user's counted up to; None if it counted none, and of an
+            engine, which does the steps that it is asked for.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -65,6 +67,7 @@ class History(BaseModel):
     mask_changes: list[MaskChange] = []
     diverged_at: int | None = None
     start_digest: str = ""
+    counted: int | None = None
 
     def add(
         self, step: int, validation: Mapping[str, float], train_loss: float | None, stop_by: str, sign: int

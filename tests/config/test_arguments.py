@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lth.config.arguments import check_arguments, missing_from, parameters_of
@@ -50,6 +51,32 @@ def test_only_numbers_with_colons_are_several() -> None:
 
 def make(width: int, depth: int = 2, *, seed: int = 0) -> None:
     """A function with parameters."""
+
+
+def typed(width: int, rate: "float | None" = None, bias: bool = True, *, name: str = "", kind=None) -> None:  # type: ignore[no-untyped-def]
+    """A function that says what it takes."""
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "wanted"),
+    [
+        ("width", "sixty", "a whole number"),
+        ("width", 64.5, "a whole number"),
+        ("width", True, "a whole number"),
+        ("rate", "fast", "a number or none"),
+        ("bias", 1, "true or false"),
+    ],
+)
+def test_the_wrong_kind_of_argument_is_named(argument: str, value: object, wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"^model 'mine': {argument} is {wanted}; found {value!r}$"):
+        check_arguments("model", "mine", typed, {argument: value})
+    with pytest.raises(ValueError, match=f"{argument} is {wanted}"):
+        check_arguments("model", "mine", partial(typed, name="fixed"), {argument: value})
+
+
+def test_arguments_of_the_right_kind_are_taken() -> None:
+    check_arguments("model", "mine", typed, {"width": np.int64(3), "rate": 1, "bias": False, "name": 3, "kind": "any"})
+    check_arguments("model", "mine", typed, {"rate": None})
 
 
 def test_arguments_are_checked_against_the_signature() -> None:

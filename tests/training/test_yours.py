@@ -86,6 +86,7 @@ def test_batches_are_those_of_the_torch_engine(steps: int) -> None:
 
     def noting(network: nn.Module, run: Run) -> None:
         seen.extend(run.batches())
+        run.step()
 
     train_by(noting, one, training)
     engine = TorchEngine([one], small_net(), digits(), training, Where())
@@ -137,7 +138,10 @@ def test_rewind_points_that_were_not_taken_are_an_error(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=message):
         train_by(without_steps, one, checkpoints=(4,), journal=FolderJournal(tmp_path))
-    train_by(without_steps, one)
+    with pytest.warns(UserWarning, match=r"'mine:loop' counted no steps, so results show none.*run\.step\(\)"):
+        outcome = train_by(without_steps, one)
+    assert (outcome.num_steps, outcome.history.counted) == (0, None)
+    assert train_by(loop, one).history.counted == 12
 
 
 def test_an_interrupted_training_starts_anew(tmp_path: Path) -> None:
@@ -155,6 +159,7 @@ def test_draws_follow_from_the_seed_and_leave_the_global_generator_alone() -> No
     def drawing(network: nn.Module, run: Run) -> None:
         with torch.no_grad():
             network.get_parameter("3.bias").copy_(torch.rand(10))
+        run.step()
 
     one, modules = member(small_net, 1), [small_net(), small_net()]
     before = torch.get_rng_state()

@@ -79,7 +79,7 @@ class Evaluated(Job):
         return results
 
     def measured(self, document: dict[str, Any]) -> list[Measured]:
-        return [Measured(end=item) for item in document["items"]]
+        return [Measured(end=item, steps=self.steps) for item in document["items"]]
 
     def words(self) -> str:
         count = len(self.weights)

@@ -43,7 +43,7 @@ class Overlapped(Job):
             reader.store.finish_work(job.key)
 
     def measured(self, document: dict[str, Any]) -> list[Measured]:
-        return [Measured(end=item) for item in document["items"]]
+        return [Measured(end=item, steps=self.steps) for item in document["items"]]
 
     def words(self) -> str:
         return f"the overlap of the masks {self.first.key[:8]} and {self.second.key[:8]}"

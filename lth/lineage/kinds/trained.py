@@ -113,7 +113,8 @@ class Trained(Job, WeightsNode):
     def measured(self, document: dict[str, Any]) -> list[Measured]:
         history = read_history(document)
         best = None if history.best is None else history.best.step
-        return [Measured(history.end, history.at_best, best, history.diverged_at, history.start_digest)]
+        steps = self.training.steps if self.training.function is None else history.counted
+        return [Measured(history.end, history.at_best, best, history.diverged_at, history.start_digest, steps)]
 
     @classmethod
     def run(cls, works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) -> None:

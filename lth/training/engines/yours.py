@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -26,7 +27,8 @@ from lth.training.where import Where
 class Run:
     """What a training function of the user's is given beside the network.
 
-    Call `guard(optimizer)` before the first step, and `step()` after each optimizer step.
+    Call `guard(optimizer)` before the first step, and `step()` after each optimizer step. A function that has another
+    loop inside may leave `step()` out: then nobody knows its steps, and results show none.
 
     Attributes:
         masks: True keeps; pruned entries are frozen at the values that the network has now.
@@ -58,6 +60,7 @@ class Run:
             Interrupted: if the build is asked to stop; let it pass.
         """
         self.done += 1
+        self.history.counted = self.done
         if values:
             self.history.note(self.done, {f"validation/{name}": float(value) for name, value in values.items()})
         if self.done in self._journal.checkpoints:
@@ -139,6 +142,12 @@ def _check(run: Run, member: Member, training: Training, journal: Journal) -> No
         raise ValueError(
             f"your function {name!r} counted {run.done - run.first_step} steps with run.step(), and the state after "
             f"step {max(missed)} is wanted: call run.step() after each optimizer step"
+        )
+    if run.history.counted is None:
+        warnings.warn(
+            f"your function {name!r} counted no steps, so results show none, and Ctrl-C waits for its end: call "
+            "run.step() after each optimizer step",
+            stacklevel=2,
         )
 
 

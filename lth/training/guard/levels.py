@@ -102,7 +102,7 @@ def levels(
 
     Args:
         model: any module; it is trained in place.
-        levels: tickets to make after the dense level.
+        levels: tickets to make after the dense level, at least 1.
         rate: fraction of the remaining weights removed at each level.
         rewind_to: optimizer steps of level 0 after which weights and buffers are kept to go back to; 0 is the start.
         criterion: which weights matter: entry of CRITERIA that needs no examples.
@@ -115,9 +115,9 @@ def levels(
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635; Frankle et al. 2020, arXiv:1912.05671 (rewinding).
     """
-    if levels < 0 or not 0 < rate < 1 or rewind_to < 0:
+    if levels < 1 or not 0 < rate < 1 or rewind_to < 0:
         raise ValueError(
-            f"levels {levels}, rate {rate}, rewind_to {rewind_to}: levels and rewind_to are 0 or more, a rate "
+            f"levels {levels}, rate {rate}, rewind_to {rewind_to}: levels is 1 or more, rewind_to 0 or more, a rate "
             "lies between 0 and 1, both excluded"
         )
     masks = prunable_masks(model, prune_only=prune_only, never_prune=never_prune)

@@ -134,7 +134,7 @@ def test_a_level_that_ends_too_early_says_so() -> None:
     ("settings", "message"),
     [
         ({"rate": 1.0}, "a rate lies between 0 and 1"),
-        ({"levels": -1}, "levels and rewind_to are 0 or more"),
+        ({"levels": 0}, "levels is 1 or more, rewind_to 0 or more"),
         ({"criterion": "large_finl"}, "unknown criterion 'large_finl'"),
         ({"criterion": "snip"}, "snip"),
         ({"scope": "globl"}, "unknown scope 'globl'"),

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
+from lth.models.supermask import Supermask
+
 Activation = Literal["identity", "relu", "tanh"]
 
 
@@ -66,10 +68,12 @@ def read_mlp(module: nn.Module) -> list[Layer]:
 
 def _chain(module: nn.Module) -> list[Layer]:
     """Return the layers in the module's present mode."""
+    if isinstance(module, Supermask):
+        raise NotAnMlp("it is a supermask, whose masks are made in its forward")
     try:
         graph = fx.symbolic_trace(module).graph
     except Exception as error:  # whatever a forward may raise when it meets a symbol in place of a tensor
-        raise NotAnMlp(f"its forward does more than chain layers (torch.fx: {type(error).__name__})") from error
+        raise NotAnMlp("its forward does more than chain layers") from error
     modules, layers, position = dict(module.named_modules()), list[Layer](), None
     for node in graph.nodes:
         match node.op:

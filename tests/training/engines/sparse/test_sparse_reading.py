@@ -12,7 +12,9 @@ from sparse_trainings import made_up, train_one
 from torch import Tensor, nn
 from trainings import ConvNet, TiedEmbedding, TiedNet, classification, lenet, short_training, x_and_y
 
+from lth.config import SupermaskSettings
 from lth.models import LeNet300100
+from lth.models.supermask import Supermask
 from lth.training import Member, Seeds
 from lth.training.engines.sparse import Layer, NotAnMlp, read_mlp
 
@@ -163,6 +165,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "flatten a part": (lambda: nn.Sequential(nn.Flatten(1, 2), LINEAR()), "flattens other than the input"),
     "flatten later": (lambda: nn.Sequential(LINEAR(), nn.Flatten(), LINEAR()), "flattens other than the input"),
     "control flow": (lambda: Chain(two_ways, LINEAR()), "its forward does more than chain layers"),
+    "supermask": (lambda: Supermask(nn.Sequential(LINEAR()), SupermaskSettings()), "it is a supermask"),
     "another network in evaluation": (OnlyInTraining, "in evaluation it differs"),
     "dropout that evaluation keeps": (lambda: Chain(LINEAR(), lambda _, x: F.dropout(x)), "in evaluation it differs"),
     "hooked": (hooked, "Linear has hooks"),
