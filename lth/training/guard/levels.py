@@ -118,7 +118,7 @@ def levels(
     if levels < 1 or not 0 < rate < 1 or rewind_to < 0:
         raise ValueError(
             f"levels {levels}, rate {rate}, rewind_to {rewind_to}: levels is 1 or more, rewind_to 0 or more, a rate "
-            "between 0 and 1, both excluded"
+            "lies between 0 and 1, both excluded"
         )
     masks = prunable_masks(model, prune_only=prune_only, never_prune=never_prune)
     check_density({name: mask.shape for name, mask in masks.items()}, (1 - rate) ** levels, scope)
