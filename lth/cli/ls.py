@@ -1,6 +1,7 @@
 """`lth ls`: what the store holds."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
 def _row(document: dict[str, Any], store: Path) -> dict[str, Any]:
     config, keys = document["config"], document["keys"]
     results = _results(document["folder"] / "results.json")
+    begun = {} if results else _begun(document["jobs"], store)
     done = sum((store / "objects" / key[:2] / key).is_dir() for key in keys)
     return {
         "id": document["id"],
@@ -41,10 +43,21 @@ def _row(document: dict[str, Any], store: Path) -> dict[str, Any]:
         "data": config["data"],
         "replicates": config["replicates"],
         "done": f"{done}/{len(keys)}",
+        "begun": begun,
         "engine": "+".join((results or {}).get("engines", {})) or "-",
-        "verdict": _verdict(results),
+        "verdict": _verdict(results, begun),
         "created": str(document["created"]).replace("T", " ")[:16],
     }
+
+
+def _begun(keys: Sequence[str], store: Path) -> dict[str, int]:
+    """Return where interrupted trainings go on, by key."""
+    if not any((store / "work" / key).is_dir() for key in keys):
+        return {}
+    from lth.lineage import Store  # loads torch: only where something was interrupted
+    from lth.lineage.begun import steps_begun
+
+    return steps_begun(keys, Store(store))
 
 
 def _results(path: Path) -> dict[str, Any] | None:
@@ -58,8 +71,12 @@ def _results(path: Path) -> dict[str, Any] | None:
     return results if isinstance(results, dict) else {}
 
 
-def _verdict(results: dict[str, Any] | None) -> str:
-    """Return the verdict in a few words; "unfinished" where there are no results."""
+def _verdict(results: dict[str, Any] | None, begun: Mapping[str, int]) -> str:
+    """Return the verdict in a few words; "unfinished", and what is begun, where there are no results."""
+    if results is None and begun:
+        from lth.launch.words import begun_in_words
+
+        return f"unfinished ({begun_in_words(begun.values())})"
     if results is None:
         return "unfinished"
     verdict = results.get("verdict")

@@ -24,7 +24,9 @@ def study_documents(store: Path) -> list[dict[str, Any]]:
             raise CommandError(
                 f"{path} is damaged ({error}): remove the folder {path.parent}; its trainings are kept"
             ) from error
-        documents.append({"study": "find-ticket", **document, **needed, "keys": keys, "folder": path.parent})
+        jobs = document.get("jobs", keys)
+        found = {**needed, "keys": keys, "jobs": jobs, "folder": path.parent}
+        documents.append({"study": "find-ticket", **document, **found})
     return sorted(documents, key=lambda document: str(document["created"]))
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from lth.analysis.numbers import duration
+from lth.launch.words import begun_in_words
 from lth.lineage import Execution, Reader, Store, Trained, derivation, plan
 from lth.lineage.estimate import estimate
 from lth.studies.prepare import Study
@@ -25,6 +26,7 @@ def plan_document(prepared: Study, store: Store, execution: Execution) -> dict[s
         "jobs": len(jobs),
         "done": len(jobs) - sum(work.finish for work in todo.works),
         "to_do": len(todo.works),
+        "begun": dict(todo.begun),
         "steps": todo.steps,
         "engines": engines_of(prepared, execution),
         "at_once": at_once,
@@ -99,7 +101,9 @@ def print_plan(document: dict[str, Any]) -> None:
         print("  masks within the first such training (others in --json):")
         for change in first["changes"]:
             print(f"    after step {change['step']:>7,}  {100 * change['density']:6.2f} %  {change['words']}")
-    print(f"  {document['done']} done, {document['to_do']} to do: {document['steps']:,} steps")
+    begun = begun_in_words(document["begun"].values())
+    to_do = f"{document['to_do']} to do" + (f" ({begun})" if begun else "")
+    print(f"  {document['done']} done, {to_do}: {document['steps']:,} steps")
     if not document["to_do"]:
         print("  nothing to do: the report would be written at once")
         return

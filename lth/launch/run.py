@@ -21,12 +21,14 @@ from lth.lineage import (
     BuildError,
     Dense,
     Execution,
+    Job,
     Observer,
     Reader,
     Store,
     Ticket,
     Trained,
     build,
+    derivation,
     json_to_bytes,
     make_ticket,
     write_file,
@@ -253,6 +255,7 @@ def register(prepared: Study, store: Store) -> None:
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "config": prepared.document(),
             "keys": [job.key for job in prepared.targets],
+            "jobs": [key for key, node in derivation(*prepared.targets).items() if isinstance(node, Job)],
         }
         write_file(path, json_to_bytes(document))
 

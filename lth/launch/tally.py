@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from lth.analysis.numbers import duration
 from lth.config import Metric
-from lth.launch.words import for_terminal
+from lth.launch.words import begun_in_words, for_terminal
 from lth.lineage import Job, Plan, Trained, Unobserved
 from lth.lineage.estimate import relative_cost
 from lth.studies.prepare import Study
@@ -91,7 +91,8 @@ class Tally(Quiet):
         self._costs: dict[str, tuple[float, float]] = {}
 
     def planned(self, plan: Plan) -> None:
-        for line in self.notes if plan.works else ():
+        begun = begun_in_words(plan.begun.values())
+        for line in [*([f"going on: {begun}"] if begun else []), *(self.notes if plan.works else ())]:
             print(for_terminal(line, sys.stderr), file=sys.stderr, flush=True)
         self.plan = plan
         self._jobs = {work.key: work.job for work in plan.works}
