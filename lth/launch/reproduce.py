@@ -4,8 +4,9 @@ from typing import Any
 
 from lth.config import Running
 from lth.launch.found import Found
+from lth.launch.load import load_studies
 from lth.launch.progress import make_progress
-from lth.launch.run import load_studies, run_study
+from lth.launch.run import run_study
 from lth.lineage import Execution, Store, json_to_bytes, write_file
 from lth.studies import STUDIES, Experiment
 from lth.studies.experiments.experiment import comparison

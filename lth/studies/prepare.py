@@ -152,7 +152,12 @@ def _place(point: Point, axis: str) -> tuple[int, float, str]:
 
 
 def _identity(study_type: StudyType[Any], settings: StudySettings, subject: Subject) -> str:
-    """Return the ID of a study; what is at its default is left out, so that new fields change no ID."""
+    """Return the ID of a study: a short hash of its resolved settings.
+
+    The keys of its jobs cannot stand in for it: they know nothing of what analysis alone reads (margin, confidence),
+    and studies of two kinds may share all their jobs. As in those keys, what is at its default is left out, so that new
+    fields change no ID.
+    """
     given = settings.flat()
     usual = {name: default for name, _, default, _ in flat_fields(study_type.settings)}
     usual = {name: list(value) if isinstance(value, tuple) else value for name, value in usual.items()}
