@@ -26,8 +26,8 @@ from lth.studies import STUDIES, StudyType
 
 EPILOGUE = """\
 Exit codes: 0 done; 1 failed, with one line that says what to do; 2 the command
-line or a settings file cannot be understood; 130 interrupted. --debug after any
-command shows the traceback of an error.
+line or a settings file is wrong (a name, a value, or what does not go together);
+130 interrupted. --debug after any command shows the traceback of an error.
 """
 
 EXAMPLES = (

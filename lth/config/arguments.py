@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from lth.config.errors import SettingsError
+
 
 def parameters_of(function: Callable[..., Any]) -> tuple[list[str], bool]:
     """Return the parameters that a function takes by name, and whether it takes any others too.
@@ -40,14 +42,14 @@ def check_arguments(
         arguments: by name.
         reserved: parameters that users do not set.
     Raises:
-        ValueError: if one is not; lists those that are.
+        SettingsError: if one is not; lists those that are.
     """
     names, takes_any = parameters_of(function)
     allowed = [each for each in names if each not in reserved]
     for argument in arguments:
         if argument in reserved:
-            raise ValueError(f"{kind} {name!r}: {argument} is not for you to set; leave it out")
+            raise SettingsError(f"{kind} {name!r}: {argument} is not for you to set; leave it out")
         if argument not in allowed and not takes_any:
-            raise ValueError(
+            raise SettingsError(
                 f"{kind} {name!r} takes no argument {argument!r}. Its arguments: {', '.join(allowed) or 'none'}"
             )

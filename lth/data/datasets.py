@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lth.config.arguments import check_arguments
 from lth.config.choices import Table
+from lth.config.errors import SettingsError
 from lth.config.text import split_arguments
 from lth.data.diabetes import diabetes
 from lth.data.digits import digits
@@ -53,8 +54,8 @@ def load_data(source: str, folder: Path | None = None) -> Data:
     else:
         try:
             load = functools.partial(DATASETS.pick(name), folder)
-        except ValueError as error:
-            raise ValueError(f"{error}, or the path of an .npz or .txt file") from None
+        except SettingsError as error:
+            raise SettingsError(f"{error}, or the path of an .npz or .txt file") from None
     check_arguments("data set", name, load, arguments)
     try:
         return load(**arguments)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lth.config import StudySettings, check_choice, flat_fields
+from lth.config import StudySettings, as_settings_error, check_choice, flat_fields
 from lth.data import Data, load_data
 from lth.lineage.executors.workers import IN_WORKER
 from lth.models import Factory, is_importing, resolve_factory, resolve_function
@@ -43,7 +43,8 @@ def load_studies(
         folder: where data files are looked for, and downloaded to.
         given: what need not be loaded by name.
     Raises:
-        ValueError: if a name is unknown or a setting does not fit the model or the data.
+        SettingsError: if a name is unknown or a setting does not fit the model or the data.
+        ValueError: if the data or the module of a name cannot be loaded.
     """
     refuse_nested()
     given = given or Given()
@@ -55,7 +56,8 @@ def load_studies(
             loaded[each.data] = load_data(each.data, folder)
         names = [name for name in (each.training.train, each.training.evaluate) if name is not None]
         functions = {name: given.functions.get(name) or resolve_function(name) for name in names}
-        studies.append(prepare(study_type, each, factory, loaded[each.data], functions))
+        with as_settings_error():  # all is loaded: what does not fit now are settings
+            studies.append(prepare(study_type, each, factory, loaded[each.data], functions))
     return studies
 
 

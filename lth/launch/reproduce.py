@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lth.config import Running
+from lth.config import Running, as_settings_error
 from lth.launch.found import Found
 from lth.launch.load import load_studies
 from lth.launch.progress import make_progress
@@ -21,7 +21,8 @@ def reproduce_experiment(
     """
     settings = experiment.settings(scale)
     if replicates is not None:
-        settings = settings.with_(replicates=replicates)
+        with as_settings_error():
+            settings = settings.with_(replicates=replicates)
     [prepared] = load_studies(STUDIES[experiment.study], [settings], running.folder)
     progress = make_progress(is_quiet=running.quiet or running.json_)
     outcome = run_study(prepared, Store(running.store), execution, progress, running.out)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from joblib import cpu_count
 
+from lth.config import SettingsError
 from lth.lineage.agenda import Agenda, Observer, Unobserved
 from lth.lineage.engines import engine_choices
 from lth.lineage.executors import Executor, Here, Report, Workers
@@ -47,7 +48,7 @@ class Execution:
             With `auto`, a training goes on with the engine that began it.
         compiled: whether training goes through `torch.compile`, which only the torch engine can.
     Raises:
-        ValueError: if another engine is to be compiled.
+        SettingsError: if another engine is to be compiled.
     """
 
     device: str = "cpu"
@@ -61,7 +62,7 @@ class Execution:
         if not self.compiled:
             return
         if self.engine not in ("auto", "torch"):
-            raise ValueError(
+            raise SettingsError(
                 f"compiled: only the torch engine goes through torch.compile; found engine {self.engine!r}"
             )
         object.__setattr__(self, "engine", "torch")
