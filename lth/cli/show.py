@@ -40,17 +40,12 @@ def _show_study(study: dict[str, Any], as_json: bool) -> None:
     print(f"Study {study['id']}, {study['study']}, {study['created'].replace('T', ' ')}")
     if path.exists():
         from lth.analysis import read_documents
-        from lth.analysis.reading import metric_of
-        from lth.analysis.table import aligned, text_table
-        from lth.launch.words import for_terminal
+        from lth.launch.words import for_terminal, table_lines
 
         results, _ = read_documents(study["folder"])
         for sentence in results["verdict"]["sentences"]:
             print(for_terminal(sentence, sys.stdout))
-        metric = metric_of(results, "primary")
-        print(f"\n  {f'{metric.part} {metric.name}'.strip()}, means over replicates")
-        for line in aligned(text_table(results)):
-            print(f"  {line}")
+        print("", *table_lines(results, sys.stdout), sep="\n")
         print(f"\nEngine    {', '.join(f'{name} ({count})' for name, count in results['engines'].items())}")
     else:
         print(f"  not finished: run the same {study['study']} command again")

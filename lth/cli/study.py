@@ -160,11 +160,12 @@ def engine_lines(prepared: "Study", execution: "Execution") -> list[str]:
 
 
 def print_outcome(outcome: "Found", store: Path) -> None:
-    """Print the verdict and where everything is."""
-    from lth.launch.words import for_terminal
+    """Print the verdict, what each arm reached, and where everything is."""
+    from lth.launch.words import for_terminal, table_lines
 
     for sentence in outcome.verdict["sentences"]:
         print(for_terminal(sentence, sys.stdout))
+    print("", *table_lines(outcome.results, sys.stdout), "", sep="\n")
     if outcome.skipped:
         reason = next(iter(outcome.skipped.values()))
         print(f"{len(outcome.skipped)} jobs were left out: {reason}.")

@@ -109,14 +109,14 @@ class Found:
         return chart(read_study(self.folder), name)
 
     def __repr__(self) -> str:
-        from lth.analysis.table import aligned, text_table
+        from lth.analysis.table import aligned, caption, text_table
 
-        lines = aligned(text_table(self.results))
+        lines = [caption(self.results), *aligned(text_table(self.results))]
         sentences = self.verdict["sentences"][:1]
         return "\n".join([self.verdict["title"], *sentences, "", *lines, "", f"Report: {self.report}"])
 
     def _repr_html_(self) -> str:
-        from lth.analysis.table import text_table
+        from lth.analysis.table import caption, text_table
 
         head, *rows = text_table(self.results)
         columns = "".join(f"<th>{escape(cell)}</th>" for cell in head)
@@ -124,7 +124,7 @@ class Found:
         sentence = escape(self.verdict["sentences"][0])
         return (
             f"<p><b>{escape(self.verdict['title'])}</b></p><p>{sentence}</p>"
-            f"<table><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table>"
+            f"<table><caption>{escape(caption(self.results))}</caption><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table>"
         )
 
 

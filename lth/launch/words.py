@@ -5,6 +5,9 @@ import textwrap
 from collections.abc import Collection
 from typing import TextIO
 
+from lth.analysis.documents import Results
+from lth.analysis.table import aligned, caption, text_table
+
 MOST_STEPS = 4
 """Steps that are listed one by one."""
 
@@ -30,3 +33,13 @@ def begun_in_words(steps: Collection[int]) -> str:
         return f"{len(steps)} begun, at steps {min(steps):,} to {max(steps):,}"
     *others, last = (f"{step:,}" for step in sorted(steps, reverse=True))
     return f"{len(steps)} begun, at step{'s' * bool(others)} {', '.join(others)}{' and ' * bool(others)}{last}"
+
+
+def table_lines(results: Results, stream: TextIO) -> list[str]:
+    """Return what each arm reached at each place, as lines; without intervals where a terminal is too narrow."""
+    width = shutil.get_terminal_size().columns if stream.isatty() else 10_000
+    for intervals in (True, False):
+        lines = [caption(results, intervals=intervals), *aligned(text_table(results, intervals=intervals))]
+        if max(map(len, lines[1:])) + 2 <= width:
+            break
+    return [f"  {line}" for line in lines]
