@@ -33,7 +33,7 @@ def settings_of(study: StudyType[Any], given: dict[str, Any]) -> StudySettings:
         wanted = tuple(given.get(each, study.settings.model_fields[each].default) for each in ("model", "data"))
         fitting = (make() for make in presets.values())
         base = next((each for each in fitting if (each.model, each.data) == wanted), None)
-    usual = {} if base is None else base.flat(only_set=True)
+    usual = {} if base is None else base.flat(only_changed=True)
     with as_settings_error():
         settings: StudySettings = study.settings(**(usual | given))
-    return settings
+    return settings.as_written(given.keys())
