@@ -260,11 +260,14 @@ def traces(settings: FindTicket) -> tuple[str, ...]:
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
     """Compare tickets with the dense network and their controls; say how well large weights survive."""
     from lth.analysis.verdict import compare_with_baseline
+    from lth.studies.restart_verdict import verdict_on_restarts
     from lth.studies.survival import survival_table
 
-    trains = PRUNED_ACTIONS[results["config"]["pruned"]].trains
-    verdict = compare_with_baseline(results, margin=results["config"]["margin"], trains_pruned=trains)
-    return Conclusion(verdict, {} if trains else {"survival": survival_table(reader, points, results["confidence"])})
+    pruned = PRUNED_ACTIONS[results["config"]["pruned"]]
+    if pruned.trains:
+        return Conclusion(verdict_on_restarts(results, pruned.done))
+    verdict = compare_with_baseline(results, margin=results["config"]["margin"])
+    return Conclusion(verdict, {"survival": survival_table(reader, points, results["confidence"])})
 
 
 def lenet_on_digits() -> FindTicket:

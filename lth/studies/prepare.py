@@ -19,7 +19,6 @@ from lth.sparsity import left_out
 from lth.studies.study_type import StudyType
 from lth.studies.subject import Subject
 from lth.tasks import TASKS, Task, make_task
-from lth.tasks.classification import LOSSES
 from lth.training import OPTIMIZERS, check_optimizer, seeds_of
 
 
@@ -129,10 +128,9 @@ def task_of(settings: StudySettings, data: Data) -> tuple[TaskSpec, Task]:
     wanted = inspect.signature(TASKS.pick(name)).parameters
     arguments = {fact: value for fact, value in data.facts.items() if fact in wanted}
     if (loss := recipe.loss) is not None:
-        LOSSES.pick(loss)
         if "minimise" not in wanted:
             raise ValueError(f"loss: task {name!r} has no choice of losses; leave --loss out")
-        if loss != "cross_entropy":
+        if loss != wanted["minimise"].default:
             arguments["minimise"] = loss
     missing = [
         each.name for each in wanted.values() if each.default is inspect.Parameter.empty and each.name not in arguments
