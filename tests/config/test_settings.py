@@ -11,7 +11,8 @@ from lth.config import Recipe, StudySettings, check_names, flat_fields, parts_of
 from lth.data import load_data
 from lth.models import LeNet300100
 from lth.studies import STUDIES, StudyType, settings_of
-from lth.studies.find_ticket import FIND_TICKET, AfterTraining, FindTicket, WithinTraining
+from lth.studies.find_ticket import FIND_TICKET
+from lth.studies.find_ticket_settings import AfterTraining, FindTicket, WithinTraining
 from lth.studies.prepare import prepare
 
 OTHER: dict[str, dict[str, Any]] = {
