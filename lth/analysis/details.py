@@ -62,15 +62,15 @@ def details_document(
     for point in finished:
         groups[point.arm, tuple(point.at.items())].append(point)
     shown = set(shown)
-    networks = {at: [(point, prunable) for point in group] for (arm, at), group in groups.items() if arm in shown}
+    networks = [(at, [(point, prunable) for point in group]) for (arm, at), group in groups.items() if arm in shown]
     chosen = _representative(points, subjects, verdict)
     return {
         "format": DETAILS,
         "version": VERSION,
         "id": id,
         "curves": [curve for key, group in groups.items() if (curve := _curve(*key, group, reader)) is not None],
-        "layers": [row for at, group in networks.items() for row in _layers(at, group, reader)],
-        "distributions": _distributions(networks, reader),
+        "layers": [row for at, group in networks for row in _layers(at, group, reader)],
+        "distributions": _distributions(dict(networks), reader),
         "derivation": [] if chosen is None else _derivation(chosen),
         "tables": dict(tables),
     }
