@@ -19,7 +19,7 @@ from lth.models import LeNet300100
 from lth.models.convnet import ConvNet
 from lth.models.transformer import Transformer
 from lth.sparsity import Masks, Weights, select
-from lth.studies.find_ticket import frankle_carbin_lenet
+from lth.studies.find_ticket_settings import frankle_carbin_lenet
 from lth.training import Member, Where, seeds_of, train
 
 PAPER = frankle_carbin_lenet()

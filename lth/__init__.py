@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from lth.report import write_report as write_report
     from lth.sparsity import select as select
     from lth.studies.connect import Connect as Connect
-    from lth.studies.find_ticket import FindTicket as FindTicket
+    from lth.studies.find_ticket_settings import FindTicket as FindTicket
     from lth.studies.stability import Stability as Stability
     from lth.studies.supermask import LearnSupermask as LearnSupermask
     from lth.training import train as train
@@ -73,7 +73,7 @@ _PLACES = {
     "report": ("read_study", "write_report"),
     "sparsity": ("select",),
     "studies.connect": ("Connect",),
-    "studies.find_ticket": ("FindTicket",),
+    "studies.find_ticket_settings": ("FindTicket",),
     "studies.stability": ("Stability",),
     "studies.supermask": ("LearnSupermask",),
     "training": ("train",),

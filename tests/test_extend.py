@@ -260,7 +260,7 @@ DATASETS["waves"] = waves
     "experiment": '''
 from lth.analysis.statistics import interval
 from lth.studies import EXPERIMENTS, Experiment, Published
-from lth.studies.find_ticket import FindTicket
+from lth.studies.find_ticket_settings import FindTicket
 
 
 def settings(scale):

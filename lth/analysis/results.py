@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
-from lth.analysis.documents import RESULTS, VERSION, ArmDocument, PlotDocument, Results, Row
+from lth.analysis.documents import RESULTS, VERSION, ArmDocument, PlotDocument, Results, Row, Verdict
 from lth.analysis.points import Arm, Plot, Point
 from lth.config import Metric
 from lth.lineage import Job, Measured, Reader, environment
@@ -38,7 +38,7 @@ def results_document(
         axis: rows of tables.
         plots: figures, as data.
         points: every measurement.
-        constant: what the best answer without a look at the input scores.
+        constant: what the best answer without a look at the input reaches.
         reader: reads their results.
     """
     jobs = {point.job.key: point.job for point in points}
@@ -66,7 +66,7 @@ def results_document(
         "plots": [cast(PlotDocument, asdict(plot)) for plot in plots],
         "constant": dict(constant),
         "rows": [_row(point, measured[point.job.key]) for point in points],
-        "verdict": {},
+        "verdict": cast(Verdict, {}),  # concluded from the rest
     }
 
 

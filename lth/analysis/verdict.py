@@ -1,18 +1,11 @@
 """The verdict: does the subject match the baseline, how far out on the axis, how sure, and what do its controls say."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from lth.analysis.comparison import Comparison, beats_constant, compare, constant_gain
-from lth.analysis.documents import Interval, Results
-from lth.analysis.facts import Facts, studied, summary, title
-from lth.analysis.numbers import number, percent, remaining, unit_of_difference
-from lth.analysis.reading import arms_of, baseline_cell, metric_of, num_replicates
+from lth.analysis.documents import Finding, Results, Verdict
+from lth.analysis.facts import Facts, summary, title
+from lth.analysis.reading import arms_of, baseline_cell, num_replicates
 from lth.analysis.sentences import sentences
 from lth.analysis.tiles import tiles
-
-DONE = {"reinit": "drawn anew", "soft": "set to zero"}
-"""What was done to the lowest weights where they train on, by the choice for pruned weights."""
 
 
 def compare_with_baseline(
@@ -21,8 +14,7 @@ def compare_with_baseline(
     margin: float,
     axis: str = "level",
     finding: str = "winning ticket",
-    trains_pruned: bool = False,
-) -> dict[str, Any]:
+) -> Verdict:
     """Return the verdict on a study whose subject is compared with its baseline at each place of an axis.
 
     A place *matches* if the mean over replicates of (subject minus baseline, paired) is worse by no more than the
@@ -36,14 +28,10 @@ def compare_with_baseline(
         margin: what the primary metric may be worse by, in its own unit (fractions for accuracies).
         axis: along it places go further, as to sparser levels; the furthest finding is the verdict's.
         finding: what is looked for, in words.
-        trains_pruned: whether pruned weights train on, so that nothing is found and only differences are told.
     Returns:
-        A Verdict (lth.analysis.documents) with the fields margin, confidence, replicates, and the places `winning`,
-        `match` (the furthest), `confirmed_match` and `furthest`, each a finding or None.
+        The verdict with all its fields but `axis_words`.
     """
     compared = sorted(compare(results, margin=margin), key=lambda each: _order(each, axis))
-    if trains_pruned:
-        return _restarts(results, compared)
     base = baseline_cell(results, "primary")
     is_learned = base is None or base["interval"]["mean"] is None or beats_constant(base["interval"], results)
     matching = [each for each in compared if each.matches] if is_learned else []
@@ -89,7 +77,7 @@ def _order(each: Comparison, axis: str) -> float:
     return value if isinstance(value, int | float) else 0.0
 
 
-def _document(comparison: Comparison | None) -> dict[str, Any] | None:
+def _document(comparison: Comparison | None) -> Finding | None:
     """Return a finding as JSON values."""
     if comparison is None:
         return None
@@ -118,54 +106,3 @@ def _document(comparison: Comparison | None) -> dict[str, Any] | None:
             "at_last_step": list(early.censored),
         },
     }
-
-
-def _restarts(results: Results, compared: Sequence[Comparison]) -> dict[str, Any]:
-    """Return the verdict on a study in which pruned weights train on: differences, and no finding."""
-    action = str(results["config"].get("pruned", ""))
-    done = DONE.get(action, f"changed ({action})")
-    metric = metric_of(results, "primary")
-    sentences = [
-        f"Nothing is pruned for good: at each level the lowest weights were {done} and the whole network trained on. "
-        "So there are no tickets, and a level's density is the share of weights that were not touched."
-    ]
-    names = [arm["name"] for arm in arms_of(results, "baseline")]
-    for each in compared:
-        if each.value["mean"] is None:
-            continue
-        against = [(f"the {name} network", each.difference) for name in names]
-        against += [(f"control {rival.arm['name']}", rival.difference) for rival in each.rivals]
-        differences = [
-            f"{_difference(difference, results)} from {name}"
-            for name, difference in against
-            if difference["mean"] is not None
-        ]
-        density = each.at.get("density")
-        share = f", {remaining(density)} % not touched" if isinstance(density, int | float) else ""
-        sentences.append(f"Level {each.at.get('level', '')}{share}: {'; '.join(differences)}.")
-    unit = unit_of_difference(metric)
-    sentences.append(
-        f"Differences{f' in{unit}' if unit else ''} of {metric.part} {metric.name}, paired over replicates, with "
-        f"{percent(results['confidence'])} intervals."
-    )
-    return {
-        "found": False,
-        "confirmed": None,
-        "summary": "none (pruned weights train on)",
-        "title": f"Restarts of {studied(results['config'])}: nothing is pruned for good",
-        "sentences": sentences,
-        "tiles": [],
-        "at": {},
-        "axis_words": {"density": f"Weights not {done} (%)"},
-        "confidence": results["confidence"],
-        "replicates": num_replicates(results),
-    }
-
-
-def _difference(difference: Interval, results: Results) -> str:
-    metric = metric_of(results, "primary")
-    low, high = difference["low"], difference["high"]
-    text = number(difference["mean"], metric, signed=True)
-    if low is None or high is None:
-        return text
-    return f"{text} [{number(low, metric, signed=True)}, {number(high, metric, signed=True)}]"

@@ -1,11 +1,12 @@
 """`lth ls`: what the store holds."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lth.cli.options import Flag
-from lth.cli.stored import study_documents
+from lth.cli.stored import StudyNote, study_documents
 
 
 def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
@@ -15,7 +16,7 @@ def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
         store: folder of results.
         json_: print JSON in place of the table.
     """
-    rows = [_row(document, store) for document in study_documents(store)]
+    rows = [_row(note, store) for note in study_documents(store)]
     if json_:
         print(json.dumps(rows, indent=1))
         return 0
@@ -30,21 +31,33 @@ def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
     return 0
 
 
-def _row(document: dict[str, Any], store: Path) -> dict[str, Any]:
-    config, keys = document["config"], document["keys"]
-    results = _results(document["folder"] / "results.json")
+def _row(note: StudyNote, store: Path) -> dict[str, Any]:
+    config, keys = note["config"], note["keys"]
+    results = _results(note["folder"] / "results.json")
+    begun = {} if results else _begun(note["jobs"], store)
     done = sum((store / "objects" / key[:2] / key).is_dir() for key in keys)
     return {
-        "id": document["id"],
-        "study": document["study"],
+        "id": note["id"],
+        "study": note["study"],
         "model": config["model"],
         "data": config["data"],
         "replicates": config["replicates"],
         "done": f"{done}/{len(keys)}",
+        "begun": begun,
         "engine": "+".join((results or {}).get("engines", {})) or "-",
-        "verdict": _verdict(results),
-        "created": str(document["created"]).replace("T", " ")[:16],
+        "verdict": _verdict(results, begun),
+        "created": note["created"].replace("T", " ")[:16],
     }
+
+
+def _begun(keys: Sequence[str], store: Path) -> dict[str, int]:
+    """Return where interrupted trainings go on, by key."""
+    if not any((store / "work" / key).is_dir() for key in keys):
+        return {}
+    from lth.lineage import Store  # loads torch: only where something was interrupted
+    from lth.lineage.begun import steps_begun
+
+    return steps_begun(keys, Store(store))
 
 
 def _results(path: Path) -> dict[str, Any] | None:
@@ -58,8 +71,12 @@ def _results(path: Path) -> dict[str, Any] | None:
     return results if isinstance(results, dict) else {}
 
 
-def _verdict(results: dict[str, Any] | None) -> str:
-    """Return the verdict in a few words; "unfinished" where there are no results."""
+def _verdict(results: dict[str, Any] | None, begun: Mapping[str, int]) -> str:
+    """Return the verdict in a few words; "unfinished", and what is begun, where there are no results."""
+    if results is None and begun:
+        from lth.launch.words import begun_in_words
+
+        return f"unfinished ({begun_in_words(begun.values())})"
     if results is None:
         return "unfinished"
     verdict = results.get("verdict")

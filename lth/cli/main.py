@@ -26,8 +26,8 @@ from lth.studies import STUDIES, StudyType
 
 EPILOGUE = """\
 Exit codes: 0 done; 1 failed, with one line that says what to do; 2 the command
-line or a settings file cannot be understood; 130 interrupted. --debug after any
-command shows the traceback of an error.
+line or a settings file is wrong (a name, a value, or what does not go together);
+130 interrupted. --debug after any command shows the traceback of an error.
 """
 
 EXAMPLES = (
@@ -140,8 +140,8 @@ def _unknown_command(error: Exception) -> str:
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         try:
             check_choice("command", error.unused_tokens[0], [name for name in app if not name.startswith("-")])
-        except ValueError as found:
-            return str(found)
+        except ValueError as unknown:
+            return str(unknown)
     return str(error).replace("?.", "?")
 
 

@@ -7,12 +7,11 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from cyclopts import Group, Parameter
-from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from lth.cli.errors import UsageError
-from lth.config import Running, StudySettings, expand_sweep, flat_fields
+from lth.cli.errors import UsageError, settings_as_usage
+from lth.config import Running, SettingsError, StudySettings, as_settings_error, expand_sweep, flat_fields
 from lth.config.settings import usual_text
 from lth.studies import StudyType, settings_of
 
@@ -37,7 +36,8 @@ def study_command(study: StudyType[Any], command: Command) -> Callable[..., int]
     def parse(*positional: Any, **given: Any) -> int:
         given |= dict(zip(POSITIONAL, positional, strict=False))
         given = {name: value for name, value in given.items() if value is not None}
-        return command(study, *read_settings(study, given.pop("config", None), given))
+        with settings_as_usage():
+            return command(study, *read_settings(study, given.pop("config", None), given))
 
     usual = settings_of(study, {}).flat()
     fields = {
@@ -80,32 +80,13 @@ def read_settings(
     merged = document | given | ({} if sweep is None else {"sweep": sweep})
     running_names = {info.alias or name for name, info in Running.model_fields.items()}
     try:
-        running = Running(**{name: value for name, value in merged.items() if name in running_names})
-        swept = expand_sweep({name: value for name, value in merged.items() if name not in running_names})
-        studies = [settings_of(study, settings) for settings in swept]
-    except ValidationError as error:
-        raise UsageError(prefix + in_one_line(error)) from error
-    except ValueError as error:
-        raise UsageError(prefix + str(error)) from error
+        with as_settings_error():
+            running = Running(**{name: value for name, value in merged.items() if name in running_names})
+            swept = expand_sweep({name: value for name, value in merged.items() if name not in running_names})
+            studies = [settings_of(study, settings) for settings in swept]
+    except SettingsError as error:
+        raise UsageError(f"{prefix}{error}") from error
     return studies, running
-
-
-def in_one_line(error: ValidationError) -> str:
-    """Return what pydantic found, as one line for users."""
-    problems = []
-    for problem in error.errors():
-        path = [str(part) for part in problem["loc"]]
-        option = path[-1] if path else "settings"
-        message = problem["msg"].removeprefix("Value error, ")
-        message = message[0].lower() + message[1:]
-        if problem["type"] == "extra_forbidden":
-            problems.append(f"unknown setting {option!r}")
-        elif message.startswith(f"{option}:") or not path:
-            problems.append(message)
-        else:
-            is_said = repr(problem["input"]) in message or problem["type"] == "value_error"
-            problems.append(f"{option}: {message}" + ("" if is_said else f" (found {problem['input']!r})"))
-    return "; ".join(problems)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

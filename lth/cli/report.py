@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lth.cli.errors import CommandError
+from lth.cli.errors import CommandError, UsageError
 from lth.cli.stored import find_study, unknown_id
 
 
@@ -19,7 +19,7 @@ def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None) 
     from lth.report import read_study, write_report
 
     if not ids:
-        raise CommandError("name one or more studies: `lth ls` lists them")
+        raise UsageError("name one or more studies: `lth ls` lists them")
     folders = [_folder(name, store) for name in ids]
     studies = [read_study(folder) for folder in folders]
     folder = out or Path("lth-reports") / ("report-" + "-".join(study.results["id"] for study in studies[:4]))

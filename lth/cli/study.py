@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lth.cli.errors import CommandError, UsageError
+from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag
-from lth.config import Running, StudySettings
+from lth.config import Running, StudySettings, as_settings_error
 from lth.studies import EXPERIMENTS, StudyType
 
 if TYPE_CHECKING:
@@ -108,13 +108,16 @@ def reproduce(
         for each, experiment in EXPERIMENTS.items():
             print(f"{each:28} {experiment.words} ({experiment.source})")
         return 0
-    experiment = EXPERIMENTS.pick(name)
+    with settings_as_usage():
+        experiment = EXPERIMENTS.pick(name)
     if not 0 < scale <= 1:
         raise UsageError(f"--scale {scale:g} is no share of the paper's length: give a number above 0, at most 1")
     from lth.launch.reproduce import print_comparison, reproduce_experiment
 
-    running = Running(folder=folder, store=store, out=out, workers=workers, quiet=quiet, json=json_)
-    outcome, rows = reproduce_experiment(experiment, scale, replicates, running, execution_of(running))
+    with settings_as_usage():
+        with as_settings_error():
+            running = Running(folder=folder, store=store, out=out, workers=workers, quiet=quiet, json=json_)
+        outcome, rows = reproduce_experiment(experiment, scale, replicates, running, execution_of(running))
     if json_:
         print(json.dumps({"experiment": name, "scale": scale, "study": outcome.id, "rows": rows}, indent=1))
     else:
@@ -158,11 +161,12 @@ def engine_lines(prepared: "Study", execution: "Execution") -> list[str]:
 
 
 def print_outcome(outcome: "Found", store: Path) -> None:
-    """Print the verdict and where everything is."""
-    from lth.launch.words import for_terminal
+    """Print the verdict, what each arm reached, and where everything is."""
+    from lth.launch.words import for_terminal, table_lines
 
     for sentence in outcome.verdict["sentences"]:
         print(for_terminal(sentence, sys.stdout))
+    print("", *table_lines(outcome.results, sys.stdout), "", sep="\n")
     if outcome.skipped:
         reason = next(iter(outcome.skipped.values()))
         print(f"{len(outcome.skipped)} jobs were left out: {reason}.")

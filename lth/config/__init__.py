@@ -2,6 +2,7 @@
 
 from lth.config.choices import Table, check_choice
 from lth.config.duration import Clock, Duration, steps_per_epoch
+from lth.config.errors import SettingsError, as_settings_error
 from lth.config.idle import without_idle
 from lth.config.metric import Metric
 from lth.config.pruning import Pruning, Targets
@@ -22,6 +23,7 @@ __all__ = [
     "Pruning",
     "Recipe",
     "Running",
+    "SettingsError",
     "Sparsifier",
     "StudySettings",
     "SupermaskSettings",
@@ -29,6 +31,7 @@ __all__ = [
     "Targets",
     "TaskSpec",
     "Training",
+    "as_settings_error",
     "check_choice",
     "check_names",
     "expand_sweep",

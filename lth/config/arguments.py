@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from numbers import Integral, Real
 from typing import Any, Union, get_args, get_origin
 
+from lth.config.errors import SettingsError
+
 KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 """What is asked for by a type, in words; arguments of other types are taken as they come."""
 
@@ -45,22 +47,22 @@ def check_arguments(
         arguments: by name.
         reserved: parameters that users do not set.
     Raises:
-        ValueError: if one is not; lists those that are, or says what is wanted.
+        SettingsError: if one is not; lists those that are, or says what is wanted.
     """
     names, takes_any = parameters_of(function)
     allowed = [each for each in names if each not in reserved]
     wanted = _types_of(function)
     for argument, value in arguments.items():
         if argument in reserved:
-            raise ValueError(f"{kind} {name!r}: {argument} is not for you to set; leave it out")
+            raise SettingsError(f"{kind} {name!r}: {argument} is not for you to set; leave it out")
         if argument not in allowed and not takes_any:
-            raise ValueError(
+            raise SettingsError(
                 f"{kind} {name!r} takes no argument {argument!r}. Its arguments: {', '.join(allowed) or 'none'}"
             )
         allowed_types = wanted.get(argument, ())
         if allowed_types and not any(_is_a(value, each) for each in allowed_types):
             words = " or ".join("none" if each is types.NoneType else KINDS[each] for each in allowed_types)
-            raise ValueError(f"{kind} {name!r}: {argument} is {words}; found {value!r}")
+            raise SettingsError(f"{kind} {name!r}: {argument} is {words}; found {value!r}")
 
 
 def _types_of(function: Callable[..., Any]) -> dict[str, tuple[type, ...]]:

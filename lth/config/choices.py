@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TypeVar
 
+from lth.config.errors import SettingsError
+
 T = TypeVar("T")
 
 
@@ -24,7 +26,7 @@ class Table(dict[str, T]):
         """Return the entry of this name.
 
         Raises:
-            ValueError: if there is none; suggests the nearest name.
+            SettingsError: if there is none; suggests the nearest name.
         """
         return self[check_choice(self.kind, name, self)]
 
@@ -44,16 +46,16 @@ def check_choice(kind: str, name: str, choices: Iterable[str]) -> str:
         name: what the user wrote.
         choices: what is allowed.
     Raises:
-        ValueError: if it is not; suggests the nearest choice.
+        SettingsError: if it is not; suggests the nearest choice.
 
     Example:
         >>> check_choice("criterion", "large_finl", ["large_final", "random"])
         Traceback (most recent call last):
-        ValueError: unknown criterion 'large_finl'. Did you mean 'large_final'? Choices: large_final, random
+        lth.config.errors.SettingsError: unknown criterion 'large_finl'. Did you mean 'large_final'? Choices: ...
     """
     choices = list(choices)
     if name in choices:
         return name
     near = get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown {kind} {name!r}.{hint} Choices: {', '.join(choices)}")
+    raise SettingsError(f"unknown {kind} {name!r}.{hint} Choices: {', '.join(choices)}")

@@ -10,16 +10,16 @@ B = TypeVar("B", bound=BaseModel)
 
 
 def without_idle(settings: B, idle: Mapping[str, str]) -> B:
-    """Return settings with those that nothing reads put back to their defaults, after one warning that names them.
+    """Return settings with those that nothing reads put back to their defaults; a warning names what was written.
 
     Args:
-        settings: any settings.
+        settings: any settings; what a preset gave is none of their `model_fields_set`, and goes without a warning.
         idle: by the names of settings, why nothing reads them; those at their defaults are passed over.
     """
     fields = type(settings).model_fields
-    given = {name: why for name, why in idle.items() if getattr(settings, name) != fields[name].default}
-    if not given:
-        return settings
-    listed = "; ".join(f"{name} {getattr(settings, name)!r}: {why}" for name, why in given.items())
-    warnings.warn(f"settings without effect: {listed}", stacklevel=3)
-    return settings.model_copy(update={name: fields[name].default for name in given})
+    changed = {name: why for name, why in idle.items() if getattr(settings, name) != fields[name].default}
+    listed = [f"{name} {getattr(settings, name)!r}: {why}" for name, why in changed.items()
+              if name in settings.model_fields_set]  # fmt: skip
+    if listed:
+        warnings.warn(f"settings without effect: {'; '.join(listed)}", stacklevel=3)
+    return settings.model_copy(update={name: fields[name].default for name in changed}) if changed else settings

@@ -5,7 +5,7 @@ Python keywords give the fields of all parts by their own names, and `flat` give
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import UnionType
 from typing import Any, ClassVar, Self, Union, get_args, get_origin
 
@@ -48,24 +48,42 @@ class StudySettings(BaseModel):
     def _nest(cls, given: Any) -> Any:
         return nested(cls, given) if isinstance(given, Mapping) else given
 
-    def flat(self, *, only_set: bool = False) -> dict[str, Any]:
+    def flat(self, *, only_changed: bool = False) -> dict[str, Any]:
         """Return every field by its own name, as JSON values; parts that are not in use are left out.
 
         Args:
-            only_set: leave out what is at its default because nobody set it.
+            only_changed: leave out what is at its default in these settings.
         """
         values: dict[str, Any] = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
-            if isinstance(value, BaseModel):
-                values |= value.model_dump(mode="json", exclude_unset=only_set)
-            elif not only_set or name in self.model_fields_set:
-                values[name] = value
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+            values |= value.model_dump(mode="json") if isinstance(value, BaseModel) else {name: _listed(value)}
+        if not only_changed:
+            return values
+        usual = {name: _listed(default) for name, _, default, _ in flat_fields(type(self))}
+        return {name: value for name, value in values.items() if name not in usual or value != usual[name]}
 
     def with_(self, **changes: Any) -> Self:
         """Return these settings with other values, by flat names, checked anew."""
-        return type(self)(**self.flat(only_set=True) | changes)
+        return type(self)(**self.flat(only_changed=True) | changes).as_written(self.written | changes.keys())
+
+    @property
+    def written(self) -> frozenset[str]:
+        """The flat names of what was written: not what a preset or a default gives."""
+        parts = [value for name in type(self).model_fields if isinstance(value := getattr(self, name), BaseModel)]
+        return frozenset(self.model_fields_set).union(*(part.model_fields_set for part in parts))
+
+    def as_written(self, names: Collection[str]) -> Self:
+        """Return these settings, of which nothing but these names was written: the rest is as good as a default."""
+        values = dict(self)
+        for name, part in values.items():
+            if isinstance(part, BaseModel):
+                values[name] = type(part).model_construct(part.model_fields_set & {*names}, **dict(part))
+        return type(self).model_construct(self.model_fields_set & {*names}, **values)
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def parts_of(settings: type[BaseModel]) -> dict[str, tuple[type[BaseModel], ...]]:

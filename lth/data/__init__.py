@@ -1,7 +1,7 @@
 """Data: one source per file, a table of data sets, seeded splits and batch orders."""
 
 from lth.data.arrays import Arrays
-from lth.data.datasets import DATASETS, DataSet, load_data
+from lth.data.datasets import DATASETS, ON_DISK, DataSet, load_data
 from lth.data.npz import load_npz
 from lth.data.order import epoch_order, seeded_generator
 from lth.data.own import from_arrays, no_data
@@ -12,6 +12,7 @@ from lth.data.windows import Windows
 
 __all__ = [
     "DATASETS",
+    "ON_DISK",
     "OWN",
     "Arrays",
     "Data",

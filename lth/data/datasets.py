@@ -6,12 +6,13 @@ from pathlib import Path
 
 from lth.config.arguments import check_arguments
 from lth.config.choices import Table
+from lth.config.errors import SettingsError
 from lth.config.text import split_arguments
 from lth.data.diabetes import diabetes
 from lth.data.digits import digits
-from lth.data.mnist import fashion_mnist, mnist
+from lth.data.mnist import fashion_mnist, locate, mnist
 from lth.data.npz import load_npz
-from lth.data.text import load_text, tiny_shakespeare
+from lth.data.text import load_text, locate_shakespeare, tiny_shakespeare
 from lth.data.types import Data
 
 DataSet = Callable[..., Data]
@@ -27,6 +28,13 @@ DATASETS: Table[DataSet] = Table(
         "tiny-shakespeare": tiny_shakespeare,
     },
 )
+
+ON_DISK: dict[str, Callable[[Path | None], Path | None]] = {
+    "mnist": functools.partial(locate, "mnist"),
+    "fashion-mnist": functools.partial(locate, "fashion-mnist"),
+    "tiny-shakespeare": locate_shakespeare,
+}
+"""Those that are files: folder -> where they lie, None if they are not here yet. The others come with scikit-learn."""
 
 FILES: dict[str, DataSet] = {".npz": load_npz, ".txt": load_text}
 """Readers of the user's own files, by how their names end."""
@@ -53,8 +61,8 @@ def load_data(source: str, folder: Path | None = None) -> Data:
     else:
         try:
             load = functools.partial(DATASETS.pick(name), folder)
-        except ValueError as error:
-            raise ValueError(f"{error}, or the path of an .npz or .txt file") from None
+        except SettingsError as error:
+            raise SettingsError(f"{error}, or the path of an .npz or .txt file") from None
     check_arguments("data set", name, load, arguments)
     try:
         return load(**arguments)

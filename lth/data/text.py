@@ -32,7 +32,7 @@ def tiny_shakespeare(folder: Path | None = None, block: int = 64) -> Data:
 
     Source: A. Karpathy, char-rnn, 2015.
     """
-    path = _locate(folder)
+    path = locate_shakespeare(folder)
     if path is None:
         path = target(SHAKESPEARE, folder) / FILE
         download({FILE: CHECKSUM}, path.parent, mirrors(SHAKESPEARE, PUBLIC), SHAKESPEARE)
@@ -77,8 +77,12 @@ def load_text(path: Path, block: int = 64, name: str | None = None) -> Data:
     return Data(path.stem if name is None else name, parts, facts, "language-model")
 
 
-def _locate(folder: Path | None) -> Path | None:
-    """Return the file on disk; None if there is none."""
+def locate_shakespeare(folder: Path | None) -> Path | None:
+    """Return the file on disk; None if there is none.
+
+    Raises:
+        ValueError: if a folder of that name holds another text.
+    """
     for root in roots(folder):
         for place in (root / SHAKESPEARE, root / "tinyshakespeare", root):
             path = place / FILE

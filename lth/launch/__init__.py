@@ -1,17 +1,10 @@
 """A study from settings to report."""
 
 from lth.launch.compact import CompactReport, compact_ticket
+from lth.launch.conclude import conclude_study, default_out
 from lth.launch.found import Found, results
-from lth.launch.run import (
-    build_study,
-    conclude_study,
-    default_out,
-    find_ticket,
-    load_studies,
-    register,
-    run_study,
-    study,
-)
+from lth.launch.load import load_studies
+from lth.launch.run import build_study, find_ticket, register, run_study, study
 
 __all__ = [
     "CompactReport",

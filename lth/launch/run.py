@@ -1,42 +1,21 @@
 """A study from settings to report: prepared, built, concluded. Each step can be called alone, any number of times."""
 
 import datetime
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lth.analysis.details import details_document
-from lth.analysis.documents import Results
-from lth.analysis.points import Point
-from lth.analysis.results import results_document
-from lth.config import StudySettings
-from lth.data import Data, batches_of, from_arrays, load_data, no_data
-from lth.launch.found import PLACE, Found
-from lth.lineage import (
-    BuildError,
-    Dense,
-    Execution,
-    Observer,
-    Reader,
-    Store,
-    Ticket,
-    Trained,
-    build,
-    json_to_bytes,
-    make_ticket,
-    write_file,
-    write_ticket,
-)
-from lth.lineage.executors.workers import IN_WORKER
-from lth.models import Factory, is_importing, resolve_factory, resolve_function
-from lth.report import read_study, write_report
-from lth.studies import STUDIES, StudyType, settings_of
-from lth.studies.prepare import Study, prepare
+from lth.data import Data, from_arrays, no_data
+from lth.launch.conclude import conclude_study, default_out
+from lth.launch.found import Found
+from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
+from lth.lineage import Execution, Job, Observer, Store, build, derivation, json_to_bytes, write_file
+from lth.models import Factory
+from lth.studies import STUDIES, settings_of
+from lth.studies.prepare import Study
 
 ObserverFactory = Callable[[Study], AbstractContextManager[Observer]]
 
@@ -85,49 +64,37 @@ def study(
         wrong = ", ".join(f"{each}=..." for each in sorted(unfit))
         raise ValueError(f"{wrong}: where trainings run is said by execution=lth.Execution({wrong})")
     check_known(study_type, settings)
-    factory = resolve_factory(model) if isinstance(model, str) else model
-    known_as = model if isinstance(model, str) else model_name or name_of(model, "model_name")
     if data is None:
         data = "digits" if train is None or evaluate is None else no_data()
-    if isinstance(data, dict):
-        if missing := {"x_train", "y_train", "x_test", "y_test"} - data.keys():
-            raise ValueError(f"data lacks {', '.join(sorted(missing))}: found {', '.join(data) or 'nothing'}")
-        data = from_arrays(**data)
-    loaded = load_data(data, Path(folder) if folder else None) if isinstance(data, str) else data
+    data = data_of(data) if isinstance(data, dict) else data
+    known_as = model if isinstance(model, str) else model_name or name_of(model, "model_name")
+    data_name = data if isinstance(data, str) else data.name
     functions: dict[str, Callable[..., Any]] = {}
     for role, function in (("train", train), ("evaluate", evaluate)):
-        if function is not None:
-            text = function if isinstance(function, str) else name_of(function, f"{role} as 'package.module:function'")
-            settings[role] = text
-            functions[text] = resolve_function(text) if isinstance(function, str) else function
-    given = {"model": known_as, "data": data if isinstance(data, str) else loaded.name, **settings}
-    prepared = prepare(study_type, settings_of(study_type, given), factory, loaded, functions)
+        if isinstance(function, str):
+            settings[role] = function
+        elif function is not None:
+            settings[role] = name_of(function, f"{role} as 'package.module:function'")
+            functions[settings[role]] = function
+    given = Given(
+        models={} if isinstance(model, str) else {known_as: model},
+        data={} if isinstance(data, str) else {data_name: data},
+        functions=functions,
+    )
+    wanted = settings_of(study_type, {"model": known_as, "data": data_name, **settings})
+    [prepared] = load_studies(study_type, [wanted], Path(folder) if folder else None, given)
     return run_study(prepared, Store(Path(store)), execution, observer_of(progress), Path(out) if out else None)
 
 
-def load_studies(
-    study_type: StudyType[Any], settings: Sequence[StudySettings], folder: Path | None = None
-) -> list[Study]:
-    """Return the studies that some settings describe by names alone; data sets are loaded once.
+def data_of(arrays: dict[str, Any]) -> Data:
+    """Return the data in a dict of arrays.
 
-    Args:
-        study_type: their kind.
-        settings: of each study.
-        folder: where data files are looked for, and downloaded to.
     Raises:
-        ValueError: if a name is unknown or a setting does not fit the model or the data.
+        ValueError: if x_train, y_train, x_test or y_test is missing.
     """
-    refuse_nested()
-    loaded: dict[str, Data] = {}
-    studies = []
-    for each in settings:
-        factory, training = resolve_factory(each.model), each.training
-        if each.data not in loaded:
-            loaded[each.data] = load_data(each.data, folder)
-        names = [name for name in (training.train, training.evaluate) if name is not None]
-        functions = {name: resolve_function(name) for name in names}
-        studies.append(prepare(study_type, each, factory, loaded[each.data], functions))
-    return studies
+    if missing := {"x_train", "y_train", "x_test", "y_test"} - arrays.keys():
+        raise ValueError(f"data lacks {', '.join(sorted(missing))}: found {', '.join(arrays) or 'nothing'}")
+    return from_arrays(**arrays)
 
 
 def find_ticket(*args: Any, **keywords: Any) -> Found:
@@ -179,69 +146,6 @@ def build_study(
         return build(prepared.targets, store, prepared.sources, execution, attached)
 
 
-def conclude_study(
-    prepared: Study, store: Store, out: Path | None = None, skipped: Mapping[str, str] | None = None
-) -> Found:
-    """Write the results, tickets and report of a study that is built.
-
-    Raises:
-        BuildError: if nothing could be measured.
-    """
-    folder, reader = out or default_out(prepared), Reader(store, prepared.sources)
-    study_type, task = prepared.type, prepared.task
-    results = results_document(
-        id=prepared.id,
-        study=study_type.name,
-        config=prepared.document(),
-        metrics=[*study_type.metrics, *task.metrics],
-        stop_by=task.stop_by,
-        arms=study_type.arms,
-        axis=study_type.axis,
-        plots=study_type.plots,
-        points=prepared.points,
-        constant=constant_of(prepared, reader),
-        reader=reader,
-    )
-    if not any(row["end"] for row in results["rows"]):
-        reason = next(iter((skipped or {}).values()), "every training diverged, or none was built")
-        raise BuildError(f"nothing could be measured: {reason}. Try a lower --lr, or --clip 1")
-    conclusion = study_type.conclude(results, reader, list(prepared.points))
-    results["verdict"] = conclusion.verdict
-    masks = getattr(prepared.settings, "masks", None)
-    details = details_document(
-        prepared.id,
-        prepared.points,
-        reader,
-        prunable=[] if masks is None else prepared.subject.prunable(masks),
-        shown=[arm.name for arm in study_type.arms if arm.role in ("baseline", "subject")],
-        subjects=[arm.name for arm in study_type.arms if arm.role == "subject"],
-        verdict=conclusion.verdict,
-        tables=conclusion.tables,
-    )
-    for place in (store.study_folder(prepared.id), folder):
-        write_file(place / "results.json", json_to_bytes(results))
-        write_file(place / "details.json", json_to_bytes(details))
-    written = []
-    for name, ticket in study_tickets(prepared, reader, results):
-        written.append(folder / "tickets" / f"{name}.ticket.safetensors")
-        write_ticket(ticket, written[-1])
-    for stale in set((folder / "tickets").glob("*.ticket.safetensors")) - set(written):
-        stale.unlink()  # of another study that was written to the same folder
-    write_report([read_study(folder)], folder)
-    write_file(store.study_folder(prepared.id) / PLACE, json_to_bytes({"folder": str(folder.resolve())}))
-    return Found(results, folder, dict(skipped or {}))
-
-
-def constant_of(prepared: Study, reader: Reader) -> dict[str, float]:
-    """Return what the best answer without a look at the input scores on the test part."""
-    parts = reader.parts(prepared.subject.data)
-    if not {"train", "test"} <= parts.keys():
-        return {}
-    names = [metric.name for metric in prepared.task.metrics]
-    values = prepared.task.constant(*(batches_of(parts[part], 1000) for part in ("train", "test")))
-    return {name: values[name] for name in names if name in values}
-
-
 def register(prepared: Study, store: Store) -> None:
     """Note in the store that this study exists, so that it can be listed while it is built."""
     path = store.study_folder(prepared.id) / "study.json"
@@ -253,71 +157,9 @@ def register(prepared: Study, store: Store) -> None:
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "config": prepared.document(),
             "keys": [job.key for job in prepared.targets],
+            "jobs": [key for key, node in derivation(*prepared.targets).items() if isinstance(node, Job)],
         }
         write_file(path, json_to_bytes(document))
-
-
-def default_out(prepared: Study) -> Path:
-    """Return the usual folder of a study's report."""
-    kind = "" if prepared.type.name == "find-ticket" else f"{prepared.type.name}-"
-    name = f"{kind}{prepared.settings.model}-{Path(prepared.settings.data).stem}-{prepared.id}"
-    return Path("lth-reports") / re.sub(r"[^A-Za-z0-9._-]+", "-", name)
-
-
-def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator[tuple[str, Ticket]]:
-    """Give every finished ticket of a study, with a file name and its scores beside those of its level's arms."""
-    from lth.analysis.reading import cells
-
-    subjects = {arm.name for arm in prepared.type.arms if arm.role == "subject"}
-    rows = {(row["key"], row["arm"]): row for row in results["rows"]}
-    by_level: dict[Any, dict[str, Any]] = {}
-    for cell in cells(results, "primary"):
-        by_level.setdefault(cell["at"].get("level"), {})[cell["arm"]] = cell["interval"]
-    for point in prepared.points:
-        if point.arm not in subjects or not _is_ticket(point, reader):
-            continue
-        row, level = rows[point.job.key, point.arm], point.at["level"]
-        scores = {
-            "metric": results["primary"],
-            "unit": results["metrics"][results["primary"]]["unit"],
-            "own": {"end": row["end"], "at_best": row["at_best"], "best_step": row["best_step"]},
-            "arms": by_level.get(0, {}) | by_level.get(level, {}),
-        }
-        labels = {"study": prepared.id, "level": level, "replicate": point.replicate, "data": prepared.settings.data}
-        assert isinstance(point.job, Trained)
-        yield f"level-{int(level):02d}-replicate-{point.replicate}", make_ticket(point.job, reader, scores, labels)
-
-
-def _is_ticket(point: Point, reader: Reader) -> bool:
-    """Return whether a point is a finished training under masks: where pruned weights train on, there is no ticket."""
-    job = point.job
-    return (
-        isinstance(job, Trained) and not isinstance(job.masks, Dense) and "level" in point.at and reader.store.has(job)
-    )
-
-
-def check_known(study_type: StudyType[Any], settings: Mapping[str, Any]) -> None:
-    """Check that settings are among a study's.
-
-    Raises:
-        ValueError: if one is not; suggests the nearest.
-    """
-    from lth.config import check_choice, flat_fields
-
-    known = [name for name, *_ in flat_fields(study_type.settings)] + ["preset", *study_type.settings.model_fields]
-    for name in settings:
-        check_choice("setting", name, known)
-
-
-def name_of(function: Callable[..., Any], advice: str) -> str:
-    """Return the name of a function for records.
-
-    Raises:
-        ValueError: if it has none of its own: two of its kind would share their results.
-    """
-    if getattr(function, "__qualname__", "<lambda>").endswith("<lambda>"):
-        raise ValueError(f"this function has no name of its own: give it one ({advice})")
-    return f"{function.__module__}:{function.__qualname__}"
 
 
 def observer_of(progress: "bool | ObserverFactory") -> ObserverFactory | None:
@@ -329,16 +171,3 @@ def observer_of(progress: "bool | ObserverFactory") -> ObserverFactory | None:
     from lth.launch.progress import make_progress
 
     return make_progress()
-
-
-def refuse_nested() -> None:
-    """Refuse a search inside a worker process, or while a module is being imported for another search.
-
-    Raises:
-        ValueError: with what to do.
-    """
-    guard = 'put the search under `if __name__ == "__main__":`'
-    if os.environ.get(IN_WORKER):
-        raise ValueError(f"a search was started inside a worker process of another search: {guard}")
-    if is_importing():
-        raise ValueError(f"a search was started by a module that is being imported for its model or function: {guard}")

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from lth.analysis.numbers import duration
 from lth.config import Metric
-from lth.launch.words import for_terminal
+from lth.launch.words import begun_in_words, for_terminal
 from lth.lineage import Job, Plan, Trained, Unobserved
 from lth.lineage.estimate import relative_cost
 from lth.studies.prepare import Study
@@ -35,8 +35,10 @@ class Pace:
         self._began = min(self._began, self._clock())
 
     def add(self, cost: float) -> None:
-        """Note that something is done."""
-        self.begin()
+        """Note that something is done; the first time only that work is under way: compiling may have come before."""
+        if self._began == float("inf"):
+            self.begin()
+            return
         now = self._clock()
         self._events.append((now, cost))
         while self._events[0][0] < now - WINDOW_SECONDS:
@@ -91,7 +93,8 @@ class Tally(Quiet):
         self._costs: dict[str, tuple[float, float]] = {}
 
     def planned(self, plan: Plan) -> None:
-        for line in self.notes if plan.works else ():
+        begun = begun_in_words(plan.begun.values())
+        for line in [*([f"going on: {begun}"] if begun else []), *(self.notes if plan.works else ())]:
             print(for_terminal(line, sys.stderr), file=sys.stderr, flush=True)
         self.plan = plan
         self._jobs = {work.key: work.job for work in plan.works}
@@ -103,9 +106,7 @@ class Tally(Quiet):
     def progress(self, key: str, step: int, values: Mapping[str, float]) -> None:
         now = step - self._jobs[key].first_step
         before = self._steps.get(key)
-        if before is None:  # it tells where it starts, which may be in the middle
-            self.pace.begin()
-        elif now > before:
+        if before is not None and now > before:  # at first it tells where it starts, which may be in the middle
             self.note = ""
             self.pace.add((now - before) * self._costs[key][1])
         self._steps[key] = now

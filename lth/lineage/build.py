@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from joblib import cpu_count
 
+from lth.config import SettingsError
 from lth.lineage.agenda import Agenda, Observer, Unobserved
 from lth.lineage.engines import engine_choices
 from lth.lineage.executors import Executor, FirstRank, Here, Report, Workers
@@ -51,7 +52,7 @@ class Execution:
             batch. By default a batch goes at once.
         ranks: the processes that train one network together; they need the torch engine, and no workers.
     Raises:
-        ValueError: if another engine is to be compiled, or to train over ranks.
+        SettingsError: if another engine is to be compiled, or to train over ranks.
     """
 
     device: str = "cpu"
@@ -68,7 +69,7 @@ class Execution:
         if not wanted_by:
             return
         if self.engine not in ("auto", "torch"):
-            raise ValueError(f"only the torch engine goes through {wanted_by}; found engine {self.engine!r}")
+            raise SettingsError(f"only the torch engine goes through {wanted_by}; found engine {self.engine!r}")
         object.__setattr__(self, "engine", "torch")
 
     @property

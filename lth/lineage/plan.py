@@ -1,8 +1,9 @@
 """The plan: which jobs some targets need, in order, and which of them are done. Pure; nothing starts."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from lth.lineage.begun import steps_begun
 from lth.lineage.nodes import Job, derivation
 from lth.lineage.store import Store
 
@@ -50,10 +51,12 @@ class Plan:
     Attributes:
         works: jobs to do, in the order of the targets; each comes after those it needs.
         done: jobs among the targets' derivation that are finished.
+        begun: of the works that were interrupted, the step at which they go on, by key.
     """
 
     works: tuple[Work, ...]
     done: tuple[Job, ...]
+    begun: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -89,4 +92,4 @@ def plan(targets: Sequence[Job], store: Store) -> Plan:
             works.append(Work(node, checkpoints, not is_done, behind[key]))
     order = {target.key: index for index, target in reversed(list(enumerate(targets)))}
     works.sort(key=lambda work: order.get(work.key, -1))
-    return Plan(tuple(works), tuple(done))
+    return Plan(tuple(works), tuple(done), steps_begun((work.key for work in works), store))

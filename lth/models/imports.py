@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from lth.config import SettingsError
 from lth.models.check import first_line
 
 _IMPORTING: ContextVar[bool] = ContextVar("importing", default=False)
@@ -25,14 +26,15 @@ def resolve_function(name: str, kind: str = "function") -> Callable[..., Any]:
     try:
         function = functools.reduce(getattr, path.split("."), importlib.import_module(module_name))
     except (Exception, SystemExit) as error:  # whatever the user's module raises
-        raise ValueError(
+        is_unknown = isinstance(error, ImportError | AttributeError)  # else the user's module failed by itself
+        raise (SettingsError if is_unknown else ValueError)(
             f"cannot import the {kind} {name!r}: {first_line(error)}. Give an importable "
             "`package.module:function` (the current folder is on the path)"
         ) from error
     finally:
         _IMPORTING.reset(token)
     if not callable(function):
-        raise ValueError(f"{name!r} is a {type(function).__name__}; a function or class is needed")
+        raise SettingsError(f"{name!r} is a {type(function).__name__}; a function or class is needed")
     return function
 
 

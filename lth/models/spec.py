@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from lth.config.arguments import parameters_of
+from lth.config.errors import SettingsError
 from lth.config.supermask import SupermaskSettings
 from lth.config.text import split_arguments
 from lth.models.check import first_line
@@ -62,10 +63,10 @@ def resolve_factory(name: str) -> Factory:
     if not colon:
         try:
             return MODELS.pick(name).make
-        except ValueError as error:
-            raise ValueError(f"{error}, or a model of your own as `package.module:function`") from None
+        except SettingsError as error:
+            raise SettingsError(f"{error}, or a model of your own as `package.module:function`") from None
     if head in MODELS:
-        raise ValueError(f"{name!r}: arguments of {head} are written NAME=VALUE, as {head}:NAME=VALUE")
+        raise SettingsError(f"{name!r}: arguments of {head} are written NAME=VALUE, as {head}:NAME=VALUE")
     return resolve_function(name, "model")
 
 

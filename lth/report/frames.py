@@ -10,6 +10,9 @@ import altair as alt
 from lth.analysis.reading import Measure
 
 T = TypeVar("T", bound=float)
+DataRow = dict[str, Any]
+"""What one mark of a figure is drawn from: numbers and words by the names that the specification reads."""
+
 Domain = tuple[float, float]
 
 
@@ -62,7 +65,7 @@ def frame(
     return (low, high), is_cut
 
 
-def whole_frame(metric: Measure, values: Sequence[float]) -> Domain:
+def full_frame(metric: Measure, values: Sequence[float]) -> Domain:
     """Return the range that shows all values, with a margin."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
@@ -107,7 +110,7 @@ def spread(values: Iterable[T], count: int, wanted: T | None = None) -> list[T]:
     return sorted({*chosen, wanted} - {nearest})
 
 
-def cropped(line: Sequence[dict[str, Any]], domain: Domain, *, is_log: bool) -> list[dict[str, Any]]:
+def cropped(line: Sequence[DataRow], domain: Domain, *, is_log: bool) -> list[DataRow]:
     """Return the rows of one line (x, mean, low, high), from left to right, with nothing outside the frame.
 
     Where the mean or an end of the band crosses the frame's edge a row is added, without a `value`, so that what is
@@ -123,7 +126,7 @@ def cropped(line: Sequence[dict[str, Any]], domain: Domain, *, is_log: bool) -> 
     return inside
 
 
-def _crossings(first: dict[str, Any], second: dict[str, Any], domain: Domain, is_log: bool) -> list[dict[str, Any]]:
+def _crossings(first: DataRow, second: DataRow, domain: Domain, is_log: bool) -> list[DataRow]:
     """Return rows between two at which one of their ends crosses an edge."""
     ends = [end for end in ("mean", "low", "high") if first[end] is not None and second[end] is not None]
     shares = {
@@ -142,7 +145,7 @@ def _crossings(first: dict[str, Any], second: dict[str, Any], domain: Domain, is
     return rows
 
 
-def rows(values: Sequence[dict[str, Any]]) -> alt.InlineData:
+def rows(values: Sequence[DataRow]) -> alt.InlineData:
     """Return inline data, floats rounded to seven significant digits: the page holds them as text."""
     return alt.InlineData(
         values=[

@@ -1,21 +1,19 @@
 """Figures of the weights themselves: how dense each layer stays, and how the surviving weights are distributed."""
 
-from typing import Any
-
 import altair as alt
 
 from lth.analysis.documents import Distribution, LayerDensity
 from lth.report.bars import bar_figure
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import falling_axis, rows, spread
+from lth.report.frames import DataRow, falling_axis, rows, spread
 from lth.report.places import Axis, axis_of, main_axis
-from lth.report.study import Study
+from lth.report.study import StudyFiles
 
 NUM_PLACES = 5
 NUM_LAYERS = 6
 
 
-def layer_density_figure(study: Study) -> Figure | None:
+def layer_density_figure(study: StudyFiles) -> Figure | None:
     """Return the percentage of each layer's weights that remain, by place; None without layers.
 
     With places of one density only it is a list of layers.
@@ -23,17 +21,34 @@ def layer_density_figure(study: Study) -> Figure | None:
     layers = study.details["layers"]
     if not layers:
         return None
+    overall = _overall(layers)
+    if len(set(overall.values())) < 2:
+        return _layer_list(study)
+    names = list(dict.fromkeys(short(entry["layer"]) for entry in layers))
+    chart = _density_chart(_density_rows(study, overall), overall, names, axis_of(study.results, "density").title)
+    gone = " Where a layer is empty it has no point." if any(entry["density"] <= 0 for entry in layers) else ""
+    caption = (
+        "Weights that remain in each layer against those that remain in the whole network, both logarithmic; colours "
+        f"run from the first layer to the last. Dotted: the whole network; a layer above that is pruned less.{gone}"
+    )
+    entries = tuple((name, name) for name in names)
+    return Figure("layer_density", "Density per layer", caption, (chart,), (Key("color", "Layer", entries),))
+
+
+def _overall(layers: list[LayerDensity]) -> dict[str, float]:
+    """Return the percentage of all layers' weights that remain at each place."""
     kept: dict[str, float] = {}
     total: dict[str, float] = {}
     for entry in layers:
         key = _key(entry)
         kept[key] = kept.get(key, 0.0) + entry["kept"]
         total[key] = total.get(key, 0.0) + entry["weights"]
-    overall = {key: 100 * kept[key] / total[key] for key in total}
-    if len(set(overall.values())) < 2:
-        return _layer_list(study)
-    title = axis_of(study.results, "density").title
-    table: list[dict[str, Any]] = [
+    return {key: 100 * kept[key] / total[key] for key in total}
+
+
+def _density_rows(study: StudyFiles, overall: dict[str, float]) -> list[DataRow]:
+    """Return a row per layer and place, in percent; a logarithmic axis has no room for empty layers."""
+    return [
         {
             "layer": short(entry["layer"]),
             "place": ", ".join(
@@ -43,16 +58,18 @@ def layer_density_figure(study: Study) -> Figure | None:
             "density": 100 * entry["density"],
             "kept": entry["kept"],
         }
-        for entry in layers
+        for entry in study.details["layers"]
         if entry["density"] > 0 and overall[_key(entry)] > 0
     ]
-    names = list(dict.fromkeys(short(entry["layer"]) for entry in layers))
-    x = falling_axis(
-        [row["percent"] for row in table], "percent", f"{title.removesuffix(' (%)')} in the whole network (%)"
-    )
+
+
+def _density_chart(table: list[DataRow], overall: dict[str, float], names: list[str], title: str) -> Spec:
+    """Return a line per layer, and the whole network's as the diagonal."""
+    title = title.removesuffix(" (%)")
+    x = falling_axis([row["percent"] for row in table], "percent", f"{title} in the whole network (%)")
     y = alt.Y(
         "density:Q",
-        title=f"{title.removesuffix(' (%)')} in the layer (%)",
+        title=f"{title} in the layer (%)",
         scale=alt.Scale(type="log", nice=False),
         axis=alt.Axis(labelExpr="format(datum.value, '.3~g')", values=_one_two_five(table)),
     )
@@ -67,25 +84,17 @@ def layer_density_figure(study: Study) -> Figure | None:
             alt.Tooltip("kept:Q", title="weights kept", format=",.0f"),
         ]
     )
-    whole = [{"percent": percent, "density": percent} for percent in overall.values() if percent > 0]
-    diagonal = alt.Chart(rows(whole)).mark_line(style="reference-line").encode(x=x, y=y)
-    empty = sum(entry["density"] <= 0 for entry in layers)
-    gone = " Where a layer is empty it has no point." if empty else ""
-    caption = (
-        "Weights that remain in each layer against those that remain in the whole network, both logarithmic; colours "
-        f"run from the first layer to the last. Dotted: the whole network; a layer above that is pruned less.{gone}"
-    )
-    chart = alt.layer(diagonal, base.mark_line(), points, height=320, description="Density of each layer")
-    entries = tuple((name, name) for name in names)
-    return Figure("layer_density", "Density per layer", caption, (panel(chart),), (Key("color", "Layer", entries),))
+    both = [{"percent": percent, "density": percent} for percent in overall.values() if percent > 0]
+    diagonal = alt.Chart(rows(both)).mark_line(style="reference-line").encode(x=x, y=y)
+    return panel(alt.layer(diagonal, base.mark_line(), points, height=320, description="Density of each layer"))
 
 
-def _layer_list(study: Study) -> Figure | None:
+def _layer_list(study: StudyFiles) -> Figure | None:
     """Return a bar per layer, for studies of one density."""
     table = [{"layer": short(entry["layer"]), "density": entry["density"]} for entry in study.details["layers"]]
     tables = {"layers": table}
     return bar_figure(
-        Study(
+        StudyFiles(
             {**study.results, "metrics": {"density": {"better": "higher", "unit": "fraction", "words": ""}}},
             {**study.details, "tables": tables},
         ),
@@ -106,7 +115,7 @@ def _layer_list(study: Study) -> Figure | None:
     )
 
 
-def distribution_figure(study: Study) -> Figure | None:
+def distribution_figure(study: StudyFiles) -> Figure | None:
     """Return distributions of trained surviving weights, a panel per layer and a colour per place; None without any."""
     entries = study.details["distributions"]
     axis = main_axis(study.results, (entry["at"] for entry in entries))
@@ -150,7 +159,7 @@ def _label(entry: Distribution, axis: Axis | None) -> str:
     return axis.text(entry["at"].get(axis.name)) if axis else "trained"
 
 
-def _one_two_five(table: list[dict[str, Any]]) -> list[float]:
+def _one_two_five(table: list[DataRow]) -> list[float]:
     """Return ticks 100, 50, 20, 10, ... down to the lowest density."""
     least = min((row["density"] for row in table), default=100.0)
     ticks = (digit * 10.0**power for power in range(2, -10, -1) for digit in (5, 2, 1))
@@ -178,7 +187,7 @@ def _distribution_panel(entries: list[Distribution], labels: list[str], title: s
     return panel(alt.layer(start, end, title=name, height=220, description=f"Distribution of weights of {name}"))
 
 
-def _bins(entry: Distribution, heights: list[float | None], label: str) -> list[dict[str, Any]]:
+def _bins(entry: Distribution, heights: list[float | None], label: str) -> list[DataRow]:
     """Return one row per bin, at its centre."""
     return [
         {"weight": (low + high) / 2, "density": height, "place": label}

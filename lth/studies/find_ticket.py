@@ -4,227 +4,148 @@ Source: Frankle & Carbin 2019, arXiv:1803.03635, Section 2.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
-
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from lth.analysis.documents import Results
-from lth.analysis.points import Arm, Conclusion, Plot, Point
-from lth.config import MaskSchedule, Pruning, Recipe, StudySettings, Targets
-from lth.config.text import split_names
-from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS, Level, Restart
+from lth.analysis.points import Conclusion, Plot, Point
+from lth.config import MaskSchedule, Pruning, Sparsifier, Targets
+from lth.studies.find_ticket_settings import (
+    ARMS,
+    AfterTraining,
+    FindTicket,
+    WithinTraining,
+    frankle_carbin_lenet,
+    lenet_on_digits,
+)
+from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS, KeptAction, Level, PrunedAction
 from lth.studies.study_type import StudyType
 
 if TYPE_CHECKING:
-    from lth.lineage import Job, MasksNode, Reader, Trained
+    from lth.lineage import MasksNode, Reader, Trained
     from lth.studies.subject import Subject
     from lth.training import Seeds
-
-ARMS = (
-    Arm("dense", "the dense network", "baseline"),
-    Arm("ticket", "the pruned network from its own starting weights", "subject"),
-    Arm("sparsified", "the training that was pruned on its way and gave the mask", "source"),
-    Arm("reinit", "the same mask with new initial weights", "control"),
-    Arm("random", "a random mask with the same density in every layer", "control"),
-)
-
-
-class AfterTraining(Pruning):
-    """Weights are chosen after each training: iterative pruning."""
-
-    moments: Literal["zero", "keep"] = Field(
-        default="zero",
-        description="optimizer moments at a mask change: zero; keep (with kept weights); restore (within training: "
-        "those of a weight that comes back)",
-    )
-
-    @field_validator("moments", mode="before")
-    @classmethod
-    def _nothing_comes_back(cls, moments: Any) -> Any:
-        if moments == "restore":
-            raise ValueError("moments: 'restore' is for weights that come back within a training: choose a sparsifier")
-        return moments
-
-
-class WithinTraining(Targets, MaskSchedule):
-    """Weights are chosen within one training per level; its masks are then tested as tickets."""
-
-    group: ClassVar[str] = "Pruning within training"
-
-    sparsifier: str = Field(
-        description="prune within one training per level instead of after it: gradual (cubic), set, rigl, soft, noise; "
-        "its masks are then tested as tickets. It uses --scope as it stands; the papers of set and rigl use erk"
-    )
-
-    @model_validator(mode="after")
-    def _fits_the_method(self) -> Self:
-        from lth.training.sparsifiers import SPARSIFIERS  # loads torch: only where a sparsifier is asked for
-
-        method = SPARSIFIERS.pick(self.sparsifier)
-        if not method.criterion and self.criterion != "large_final":
-            raise ValueError(
-                f"criterion: sparsifier {self.sparsifier!r} drops weights by magnitude; found {self.criterion!r}, only "
-                "'large_final' is allowed"
-            )
-        return self
-
-
-class FindTicket(StudySettings):
-    """All that determines a search: training, pruning, what a level starts from, and what is done with it."""
-
-    if TYPE_CHECKING:
-
-        def __init__(self, **settings: Any) -> None: ...  # by flat names
-
-    levels: int = Field(default=8, ge=1, le=100, description="rounds of pruning, rewinding and training again")
-    controls: Annotated[tuple[str, ...], BeforeValidator(split_names)] = Field(
-        default=("reinit", "random"),
-        description="arms beside the ticket: reinit (same mask, new weights), random (random mask, same density); none",
-    )
-    margin: float = Field(
-        default=0.0,
-        ge=0,
-        description="what a ticket may lose and still count as matching, in the metric's own unit: 0.005 is half a "
-        "point of accuracy",
-    )
-    training: Recipe = Recipe(duration="600it")
-    masks: AfterTraining | WithinTraining = AfterTraining()
-    restart: Restart = Restart()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _a_sparsifier_shares_out_single_weights(cls, given: Any) -> Any:
-        sparsifier = given.get("sparsifier") if isinstance(given, dict) else None
-        if sparsifier in (None, "none"):
-            return given
-        if (grain := given.get("granularity", "unstructured")) != "unstructured":
-            raise ValueError(f"sparsifier: {sparsifier!r} chooses single weights; found granularity {grain!r}")
-        if given.get("rates") not in (None, "none", "default", {}):
-            raise ValueError("rates: a sparsifier shares out one density by its scope; leave them out, or see --scope")
-        return given
-
-    @field_validator("controls")
-    @classmethod
-    def _controls_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = [arm.name for arm in ARMS if arm.role == "control"]
-        if unknown := [name for name in names if name not in known]:
-            raise ValueError(f"unknown control {unknown[0]!r}. Choices: {', '.join(known)}, none")
-        if len(set(names)) < len(names):
-            raise ValueError(f"{', '.join(names)} names one twice")
-        return names
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        kept, pruned = KEPT_ACTIONS[self.restart.kept], PRUNED_ACTIONS[self.restart.pruned]
-        if isinstance(self.masks, AfterTraining) and self.masks.moments == "keep" and not kept.as_trained:
-            raise ValueError(
-                "moments: 'keep' goes with kept 'keep' or 'lr_rewind', whose weights have moments; found "
-                f"{self.restart.kept!r}"
-            )
-        if isinstance(self.masks, WithinTraining) and pruned.trains:
-            raise ValueError(
-                f"pruned: {self.restart.pruned!r} trains on what sparsifier {self.masks.sparsifier!r} pruned, so its "
-                "masks would not be tested: choose another"
-            )
-        if kept.goes_on != "rewind" and self.restart.rewind_to not in ("0it", "0ep"):
-            raise ValueError(
-                f"rewind_to: kept {self.restart.kept!r} goes back to no step; found {self.restart.rewind_to!r}, leave "
-                "it out"
-            )
-        if self.masks.schedule == "list" and len(self.masks.level_rates) < self.levels:
-            raise ValueError(
-                f"level_rates: found {len(self.masks.level_rates)} rates for {self.levels} levels; schedule 'list' "
-                "needs one per level"
-            )
-        return self
 
 
 def derive(settings: FindTicket, subject: "Subject", seeds: "Seeds", replicate: int) -> Iterator[Point]:
     """Give the points of one replicate: the dense network, then at each level the ticket and its controls.
 
-    The control `reinit` trains the ticket's mask from weights of a new draw. With a rewind step k > 0 it still trains
-    from step 0, k steps more than the ticket: it has no earlier training to return to, and so it is at no disadvantage.
     The control `random` trains the ticket's own starting values under a random mask with as many weights in each
-    tensor; where kept weights stay as trained, those of the dense network. Where pruned weights train on, nothing is
-    frozen in any of them, and a level's origin is the start of the one before, redrawn weights included.
+    tensor; where kept weights stay as trained, those of the dense network: a random mask would fall on zeros of earlier
+    levels. Where pruned weights train on, nothing is frozen in any of them, and a level's origin is the start of the
+    one before, redrawn weights included.
     """
-    from lth.lineage import Combined, Dense, Shuffled
+    from lth.lineage import Shuffled
     from lth.sparsity.schedule import schedule
 
-    kept, pruned = KEPT_ACTIONS[settings.restart.kept], PRUNED_ACTIONS[settings.restart.pruned]
-    rewind_step, densities = subject.steps(settings.restart.rewind_to), densities_of(settings, subject)
-    training = subject.training.at_last_lr() if kept.goes_on == "last" else subject.training
-    first_step = rewind_step if kept.goes_on == "rewind" else 0
-    chosen = {"prune_only": settings.masks.prune_only, "never_prune": settings.masks.never_prune}
-    carries = settings.masks.moments == "keep" and isinstance(settings.masks, AfterTraining)
-
-    def frozen(masks: "MasksNode") -> "MasksNode":
-        return Dense() if pruned.trains else masks
-
-    def point(job: "Job", arm: str, number: int) -> Point:
-        return Point(job, arm, replicate, {"level": number, "density": densities[number]})
-
-    initial = subject.initial(seeds)
-    dense = subject.train(initial, None, seeds)
-    yield point(dense, "dense", 0)
+    search = Search(settings, subject, seeds)
+    densities = densities_of(settings, subject)
+    dense = subject.train(subject.initial(seeds), None, seeds)
+    jobs = [("dense", 0, dense)]
     trained = [dense]
     for number in range(1, settings.levels + 1):
         before = trained[schedule(settings.masks.schedule).source(number)]
-        masks, source = _masks(settings, subject, seeds, before, number, densities)
+        masks, source = search.masks(before, number, densities[number])
         if source is not before:
-            yield point(source, "sparsified", number)
-        origin = (source if pruned.trains else dense).at(rewind_step)
-        redrawn = subject.initial(seeds, "kept", number)
-        level = Level(masks, initial, origin, source, source, redrawn, number, chosen)
-
-        start = Combined(masks=masks, kept=kept.make(level), pruned=pruned.make(level))
-        moments = source if carries else None
-        ticket = subject.train(start, frozen(masks), seeds, moments=moments, training=training, first_step=first_step)
-        trained.append(ticket)
-        yield point(ticket, "ticket", number)
+            jobs.append(("sparsified", number, source))
+        level = search.level(masks, dense, source, number)
+        trained.append(search.ticket(level))
+        jobs.append(("ticket", number, trained[-1]))
         if "reinit" in settings.controls:
-            fresh = subject.initial(seeds, "reinit", number)
-            anew = Level(masks, fresh, fresh, source, source, fresh, number, chosen)
-            start = Combined(masks=masks, kept=fresh, pruned=pruned.make(anew))
-            yield point(subject.train(start, frozen(masks), seeds), "reinit", number)
+            jobs.append(("reinit", number, search.reinit(level)))
         if "random" in settings.controls:
-            shuffled = Shuffled(masks=masks)
-            # A random mask would fall on zeros of earlier levels: where values are taken as trained, the dense ones.
-            other = Level(shuffled, initial, origin, dense, source, redrawn, number, chosen)
-            start = Combined(masks=shuffled, kept=kept.make(other), pruned=pruned.make(other))
-            moments = dense if carries else None
-            control = subject.train(
-                start, frozen(shuffled), seeds, moments=moments, training=training, first_step=first_step
-            )
-            yield point(control, "random", number)
+            other = replace(level, masks=Shuffled(masks=masks), source=dense)
+            jobs.append(("random", number, search.ticket(other)))
+    for arm, number, job in jobs:
+        yield Point(job, arm, replicate, {"level": number, "density": densities[number]})
 
 
-def _masks(
-    settings: FindTicket,
-    subject: "Subject",
-    seeds: "Seeds",
-    before: "Trained",
-    number: int,
-    densities: tuple[float, ...],
-) -> "tuple[MasksNode, Trained]":
-    """Return the masks of a level and the training that decided them: the one before, or one that prunes on its way."""
-    from lth.config import Sparsifier
-    from lth.lineage import Prunable, Pruned, Sparsified
+@dataclass(frozen=True)
+class Search:
+    """What the levels of one replicate are derived from."""
 
-    chosen_by = settings.masks
-    if isinstance(chosen_by, AfterTraining):
-        return Pruned.after(before, pruning_of(chosen_by), number), before
-    changes = {name: getattr(chosen_by, name) for name in MaskSchedule.model_fields}
-    sparsifier = Sparsifier(
-        method=chosen_by.sparsifier,
-        density=densities[number],
-        criterion=chosen_by.criterion,
-        scope=chosen_by.scope,
-        **changes,
+    settings: FindTicket
+    subject: "Subject"
+    seeds: "Seeds"
+
+    @property
+    def kept(self) -> KeptAction:
+        return KEPT_ACTIONS[self.settings.restart.kept]
+
+    @property
+    def pruned(self) -> PrunedAction:
+        return PRUNED_ACTIONS[self.settings.restart.pruned]
+
+    @cached_property
+    def rewind_step(self) -> int:
+        return self.subject.steps(self.settings.restart.rewind_to)
+
+    def masks(self, before: "Trained", number: int, density: float) -> "tuple[MasksNode, Trained]":
+        """Return the masks of a level and the training that decided them: the one before, or one that prunes."""
+        from lth.lineage import Prunable, Pruned, Sparsified
+
+        chosen_by, subject = self.settings.masks, self.subject
+        if isinstance(chosen_by, AfterTraining):
+            return Pruned.after(before, pruning_of(chosen_by), number), before
+        full = Prunable(model=subject.model, prune_only=chosen_by.prune_only, never_prune=chosen_by.never_prune)
+        sparsifier = sparsifier_of(chosen_by, density)
+        source = subject.train(subject.initial(self.seeds), full, self.seeds, sparsifier=sparsifier)
+        return Sparsified(trained=source), source
+
+    def level(self, masks: "MasksNode", dense: "Trained", source: "Trained", number: int) -> Level:
+        """Return what a level's starting weights are made of."""
+        return Level(
+            masks=masks,
+            initial=self.subject.initial(self.seeds),
+            origin=(source if self.pruned.trains else dense).at(self.rewind_step),
+            source=source,
+            decided_by=source,
+            redrawn=self.subject.initial(self.seeds, "kept", number),
+            number=number,
+            chosen={"prune_only": self.settings.masks.prune_only, "never_prune": self.settings.masks.never_prune},
+        )
+
+    def ticket(self, level: Level) -> "Trained":
+        """Return the training of a level's masks from its starting weights."""
+        from lth.lineage import Combined
+
+        subject, kept, masks = self.subject, self.kept, self.settings.masks
+        carries = isinstance(masks, AfterTraining) and masks.moments == "keep"
+        return subject.train(
+            Combined(masks=level.masks, kept=kept.make(level), pruned=self.pruned.make(level)),
+            self._frozen(level.masks),
+            self.seeds,
+            moments=level.source if carries else None,
+            training=subject.training.at_last_lr() if kept.goes_on == "last" else subject.training,
+            first_step=self.rewind_step if kept.goes_on == "rewind" else 0,
+        )
+
+    def reinit(self, level: Level) -> "Trained":
+        """Return the training of a level's masks from weights of a new draw.
+
+        With a rewind step k > 0 it still trains from step 0, k steps more than the ticket: it has no earlier training
+        to return to, and so it is at no disadvantage.
+        """
+        from lth.lineage import Combined
+
+        fresh = self.subject.initial(self.seeds, "reinit", level.number)
+        anew = replace(level, initial=fresh, origin=fresh, redrawn=fresh)
+        start = Combined(masks=level.masks, kept=fresh, pruned=self.pruned.make(anew))
+        return self.subject.train(start, self._frozen(level.masks), self.seeds)
+
+    def _frozen(self, masks: "MasksNode") -> "MasksNode":
+        from lth.lineage import Dense
+
+        return Dense() if self.pruned.trains else masks
+
+
+def sparsifier_of(settings: WithinTraining, density: float) -> Sparsifier:
+    """Return how a training prunes on its way to a density."""
+    changes = {name: getattr(settings, name) for name in MaskSchedule.model_fields}
+    return Sparsifier(
+        method=settings.sparsifier, density=density, criterion=settings.criterion, scope=settings.scope, **changes
     )
-    full = Prunable(model=subject.model, prune_only=chosen_by.prune_only, never_prune=chosen_by.never_prune)
-    source = subject.train(subject.initial(seeds), full, seeds, sparsifier=sparsifier)
-    return Sparsified(trained=source), source
 
 
 def pruning_of(settings: AfterTraining) -> Pruning:
@@ -260,28 +181,14 @@ def traces(settings: FindTicket) -> tuple[str, ...]:
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
     """Compare tickets with the dense network and their controls; say how well large weights survive."""
     from lth.analysis.verdict import compare_with_baseline
+    from lth.studies.restart_verdict import verdict_on_restarts
     from lth.studies.survival import survival_table
 
-    trains = PRUNED_ACTIONS[results["config"]["pruned"]].trains
-    verdict = compare_with_baseline(results, margin=results["config"]["margin"], trains_pruned=trains)
-    return Conclusion(verdict, {} if trains else {"survival": survival_table(reader, points, results["confidence"])})
-
-
-def lenet_on_digits() -> FindTicket:
-    """Return LeNet-300-100 on scikit-learn's digits: the method in under a minute, down to 3 % of the weights.
-
-    The margin of half a point (3.6 of the 719 test images) was fixed before any result was seen; replicates and length
-    were not: of 8 replicates and 500 iterations, seeds 1 and 2 confirmed a ticket, seed 0 did not.
-    """
-    return FindTicket(levels=10, rate=0.3, replicates=10, duration="1000it", margin=0.005)
-
-
-def frankle_carbin_lenet(data: str = "mnist") -> FindTicket:
-    """Return LeNet-300-100 on MNIST as in Section 2 of Frankle & Carbin 2019, arXiv:1803.03635 (Figure 2, 5 trials).
-
-    Layer-wise pruning by 20 % per level, 10 % in the output layer; Adam at 1.2e-3, batches of 60, 50,000 iterations.
-    """
-    return FindTicket(data=data, levels=21, duration="50000it", validation=5000)
+    pruned = PRUNED_ACTIONS[results["config"]["pruned"]]
+    if pruned.trains:
+        return Conclusion(verdict_on_restarts(results, pruned.done))
+    verdict = compare_with_baseline(results, margin=results["config"]["margin"])
+    return Conclusion(verdict, {"survival": survival_table(reader, points, results["confidence"])})
 
 
 FIND_TICKET = StudyType(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from lth.analysis.points import Point
-from lth.config import StudySettings, TaskSpec, flat_fields
+from lth.config import StudySettings, TaskSpec
 from lth.data import Data, default_validation, split
 from lth.lineage import DataSpec, Job, Sources
 from lth.models import Factory, describe
@@ -151,14 +151,13 @@ def _place(point: Point, axis: str) -> tuple[int, float, str]:
 
 
 def _identity(study_type: StudyType[Any], settings: StudySettings, subject: Subject) -> str:
-    """Return the ID of a study; what is at its default is left out, so that new fields change no ID."""
-    given = settings.flat()
-    usual = {name: default for name, _, default, _ in flat_fields(study_type.settings)}
-    usual = {name: list(value) if isinstance(value, tuple) else value for name, value in usual.items()}
-    described: dict[str, Any] = {
-        "study": study_type.name,
-        "settings": {name: value for name, value in given.items() if name not in usual or value != usual[name]},
-    }
+    """Return the ID of a study: a short hash of its resolved settings.
+
+    The keys of its jobs cannot stand in for it: they know nothing of what analysis alone reads (margin, confidence),
+    and studies of two kinds may share all their jobs. As in those keys, what is at its default is left out, so that new
+    fields change no ID.
+    """
+    described: dict[str, Any] = {"study": study_type.name, "settings": settings.flat(only_changed=True)}
     for name, spec in (("model", subject.model), ("data", subject.data), ("task", subject.training.task)):
         described[name] = spec.model_dump(mode="json", exclude_defaults=True)
     for name in ("data", "model", "task", "loss"):  # they stand there resolved

@@ -13,6 +13,8 @@ S = TypeVar("S", bound=StudySettings)
 def checked(settings: S) -> S:
     """Return settings whose names of pruning are checked, without those that have no effect: a warning names them.
 
+    Where the granularity fixes the density there is one level, unless another number was asked for.
+
     Raises:
         ValueError: if a name is unknown, or the criterion cannot be used within a training.
     """
@@ -27,6 +29,9 @@ def checked(settings: S) -> S:
             "of weights alone, such as large_final"
         )
     idle = _idle_within(targets) if sparsifier is not None else _idle_after(targets)
+    is_fixed = sparsifier is None and granularity(targets.granularity).pattern is not None
+    if is_fixed and "levels" in type(settings).model_fields and "levels" not in settings.written:
+        settings = settings.with_(levels=1)
     return settings.model_copy(update={"masks": without_idle(targets, idle)})
 
 

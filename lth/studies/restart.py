@@ -67,11 +67,13 @@ class PrunedAction:
         words: one line for people.
         make: a level -> the state that they are taken from.
         trains: whether they train on; else they are frozen at that value.
+        done: what was done to them, for a verdict ("set to zero").
     """
 
     words: str
     make: "Callable[[Level], WeightsNode]"
     trains: bool = False
+    done: str = "changed"
 
 
 def _permuted(level: Level) -> "WeightsNode":
@@ -190,8 +192,10 @@ PRUNED_ACTIONS: Table[PrunedAction] = Table(
         ),
         "normal_noise": PrunedAction("Normal noise as strong as the initial values.", _noise("normal")),
         "uniform_noise": PrunedAction("Uniform noise as strong as the initial values.", _noise("uniform")),
-        "reinit": PrunedAction("A new draw of the initialisation; they train on.", _redrawn, trains=True),
-        "soft": PrunedAction("Zero; they train on.", _zeros, trains=True),
+        "reinit": PrunedAction(
+            "A new draw of the initialisation; they train on.", _redrawn, trains=True, done="drawn anew"
+        ),
+        "soft": PrunedAction("Zero; they train on.", _zeros, trains=True, done="set to zero"),
     },
 )
 

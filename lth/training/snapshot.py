@@ -47,12 +47,26 @@ class Snapshot:
 
 def signature_in(path: Path) -> str:
     """Return the engine's signature of the snapshot in a file, by its first line alone; empty if that is damaged."""
+    return str(_head(path).get("engine", ""))
+
+
+def step_in(path: Path) -> int | None:
+    """Return the step of the snapshot in a file, by its first line alone; None if that is missing or damaged."""
+    try:
+        step = _head(path).get("step")
+    except OSError:  # another process may just have moved it
+        return None
+    return step if isinstance(step, int) else None
+
+
+def _head(path: Path) -> dict[str, object]:
     with path.open("rb") as file:
         line = file.readline()
     try:
-        return str(json.loads(line)["engine"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        head = json.loads(line)
+    except ValueError:
+        return {}
+    return head if isinstance(head, dict) else {}
 
 
 def snapshot_from_bytes(content: bytes, name: str) -> Snapshot:

@@ -6,6 +6,7 @@ import pytest
 from rows import arm, results
 
 from lth.analysis.verdict import compare_with_baseline
+from lth.studies.restart_verdict import verdict_on_restarts
 
 Rows = list[dict[str, Any]]
 Values = list[float | None]
@@ -105,7 +106,7 @@ def test_a_ticket_below_a_constant_answer_matches_nothing() -> None:
 
 def test_the_constant_answer_stands_beside_the_baseline() -> None:
     found = verdict([*DENSE, *arm("ticket", 1, GOOD)], constant={"accuracy": 0.1135})
-    assert found["sentences"][-1] == "For scale: an answer that looks at no input scores 11.35 %; dense has 96.00 %."
+    assert found["sentences"][-1] == "For scale: an answer that looks at no input reaches 11.35 %; dense has 96.00 %."
 
 
 def test_a_wide_interval_does_not_settle_the_match() -> None:
@@ -222,7 +223,7 @@ def test_where_pruned_weights_train_on_nothing_is_claimed() -> None:
     rows = [*arm("dense", 0, [0.9, 0.9]), *arm("ticket", 1, [0.92, 0.94]), *arm("reinit", 1, [0.91, 0.91])]
     rows += [*arm("ticket", 2, [None, None]), *arm("reinit", 2, [0.9, 0.9])]
     document = results(rows, config={"model": "m", "data": "d", "pruned": "reinit"})
-    found = compare_with_baseline(document, margin=0.0, trains_pruned=True)
+    found = verdict_on_restarts(document, "drawn anew")
     assert (found["found"], found["confirmed"], found["tiles"]) == (False, None, [])
     assert "there are no tickets" in found["sentences"][0]
     assert found["sentences"][1].startswith("Level 1, 80 % not touched: +3.00 [")

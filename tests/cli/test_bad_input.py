@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from cli_runs import outcome
 
 
@@ -33,23 +34,10 @@ USAGE = [
     (["plan", "supermask", "--method", "edge_popup", "--initial-score", "1"], "initial_score", "leave the setting out"),
     (["reproduce", "frankle-carbin-lenet", "--scale", "3"], "--scale 3", "above 0, at most 1"),
     (["plan", "--config", "/nonexistent.yaml"], "/nonexistent.yaml", "No such file"),
+    (["reproduce", "frankle-carbin-lenet", "--replicates", "0"], "replicates", "greater than or equal to 1"),
+    (["reproduce", "frankle-carbin-lenet", "--workers", "-1"], "workers", "greater than or equal to 0"),
     (["frobnicate"], "unknown command 'frobnicate'", "--help"),
     (["find-tickets"], "unknown command 'find-tickets'", "Did you mean 'find-ticket'?"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "found", "advice"), USAGE, ids=[" ".join(case[0]) for case in USAGE])
-def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str], arguments: list[str], found: str, advice: str) -> None:
-    code, message = run(capsys, *arguments)
-    assert code == 2
-    assert "\n" not in message
-    assert found in message
-    assert advice in message
-    assert message.count("found ") <= 1
-    assert message.endswith(" See --help.")
-
-
-FAILURES = [
     (["plan", "lenet-300-10"], "unknown model 'lenet-300-10'", "Did you mean 'lenet-300-100'?"),
     (["plan", "no.such.module:make"], "no.such.module", "package.module:function"),
     (["plan", "lenet-300-100", "minst"], "unknown data set 'minst'", "Did you mean 'mnist'?"),
@@ -72,7 +60,6 @@ FAILURES = [
     (["plan", "lenet-300-100", "diabetes", "--task", "classification"], "task 'classification'", "'regression'"),
     (["plan", "lenet-300-100:width=3"], "takes no argument 'width'", "Its arguments"),
     (["reproduce", "frankle"], "unknown experiment 'frankle'", "Did you mean 'frankle-carbin-lenet'?"),
-    (["show", "abc"], "holds no studies", "--store"),
     (["plan", "--validation", "5000"], "validation", "Allowed: 1 to "),
     (["plan", "convnet", "--engine", "sparse"], "sparse engine cannot", "auto"),
     (["plan", "connect", "--engine", "sparse", "--precision", "bfloat16"], "sparse engine cannot", "auto"),
@@ -80,8 +67,87 @@ FAILURES = [
     (["find-ticket", "convnet", "--engine", "sparse"], "sparse engine cannot", "auto"),
     (["find-ticket", "--engine", "sparse", "--precision", "bfloat16"], "bfloat16", "auto"),
     (["supermask", "--engine", "sparse"], "sparse engine cannot", "auto"),
-    (["ticket", "show", "missing.safetensors"], "missing.safetensors", "no file"),
     (["report"], "name one or more studies", "lth ls"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "found", "advice"), USAGE, ids=[" ".join(case[0]) for case in USAGE])
+def test_usage_errors_exit_2(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    found: str,
+    advice: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, message = run(capsys, *arguments)
+    assert code == 2
+    assert "\n" not in message
+    assert found in message
+    assert advice in message
+    assert message.count("found ") <= 1
+    assert message.endswith(" See --help.")
+    assert not list(tmp_path.iterdir()), "a wrong command must leave nothing behind"
+
+
+WRONG = [  # setting, value, words of the message; each is written on the command line, and in a file
+    ("model", "lenet-300-10", "unknown model 'lenet-300-10'"),
+    ("data", "minst", "unknown data set 'minst'"),
+    ("criterion", "large_finl", "unknown criterion 'large_finl'"),
+    ("scope", "globl", "unknown scope 'globl'"),
+    ("schedule", "one_shot", "unknown schedule 'one_shot'"),
+    ("granularity", "filter", "unknown granularity 'filter'"),
+    ("kept", "rewnd", "unknown choice for kept weights 'rewnd'"),
+    ("pruned", "zeros", "unknown choice for pruned weights 'zeros'"),
+    ("sparsifier", "rig1", "unknown sparsifier 'rig1'"),
+    ("optimizer", "adem", "unknown optimizer 'adem'"),
+    ("loss", "hinge", "unknown loss 'hinge'"),
+    ("task", "classificaton", "unknown task 'classificaton'"),
+    ("engine", "dense", "unknown engine 'dense'"),
+    ("rate", "1.5", "less than 1"),
+    ("levels", "0", "greater than or equal to 1"),
+    ("levels", "90", "would leave no weight"),
+    ("duration", "50", "'50' is not a duration"),
+    ("rewind_to", "1000it", "rewind to an earlier step"),
+    ("batch_size", "5000", "larger than the"),
+    ("controls", "shuffle", "unknown control 'shuffle'"),
+    ("train", "no.such:train", "cannot import"),
+]
+
+
+@pytest.mark.parametrize("way", ["command line", "file"])
+@pytest.mark.parametrize(("name", "value", "words"), WRONG, ids=[f"{name} {value}" for name, value, _ in WRONG])
+def test_a_wrong_choice_exits_2_whatever_way_it_comes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, way: str, name: str, value: str, words: str
+) -> None:
+    arguments = [f"--{name.replace('_', '-')}", value]
+    if way == "file":
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump({name: value}))
+        arguments = ["--config", str(tmp_path / "mine.yaml")]
+    for command in (["plan"], ["find-ticket", "--quiet", "--store", str(tmp_path / "store")]):
+        code, message = run(capsys, *command, *arguments)
+        assert (code, message.count("\n")) == (2, 0)
+        assert words in message
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_module_of_the_users_that_fails_is_a_failure(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "breaks.py").write_text("1 / 0\n")
+    code, message = run(capsys, "plan", "breaks:make")
+    assert code == 1
+    assert "division by zero" in message
+    code, message = run(capsys, "plan", "breaks_not:make")
+    assert code == 2
+
+
+FAILURES = [
+    (["show", "abc"], "holds no studies", "--store"),
+    (["ticket", "show", "missing.safetensors"], "missing.safetensors", "no file"),
+    (["plan", "lenet-300-100", "missing.npz"], "missing.npz", "path"),
 ]
 
 

@@ -159,7 +159,7 @@ def test_a_sweep_is_looked_at_whole_before_anything_is_trained(capsys: pytest.Ca
     settings = {"levels": 1, "replicates": 1, "duration": "20it", "engine": "sparse", "sweep": {"grid": grid}}
     (here / "sweep.yaml").write_text(yaml.safe_dump(settings))
     code, _, message = outcome(capsys, "find-ticket", "--config", "sweep.yaml", "--quiet")
-    assert code == 1
+    assert code == 2
     assert len(message.splitlines()) == 1
     assert [path.name for path in here.iterdir()] == ["sweep.yaml"]
 
@@ -225,7 +225,7 @@ def measure(network):
     again = json.loads(run(capsys, "plan", *own[:-1], "--train-version", "2", "--json"))
     assert (again["done"], again["to_do"]) == (0, again["jobs"])
     code, _, message = outcome(capsys, "find-ticket", *own, "--engine", "torch")
-    assert code == 1
+    assert code == 2
     assert "engine 'torch' has no use for your function 'mycode:train'" in message
     for workers in ("0", "1"):
         failing = [word.replace("mycode:train", "mycode:failing") for word in own]

@@ -8,8 +8,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lth.config import Recipe, StudySettings, check_names, flat_fields, parts_of
+from lth.data import load_data
+from lth.models import LeNet300100
 from lth.studies import STUDIES, StudyType, settings_of
-from lth.studies.find_ticket import FIND_TICKET, AfterTraining, FindTicket, WithinTraining
+from lth.studies.find_ticket import FIND_TICKET
+from lth.studies.find_ticket_settings import AfterTraining, FindTicket, WithinTraining
+from lth.studies.prepare import prepare
 
 OTHER: dict[str, dict[str, Any]] = {
     "find-ticket": {
@@ -141,7 +145,10 @@ def test_text_and_values_mean_the_same() -> None:
         ({"moments": "keep"}, "moments: 'keep' goes with kept 'keep' or 'lr_rewind'.*found 'rewind'"),
         ({"moments": "restore"}, "moments: 'restore' is for weights that come back within a training"),
         ({"sparsifier": "rig1"}, "unknown sparsifier 'rig1'. Did you mean 'rigl'"),
-        ({"sparsifier": "rigl", "criterion": "movement"}, "criterion: sparsifier 'rigl' drops weights by magnitude"),
+        (
+            {"sparsifier": "rigl", "criterion": "movement"},
+            "'movement' has no effect: sparsifier 'rigl' drops",
+        ),
         (
             {"sparsifier": "set", "granularity": "filters"},
             "sparsifier: 'set' chooses single weights; found granularity",
@@ -189,3 +196,37 @@ def test_every_preset_is_a_whole_study(name: str) -> None:
     with pytest.raises(ValueError, match=r"unknown preset 'digit'\. Did you mean 'digits'"):
         settings_of(STUDIES[name], {"preset": "digit"})
     assert settings_of(STUDIES[name], {"model": "my:model", "data": "own.npz"}).model == "my:model"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, []),
+        ({"levels": 1}, []),
+        ({"rate": 0.4}, ["rate 0.4"]),
+        ({"scope": "global"}, ["scope 'global'"]),
+        ({"lr_factor": 0.5}, ["lr_factor 0.5"]),
+    ],
+)
+def test_what_a_preset_gives_is_never_called_idle(given: dict[str, Any], named: list[str]) -> None:
+    """The preset of the digits has a rate and ten levels; 2:4 fixes both."""
+    study = STUDIES["find-ticket"]
+    settings = settings_of(study, {"granularity": "2:4", "replicates": 1, **given})
+    assert settings.written == {"granularity", "replicates", *given}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        made = prepare(study, settings, LeNet300100, load_data("digits"))
+    said = [str(each.message) for each in caught]
+    assert len(said) == len(named)
+    assert all(f"settings without effect: {name}: " in text for name, text in zip(named, said, strict=True))
+    assert made.settings.flat()["levels"] == 1
+    assert made.settings.flat()["rate"] == FindTicket().flat()["rate"]
+    with pytest.raises(ValueError, match="found 10 levels, only 1"):
+        prepare(study, settings_of(study, {"granularity": "2:4", "levels": 10}), LeNet300100, load_data("digits"))
+
+
+def test_with_keeps_what_was_written_and_what_a_preset_gave() -> None:
+    settings = settings_of(STUDIES["find-ticket"], {"lr": 0.5}).with_(clip=1.0)
+    assert settings.written == {"lr", "clip"}
+    assert settings.flat() == settings_of(STUDIES["find-ticket"], {"lr": 0.5, "clip": 1.0}).flat()
+    assert FindTicket(training=Recipe(lr=0.5)).with_(clip=1.0).training == Recipe(lr=0.5, clip=1.0)

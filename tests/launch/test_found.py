@@ -18,7 +18,8 @@ def test_it_prints_as_a_few_lines(small_found: lth.Found) -> None:
     lines = repr(small_found).splitlines()
     assert lines[0] == small_found.verdict["title"]
     assert lines[1] == small_found.verdict["sentences"][0]
-    table = [line.split() for line in lines[3:-2]]
+    assert lines[3] == "test accuracy in %, means over 2 replicates ± half of the 95 % interval"
+    table = [line.split() for line in lines[4:-2]]
     assert table[0] == ["level", "kept", "dense", "ticket", "reinit", "random", "best", "step"]
     assert [row[0] for row in table[1:]] == ["0", "1", "2", "3"]
     assert lines[-1] == f"Report: {small_found.report}"
@@ -30,6 +31,7 @@ def test_it_shows_as_a_table_in_a_notebook(small_found: lth.Found) -> None:
     assert page.count("<tr>") == 1 + 4
     for head in ("level", "kept", "dense", "ticket", "reinit", "random"):
         assert f"<th>{head}</th>" in page
+    assert "means over 2 replicates" in page
     assert "<script" not in page
 
 

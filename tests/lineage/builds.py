@@ -51,7 +51,8 @@ from lth.lineage import (
 from lth.lineage.files import weights_from_bytes
 from lth.models import ModelSpec
 from lth.sparsity import Weights
-from lth.studies.find_ticket import FIND_TICKET, FindTicket
+from lth.studies.find_ticket import FIND_TICKET
+from lth.studies.find_ticket_settings import FindTicket
 from lth.studies.prepare import Study, prepare
 from lth.training import Seeds
 

@@ -4,6 +4,7 @@ import json
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -224,6 +225,18 @@ class Trap:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return pytest.fail, ("a pickle was opened",)
+
+
+def test_arrays_are_called_arrays_and_no_pickle(tmp_path: Path) -> None:
+    x = np.zeros((4, 3), np.float32)
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=x)
+    np.savez_compressed(tmp_path / "squeezed", x_train=x)
+    np.save(tmp_path / "one.npy", x)
+    for name in ("own.npz", "squeezed.npz", "one.npy"):
+        with pytest.raises(ValueError, match=rf"{name} holds arrays.*a ticket, a safetensors file") as caught:
+            open_weights(tmp_path / name)
+        assert "pickle" not in str(caught.value)
+        assert "torch.load" not in str(caught.value)
 
 
 def test_pickles_are_refused_by_name_and_never_opened(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from torch import nn
 import lth
 from lth.analysis import read_documents
 from lth.analysis.documents import Details, Results, Verdict
-from lth.analysis.table import text_table
+from lth.analysis.table import caption, text_table
 from lth.cli.main import main
 from lth.data import load_data
 from lth.lineage import Store, build, plan
@@ -147,8 +147,10 @@ def test_every_study_speaks_of_every_task(
     for text in (*shown.values(), repr(found), " ".join(results["verdict"]["sentences"])):
         assert [name for name in others if f" {name} " in text] == [], text
     head, *rows = text_table(results)
-    values = [row[column] for row in rows for column, name in enumerate(head) if name not in (study_type.axis, "kept")]
-    assert any("%" in value for value in values) == (primary.unit == "fraction")
+    assert {len(row) for row in rows} == {len(head)}
+    assert {arm["name"] for arm in results["arms"]} <= {*head}
+    assert (" in %" in caption(results)) == (primary.unit == "fraction")
+    assert caption(results) in shown["show"]
 
     notes = Notes()
     before = files_in(tmp_path / "store" / "objects")

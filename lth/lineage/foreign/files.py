@@ -6,6 +6,7 @@ Hugging Face's `Conv1D` stores the other way round; and a weight that other tool
 
 import json
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,12 +239,28 @@ def _header(path: Path) -> tuple[dict[str, str], dict[str, tuple[tuple[int, ...]
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
+    if _holds_arrays(path):
+        return ValueError(
+            f"{path} holds arrays, as the data of a study (`lth find-ticket MODEL {path.name}`), not the weights of a "
+            "network: name a ticket, a safetensors file or a model folder. If its arrays are weights, "
+            "safetensors.numpy.save_file writes them as such"
+        )
     with path.open("rb") as file:
         start = file.read(2)
     # What torch.save writes is a zip of pickles; before version 1.6, a plain pickle.
     if path.suffix in PICKLES or start in (b"PK", b"\x80\x02"):
         return _pickle_error(path)
     return ValueError(f"{path} is no whole safetensors file ({error}): copy it again, or name another")
+
+
+def _holds_arrays(path: Path) -> bool:
+    """Return whether a file is numpy's: one array, or a zip of them."""
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            return file.read(6) == b"\x93NUMPY"
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    return bool(names) and all(name.endswith(".npy") for name in names)
 
 
 def _pickle_error(path: Path) -> ValueError:

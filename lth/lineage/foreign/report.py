@@ -1,6 +1,6 @@
 """The sparsity of a file, as JSON values: per tensor and overall, and beside an earlier file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lth.lineage.foreign.files import Entry, WeightsFile
@@ -32,8 +32,7 @@ def sparsity_document(
     Raises:
         ValueError: if nothing is left to count, a pattern matches nothing, or the two files do not fit each other.
     """
-    left_out = file.left_out()
-    names = _counted(file, left_out, only, never, earlier)
+    names = _counted(file, only, never, earlier)
     tensors: dict[str, dict[str, Any]] = {}
     no_ranks: dict[str, str] = {}
     overlaps: list[Overlap] = []
@@ -48,7 +47,7 @@ def sparsity_document(
         if earlier is not None and name in earlier.shapes:
             overlaps.append(overlap({name: earlier.read(name).mask}, {name: entry.mask}))
             tensors[name]["compared"] = _compared(overlaps[-1])
-    chosen = set(names)
+    reasons = {} if only else file.left_out()
     document: dict[str, Any] = {
         "format": FORMAT,
         "file": str(file.path),
@@ -57,12 +56,8 @@ def sparsity_document(
         "tensors": tensors,
         "overall": _overall(list(tensors.values())),
         "collapsed": [name for name, each in tensors.items() if each["dead_outputs"] is not None and not each["kept"]],
-        "left_out": {
-            name: "not chosen" if only else left_out.get(name, "not chosen")
-            for name in file.shapes
-            if name not in chosen
-        },
-        "input_first": sorted(file.input_first & chosen),
+        "left_out": {name: reasons.get(name, "not chosen") for name in file.shapes if name not in tensors},
+        "input_first": sorted(file.input_first & tensors.keys()),
         "rank_limit": rank_limit,
         "no_ranks": no_ranks,
         "note": file.note,
@@ -78,14 +73,13 @@ def sparsity_document(
     return document
 
 
-def _counted(
-    file: WeightsFile,
-    left_out: Mapping[str, str],
-    only: Sequence[str],
-    never: Sequence[str],
-    earlier: WeightsFile | None,
-) -> list[str]:
-    """Return the names of the tensors to count."""
+def _counted(file: WeightsFile, only: Sequence[str], never: Sequence[str], earlier: WeightsFile | None) -> list[str]:
+    """Return the names of the tensors to count.
+
+    Raises:
+        ValueError: if there are none, or the earlier file has none of them.
+    """
+    left_out = file.left_out()
     names = matching(file.shapes, only) if only else [name for name in file.shapes if name not in left_out]
     dropped = set(matching(file.shapes, never)) if never else set()
     names = [name for name in names if name not in dropped]

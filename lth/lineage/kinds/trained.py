@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lth.config import Training
+from lth.lineage.begun import SNAPSHOTS
 from lth.lineage.engines import engine_to_use
 from lth.lineage.files import json_to_bytes, state_digest, weights_from_bytes, weights_to_bytes, write_file
 from lth.lineage.nodes import DataSpec, Job, MasksNode, WeightsNode
@@ -35,8 +36,6 @@ from lth.training.snapshot import signature_in
 
 if TYPE_CHECKING:
     from lth.lineage.plan import Work
-
-SNAPSHOTS = ("snapshot", "snapshot-before")
 
 
 class Trained(Job, WeightsNode):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from lth.analysis.documents import Interval, Results
 from lth.studies.experiments.experiment import Experiment, Published
-from lth.studies.find_ticket import FindTicket, frankle_carbin_lenet
+from lth.studies.find_ticket_settings import FindTicket, frankle_carbin_lenet
 
 
 def _settings(scale: float) -> FindTicket:

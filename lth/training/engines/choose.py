@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from lth.config import Training, check_choice
+from lth.config import SettingsError, Training, check_choice
 from lth.training.engines.table import ENGINES
 
 YOURS = "yours"
@@ -49,11 +49,11 @@ def choose_engine(
         population: members trained side by side in one program.
         density: fraction of the prunable weights that is kept; 1.0 where that is not known yet.
     Raises:
-        ValueError: if the engine is unknown or cannot train them.
+        SettingsError: if the engine is unknown or cannot train them.
     """
     if training.function is not None:
         if engine not in ("auto", YOURS):
-            raise ValueError(
+            raise SettingsError(
                 f"engine {engine!r} has no use for your function {training.function.name!r}: leave one of the two out"
             )
         return EngineChoice(YOURS, training.function.name)
@@ -61,7 +61,7 @@ def choose_engine(
         return _usual(module, training, device, population, density)
     check_choice("engine", engine, [*ENGINES, "auto"])
     if (obstacle := ENGINES[engine].obstacle(module, training, population, device)) is not None:
-        raise ValueError(f"the {engine} engine cannot train this: {obstacle}. Choose engine torch or auto")
+        raise SettingsError(f"the {engine} engine cannot train this: {obstacle}. Choose engine torch or auto")
     return EngineChoice(engine, "as requested")
 
 

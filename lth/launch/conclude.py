@@ -1,0 +1,128 @@
+"""From a study that is built to its results, tickets and report."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lth.analysis.details import details_document
+from lth.analysis.documents import Results
+from lth.analysis.points import Point
+from lth.analysis.reading import cells
+from lth.analysis.results import results_document
+from lth.data import batches_of
+from lth.launch.found import PLACE, Found
+from lth.lineage import (
+    BuildError,
+    Dense,
+    Reader,
+    Store,
+    Ticket,
+    Trained,
+    json_to_bytes,
+    make_ticket,
+    write_file,
+    write_ticket,
+)
+from lth.report import read_study, write_report
+from lth.studies.prepare import Study
+
+
+def conclude_study(
+    prepared: Study, store: Store, out: Path | None = None, skipped: Mapping[str, str] | None = None
+) -> Found:
+    """Write the results, tickets and report of a study that is built.
+
+    Raises:
+        BuildError: if nothing could be measured.
+    """
+    folder, reader = out or default_out(prepared), Reader(store, prepared.sources)
+    study_type, task = prepared.type, prepared.task
+    results = results_document(
+        id=prepared.id,
+        study=study_type.name,
+        config=prepared.document(),
+        metrics=[*study_type.metrics, *task.metrics],
+        stop_by=task.stop_by,
+        arms=study_type.arms,
+        axis=study_type.axis,
+        plots=study_type.plots,
+        points=prepared.points,
+        constant=constant_of(prepared, reader),
+        reader=reader,
+    )
+    if not any(row["end"] for row in results["rows"]):
+        reason = next(iter((skipped or {}).values()), "every training diverged, or none was built")
+        raise BuildError(f"nothing could be measured: {reason}. Try a lower --lr, or --clip 1")
+    conclusion = study_type.conclude(results, reader, list(prepared.points))
+    results["verdict"] = conclusion.verdict
+    masks = getattr(prepared.settings, "masks", None)
+    details = details_document(
+        prepared.id,
+        prepared.points,
+        reader,
+        prunable=[] if masks is None else prepared.subject.prunable(masks),
+        shown=[arm.name for arm in study_type.arms if arm.role in ("baseline", "subject")],
+        subjects=[arm.name for arm in study_type.arms if arm.role == "subject"],
+        verdict=conclusion.verdict,
+        tables=conclusion.tables,
+    )
+    for place in (store.study_folder(prepared.id), folder):
+        write_file(place / "results.json", json_to_bytes(results))
+        write_file(place / "details.json", json_to_bytes(details))
+    written = []
+    for name, ticket in study_tickets(prepared, reader, results):
+        written.append(folder / "tickets" / f"{name}.ticket.safetensors")
+        write_ticket(ticket, written[-1])
+    for stale in set((folder / "tickets").glob("*.ticket.safetensors")) - set(written):
+        stale.unlink()  # of another study that was written to the same folder
+    write_report([read_study(folder)], folder)
+    write_file(store.study_folder(prepared.id) / PLACE, json_to_bytes({"folder": str(folder.resolve())}))
+    return Found(results, folder, dict(skipped or {}))
+
+
+def constant_of(prepared: Study, reader: Reader) -> dict[str, float]:
+    """Return what the best answer without a look at the input reaches on the test part."""
+    parts = reader.parts(prepared.subject.data)
+    if not {"train", "test"} <= parts.keys():
+        return {}
+    names = [metric.name for metric in prepared.task.metrics]
+    values = prepared.task.constant(*(batches_of(parts[part], 1000) for part in ("train", "test")))
+    return {name: values[name] for name in names if name in values}
+
+
+def default_out(prepared: Study) -> Path:
+    """Return the usual folder of a study's report."""
+    kind = "" if prepared.type.name == "find-ticket" else f"{prepared.type.name}-"
+    name = f"{kind}{prepared.settings.model}-{Path(prepared.settings.data).stem}-{prepared.id}"
+    return Path("lth-reports") / re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+
+
+def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator[tuple[str, Ticket]]:
+    """Give every finished ticket of a study, with a file name and its metrics beside those of its level's arms."""
+    subjects = {arm.name for arm in prepared.type.arms if arm.role == "subject"}
+    rows = {(row["key"], row["arm"]): row for row in results["rows"]}
+    by_level: dict[Any, dict[str, Any]] = {}
+    for cell in cells(results, "primary"):
+        by_level.setdefault(cell["at"].get("level"), {})[cell["arm"]] = cell["interval"]
+    for point in prepared.points:
+        if point.arm not in subjects or not _is_ticket(point, reader):
+            continue
+        row, level = rows[point.job.key, point.arm], point.at["level"]
+        metrics = {
+            "metric": results["primary"],
+            "unit": results["metrics"][results["primary"]]["unit"],
+            "own": {"end": row["end"], "at_best": row["at_best"], "best_step": row["best_step"]},
+            "arms": by_level.get(0, {}) | by_level.get(level, {}),
+        }
+        labels = {"study": prepared.id, "level": level, "replicate": point.replicate, "data": prepared.settings.data}
+        assert isinstance(point.job, Trained)
+        yield f"level-{int(level):02d}-replicate-{point.replicate}", make_ticket(point.job, reader, metrics, labels)
+
+
+def _is_ticket(point: Point, reader: Reader) -> bool:
+    """Return whether a point is a finished training under masks: where pruned weights train on, there is no ticket."""
+    job = point.job
+    return (
+        isinstance(job, Trained) and not isinstance(job.masks, Dense) and "level" in point.at and reader.store.has(job)
+    )
