@@ -4,9 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 import lth
+
+# Tensors are small here: threads would only wait for each other, and for those of tests in other processes.
+torch.set_num_threads(1)
 
 # The same draws everywhere, and a slow machine is no error.
 settings.register_profile("lth", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

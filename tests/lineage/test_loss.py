@@ -7,14 +7,15 @@ import torch
 import torch.nn.functional as F
 from builds import built, jobs, study, tiny
 
-from lth.lineage import Pruned, Reader
+from lth.lineage import Execution, Pruned, Reader
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
 def test_taylor_masks_keep_the_largest_by_the_recipes_loss(loss: str, tmp_path: Path) -> None:
     fields = {"criterion": "taylor", "scope": "global", "rates": {}, "samples": 10_000, "precision": "float64"}
     made = study(levels=1, controls=(), loss=loss, **fields)
-    reader = Reader(built(tmp_path, made), made.sources)
+    by_torch = Execution(workers=0, engine="torch")  # the sparse engine would be compiled for float64 first
+    reader = Reader(built(tmp_path, made, by_torch), made.sources)
     node = jobs(made, "ticket")[0].masks
     assert isinstance(node, Pruned)
     masks, module = reader.masks(node), tiny().double()
