@@ -1,16 +1,14 @@
 """The verdict on a study whose arms are compared without an axis: subjects beside a baseline and controls."""
 
-from typing import Any
-
 from lth.analysis.comparison import beats_constant
-from lth.analysis.documents import Results
+from lth.analysis.documents import Results, Verdict
 from lth.analysis.facts import studied
 from lth.analysis.numbers import show, show_paired
 from lth.analysis.reading import arms_of, cells, metric_of
 from lth.analysis.statistics import paired_difference
 
 
-def compare_arms(results: Results, *, finding: str) -> dict[str, Any]:
+def compare_arms(results: Results, *, finding: str) -> Verdict:
     """Return the verdict on a study of arms: each subject beside the baseline and every control, paired.
 
     It is found if a subject is better than the baseline and all controls on average, and clearly better than a constant

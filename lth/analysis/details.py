@@ -3,12 +3,21 @@
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lth.analysis.documents import DETAILS, VERSION, Curve, DerivationStep, Distribution, LayerDensity
+from lth.analysis.documents import (
+    DETAILS,
+    VERSION,
+    Curve,
+    DerivationStep,
+    Details,
+    Distribution,
+    LayerDensity,
+    TableRow,
+    Verdict,
+)
 from lth.analysis.points import Point
 from lth.lineage import Reader, Trained, derivation
 from lth.sparsity import Masks
@@ -19,7 +28,10 @@ BINS = 60
 SAMPLES = 200_000
 """Weights of a layer that a histogram looks at, at most."""
 
-At = tuple[tuple[str, float | str], ...]
+Place = tuple[tuple[str, float | str], ...]
+
+Network = tuple[Point, Sequence[str]]
+"""A finished training, and the names of its prunable parameters."""
 
 
 def details_document(
@@ -30,10 +42,10 @@ def details_document(
     prunable: Sequence[str],
     shown: Iterable[str],
     subjects: Collection[str],
-    verdict: Mapping[str, Any],
-    tables: Mapping[str, list[dict[str, Any]]],
-) -> dict[str, Any]:
-    """Return the details document of a built study, as JSON values.
+    verdict: Verdict,
+    tables: Mapping[str, list[TableRow]],
+) -> Details:
+    """Return the details document of a built study.
 
     Args:
         id: of the study.
@@ -46,23 +58,19 @@ def details_document(
         tables: of the conclusion.
     """
     finished = [point for point in points if isinstance(point.job, Trained) and _history(point, reader) is not None]
-    groups: dict[tuple[str, At], list[Point]] = defaultdict(list)
+    groups: dict[tuple[str, Place], list[Point]] = defaultdict(list)
     for point in finished:
         groups[point.arm, tuple(point.at.items())].append(point)
-    weights = {key: group for key, group in groups.items() if key[0] in set(shown)}
-    layers: list[LayerDensity] = []
-    kept: dict[At, list[Masks]] = {}
-    for (_, at), group in weights.items():
-        kept[at] = [_masks(point, prunable, reader) for point in group]
-        layers += _layers(at, kept[at])
+    shown = set(shown)
+    networks = [(at, [(point, prunable) for point in group]) for (arm, at), group in groups.items() if arm in shown]
     chosen = _representative(points, subjects, verdict)
     return {
         "format": DETAILS,
         "version": VERSION,
         "id": id,
         "curves": [curve for key, group in groups.items() if (curve := _curve(*key, group, reader)) is not None],
-        "layers": layers,
-        "distributions": _distributions({at: group for (_, at), group in weights.items()}, kept, reader),
+        "layers": [row for at, group in networks for row in _layers(at, group, reader)],
+        "distributions": _distributions(dict(networks), reader),
         "derivation": [] if chosen is None else _derivation(chosen),
         "tables": dict(tables),
     }
@@ -90,7 +98,7 @@ def _masks(point: Point, prunable: Sequence[str], reader: Reader) -> Masks:
     }
 
 
-def _curve(arm: str, at: At, group: list[Point], reader: Reader) -> Curve | None:
+def _curve(arm: str, at: Place, group: list[Point], reader: Reader) -> Curve | None:
     """Return mean curves over the replicates that went to the end."""
     histories = [history for point in group if (history := _history(point, reader)) is not None]
     if not histories or any(history.steps != histories[0].steps for history in histories):
@@ -107,70 +115,79 @@ def _mean(values: tuple[float | None, ...]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _layers(at: At, masks: list[Masks]) -> list[LayerDensity]:
-    rows: list[LayerDensity] = []
-    for name, mask in masks[0].items():
-        kept = sum(int(each[name].sum()) for each in masks) / len(masks)
+def _layers(at: Place, group: list[Network], reader: Reader) -> list[LayerDensity]:
+    """Return how much of each layer is kept at a place, a mean over replicates."""
+    kept: dict[str, int] = defaultdict(int)
+    sizes: dict[str, int] = {}
+    for network in group:
+        for name, mask in _masks(*network, reader).items():
+            kept[name] += int(mask.sum())
+            sizes[name] = mask.numel()
+    return [
+        {
+            "at": dict(at),
+            "layer": name,
+            "weights": size,
+            "kept": kept[name] / len(group),
+            "density": kept[name] / len(group) / size,
+        }
+        for name, size in sizes.items()
+    ]
+
+
+def _distributions(networks: dict[Place, list[Network]], reader: Reader) -> list[Distribution]:
+    """Return densities of the surviving weights before and after training, on one set of edges per layer.
+
+    Two passes over the networks, one at a time in memory: the first finds the edges, the second counts.
+    """
+    widths: dict[str, float] = defaultdict(float)
+    for group in networks.values():
+        for network in group:
+            for name, _, after in _survivors(*network, reader):
+                if after.size:
+                    widths[name] = max(widths[name], float(np.quantile(np.abs(after), 0.999)))
+    edges = {name: np.linspace(-(width or 1.0), width or 1.0, BINS + 1) for name, width in widths.items()}
+    return [row for at, group in networks.items() for row in _histograms(at, group, edges, reader)]
+
+
+def _histograms(
+    at: Place, group: list[Network], edges: Mapping[str, NDArray[np.float64]], reader: Reader
+) -> list[Distribution]:
+    """Return the histograms of each layer at a place, over all replicates."""
+    counts: dict[str, NDArray[np.float64]] = {}
+    sizes: dict[str, int] = defaultdict(int)
+    for network in group:
+        for name, before, after in _survivors(*network, reader):
+            if before.size:
+                both = np.stack([np.histogram(values, edges[name])[0] for values in (before, after)])
+                counts[name] = counts.get(name, 0.0) + both.astype(np.float64)
+                sizes[name] += before.size
+    rows: list[Distribution] = []
+    for name, both in counts.items():
+        start, end = (each / (sizes[name] * np.diff(edges[name])) for each in both)
         rows.append(
-            {"at": dict(at), "layer": name, "weights": mask.numel(), "kept": kept, "density": kept / mask.numel()}
+            Distribution(at=dict(at), layer=name, edges=edges[name].tolist(), start=start.tolist(), end=end.tolist())
         )
     return rows
 
 
-def _distributions(groups: dict[At, list[Point]], masks: dict[At, list[Masks]], reader: Reader) -> list[Distribution]:
-    """Return densities of the surviving weights before and after training, on one set of edges per layer.
-
-    Two passes over the networks, one at a time: the first finds the edges, the second counts.
-    """
-    widths: dict[str, float] = defaultdict(float)
-    for at, group in groups.items():
-        for point, own in zip(group, masks[at], strict=True):
-            for name, _, after in _survivors(point, own, reader):
-                if after.size:
-                    widths[name] = max(widths[name], float(np.quantile(np.abs(after), 0.999)))
-    rows: list[Distribution] = []
-    for at, group in groups.items():
-        counts: dict[str, NDArray[np.float64]] = {}
-        sizes: dict[str, int] = defaultdict(int)
-        for point, own in zip(group, masks[at], strict=True):
-            for name, before, after in _survivors(point, own, reader):
-                edges = np.linspace(-(widths[name] or 1.0), widths[name] or 1.0, BINS + 1)
-                both = np.stack([np.histogram(values, edges)[0] for values in (before, after)]).astype(np.float64)
-                counts[name] = counts.get(name, np.zeros_like(both)) + both
-                sizes[name] += before.size
-        for name, both in counts.items():
-            if sizes[name]:
-                edges = np.linspace(-(widths[name] or 1.0), widths[name] or 1.0, BINS + 1)
-                start, end = (each / (sizes[name] * np.diff(edges)) for each in both)
-                rows.append(
-                    {
-                        "at": dict(at),
-                        "layer": name,
-                        "edges": edges.tolist(),
-                        "start": start.tolist(),
-                        "end": end.tolist(),
-                    }
-                )
-    return rows
-
-
 def _survivors(
-    point: Point, masks: Masks, reader: Reader
+    point: Point, prunable: Sequence[str], reader: Reader
 ) -> Iterable[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
     """Give each layer's surviving weights before and after training; of very many, evenly spread ones."""
     job = point.job
     assert isinstance(job, Trained)
     start, end = reader.weights(job.start), reader.weights(job)
-    for name, mask in masks.items():
+    for name, mask in _masks(point, prunable, reader).items():
         before, after = start[name][mask], end[name][mask]
         stride = max(1, before.numel() // SAMPLES)
         yield name, before[::stride].float().numpy(), after[::stride].float().numpy()
 
 
-def _representative(points: Sequence[Point], subjects: Collection[str], verdict: Mapping[str, Any]) -> Trained | None:
+def _representative(points: Sequence[Point], subjects: Collection[str], verdict: Verdict) -> Trained | None:
     """Return the training whose derivation is given: a subject at the verdict's place, else at the last one."""
     trained = [point for point in points if point.arm in subjects and isinstance(point.job, Trained)]
-    at = verdict.get("at", {})
+    at = verdict["at"]
     chosen = [point for point in trained if at and at.items() <= dict(point.at).items()] or trained[-1:]
     job = chosen[0].job if chosen else None
     return job if isinstance(job, Trained) else None

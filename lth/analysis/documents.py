@@ -10,6 +10,12 @@ from typing_extensions import TypedDict
 
 VERSION = 2
 
+At = dict[str, float | str]
+"""A place on the study's axes."""
+
+TableRow = dict[str, Any]
+"""A row of a table of the study's own: what it is of, by column, and the fields of an Interval."""
+
 
 class Interval(TypedDict):
     """A mean over replicates with its confidence interval; `low` and `high` are null for fewer than two values."""
@@ -59,7 +65,7 @@ class Row(TypedDict):
     key: str
     arm: str
     replicate: int
-    at: dict[str, float | str]
+    at: At
     end: dict[str, float | None]  # null: not a finite number
     at_best: dict[str, float | None]
     best_step: int | None
@@ -77,12 +83,43 @@ class Tile(TypedDict):
     note: str
 
 
+class RivalDocument(TypedDict):
+    """A control or source beside the subject at one place; see `lth.analysis.comparison.Rival`."""
+
+    value: Interval
+    difference: Interval
+    is_worse: bool | None
+    is_vacuous: bool
+
+
+class EarlyDocument(TypedDict):
+    """Early stopping of the subject and the baseline, and how many of each stop at the last step."""
+
+    subject: Interval
+    baseline: Interval
+    difference: Interval
+    at_last_step: list[int]
+
+
+class Finding(TypedDict):
+    """The subject beside its baseline and its controls, at one place."""
+
+    at: At
+    value: Interval
+    baseline: Interval
+    difference: Interval
+    confirmed: bool | None
+    controls: dict[str, RivalDocument]
+    early_stopping: EarlyDocument | None
+
+
 class Verdict(TypedDict):
-    """What the study concluded. A study adds fields of its own (docs/results.md).
+    """What the study concluded. A study may add fields of its own (docs/results.md).
 
     `found` says whether what was looked for is there, `confirmed` whether its interval settles it (null: no interval,
     or nothing found); `summary` are the few words of `lth ls`, `at` the place of the finding on the study's axes;
-    `axis_words` are titles of axes that mean something else than usual in this study.
+    `axis_words` are titles of axes that mean something else than usual in this study. What follows them is that of a
+    comparison with a baseline along an axis: the place of the finding, of the furthest match, and of the last of all.
     """
 
     found: bool
@@ -91,8 +128,17 @@ class Verdict(TypedDict):
     title: str
     sentences: list[str]
     tiles: list[Tile]
-    at: dict[str, float | str]
+    at: At
     axis_words: NotRequired[dict[str, str]]
+    margin: NotRequired[float]
+    confidence: NotRequired[float]
+    replicates: NotRequired[int]
+    winning: NotRequired[Finding | None]
+    match: NotRequired[Finding | None]
+    confirmed_match: NotRequired[Finding | None]
+    furthest: NotRequired[Finding | None]
+    baseline_over_constant: NotRequired[Interval | None]
+    arms: NotRequired[dict[str, list[str]]]
 
 
 class Results(TypedDict):
@@ -115,14 +161,14 @@ class Results(TypedDict):
     plots: list[PlotDocument]
     constant: dict[str, float | None]  # what the best answer without a look at the input scores on the test part
     rows: list[Row]
-    verdict: dict[str, Any]  # a Verdict, and the study's own fields
+    verdict: Verdict
 
 
 class Curve(TypedDict):
     """Means over replicates during training, one entry per evaluation; values by `part/metric`."""
 
     arm: str
-    at: dict[str, float | str]
+    at: At
     steps: list[int]
     values: dict[str, list[float | None]]
 
@@ -130,7 +176,7 @@ class Curve(TypedDict):
 class LayerDensity(TypedDict):
     """How many weights of one layer are kept at one level (a mean over replicates)."""
 
-    at: dict[str, float | str]
+    at: At
     layer: str
     weights: float
     kept: float
@@ -140,7 +186,7 @@ class LayerDensity(TypedDict):
 class Distribution(TypedDict):
     """Histograms of the surviving weights of one layer: n + 1 edges, n probability densities before and after."""
 
-    at: dict[str, float | str]
+    at: At
     layer: str
     edges: list[float]
     start: list[float | None]
@@ -165,7 +211,7 @@ class Details(TypedDict):
     layers: list[LayerDensity]
     distributions: list[Distribution]
     derivation: list[DerivationStep]
-    tables: dict[str, list[dict[str, Any]]]
+    tables: dict[str, list[TableRow]]
 
 
 RESULTS, DETAILS = "lth.results", "lth.details"
@@ -208,18 +254,12 @@ def _read(path: Path, form: str, schema: TypeAdapter[Any]) -> Any:
         newer = isinstance(version, int) and version > VERSION
         advice = "Read it with a newer lth." if newer else "Run the study again to write it anew."
         raise ValueError(f"{path} has version {version!r}; this lth reads version {VERSION}. {advice}")
-    _check(path, document, schema)
-    if form == RESULTS:
-        _check(path, document["verdict"], TypeAdapter(Verdict), "verdict")
-    return document
-
-
-def _check(path: Path, document: Any, schema: TypeAdapter[Any], *inside: str) -> None:
     try:
         schema.validate_python(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join([*inside, *(str(part) for part in first["loc"])])
+        place = ".".join(str(part) for part in first["loc"])
         raise ValueError(
             f"{path} is damaged at {place!r}: {first['msg']}. Run the study again to write it anew."
         ) from None
+    return document

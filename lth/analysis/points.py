@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from lth.analysis.documents import TableRow, Verdict
 
 if TYPE_CHECKING:
     from lth.lineage import Job
@@ -87,5 +89,5 @@ class Conclusion:
         tables: further tables for figures and readers, by name: rows of one kind.
     """
 
-    verdict: dict[str, Any]
-    tables: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    verdict: Verdict
+    tables: Mapping[str, list[TableRow]] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
-from lth.analysis.documents import RESULTS, VERSION, ArmDocument, PlotDocument, Results, Row
+from lth.analysis.documents import RESULTS, VERSION, ArmDocument, PlotDocument, Results, Row, Verdict
 from lth.analysis.points import Arm, Plot, Point
 from lth.config import Metric
 from lth.lineage import Job, Measured, Reader, environment
@@ -66,7 +66,7 @@ def results_document(
         "plots": [cast(PlotDocument, asdict(plot)) for plot in plots],
         "constant": dict(constant),
         "rows": [_row(point, measured[point.job.key]) for point in points],
-        "verdict": {},
+        "verdict": cast(Verdict, {}),  # concluded from the rest
     }
 
 

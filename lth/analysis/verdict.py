@@ -1,9 +1,7 @@
 """The verdict: does the subject match the baseline, how far out on the axis, how sure, and what do its controls say."""
 
-from typing import Any
-
 from lth.analysis.comparison import Comparison, beats_constant, compare, constant_gain
-from lth.analysis.documents import Results
+from lth.analysis.documents import Finding, Results, Verdict
 from lth.analysis.facts import Facts, summary, title
 from lth.analysis.reading import arms_of, baseline_cell, num_replicates
 from lth.analysis.sentences import sentences
@@ -16,7 +14,7 @@ def compare_with_baseline(
     margin: float,
     axis: str = "level",
     finding: str = "winning ticket",
-) -> dict[str, Any]:
+) -> Verdict:
     """Return the verdict on a study whose subject is compared with its baseline at each place of an axis.
 
     A place *matches* if the mean over replicates of (subject minus baseline, paired) is worse by no more than the
@@ -31,8 +29,7 @@ def compare_with_baseline(
         axis: along it places go further, as to sparser levels; the furthest finding is the verdict's.
         finding: what is looked for, in words.
     Returns:
-        A Verdict (lth.analysis.documents) with the fields margin, confidence, replicates, and the places `winning`,
-        `match` (the furthest), `confirmed_match` and `furthest`, each a finding or None.
+        The verdict with all its fields but `axis_words`.
     """
     compared = sorted(compare(results, margin=margin), key=lambda each: _order(each, axis))
     base = baseline_cell(results, "primary")
@@ -80,7 +77,7 @@ def _order(each: Comparison, axis: str) -> float:
     return value if isinstance(value, int | float) else 0.0
 
 
-def _document(comparison: Comparison | None) -> dict[str, Any] | None:
+def _document(comparison: Comparison | None) -> Finding | None:
     """Return a finding as JSON values."""
     if comparison is None:
         return None

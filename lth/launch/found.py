@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lth.analysis.documents import Details, Results, read_documents
+from lth.analysis.documents import Details, Results, Verdict, read_documents
 
 if TYPE_CHECKING:
     import altair
@@ -37,7 +37,7 @@ class Found:
         return self.results["id"]
 
     @property
-    def verdict(self) -> dict[str, Any]:
+    def verdict(self) -> Verdict:
         """The verdict, in numbers and in `sentences`."""
         return self.results["verdict"]
 
@@ -64,16 +64,16 @@ class Found:
         """
         from lth.lineage import read_ticket
 
-        level = self.verdict.get("at", {}).get("level") if level is None else level
+        chosen = self.verdict["at"].get("level") if level is None else level
         names = {path.name: path for path in self.tickets}
         if not names:
             raise ValueError(f"study {self.id} left no tickets")
-        if level is None:
+        if chosen is None:
             last = [path for name, path in names.items() if name.endswith(f"replicate-{replicate}.ticket.safetensors")]
             return read_ticket(last[-1] if last else self.tickets[-1])
-        name = f"level-{int(level):02d}-replicate-{replicate}.ticket.safetensors"
+        name = f"level-{int(chosen):02d}-replicate-{replicate}.ticket.safetensors"
         if name not in names:
-            raise ValueError(f"no ticket of level {level}, replicate {replicate}. There are: {', '.join(names)}")
+            raise ValueError(f"no ticket of level {chosen}, replicate {replicate}. There are: {', '.join(names)}")
         return read_ticket(names[name])
 
     def frame(self) -> "pandas.DataFrame":

@@ -8,17 +8,17 @@ from lth.lineage import Plan
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
-    from rich.live import Live as RichLive
+    from rich.live import Live
     from rich.table import Table
 
 MOST_ROWS = 16
 FEWEST_ROWS = 3
 
 
-class Live(Tally):
+class LiveTable(Tally):
     """Show one table: a row for each place of the axis, each arm's validation value, pace and time left."""
 
-    _live: "RichLive | None" = None
+    _live: "Live | None" = None
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
@@ -28,10 +28,10 @@ class Live(Tally):
         super().planned(plan)
         if plan.works:
             from rich.console import Console
-            from rich.live import Live as RichLive
+            from rich.live import Live
 
             console = Console(stderr=True)
-            self._live = RichLive(console=console, get_renderable=lambda: self.view(console), refresh_per_second=4)
+            self._live = Live(console=console, get_renderable=lambda: self.view(console), refresh_per_second=4)
             self._live.start()
 
     def view(self, console: "Console") -> "Group":

@@ -1,7 +1,8 @@
 """What a study would do, and how long it should take."""
 
-from typing import Any
+from typing import Any, TypedDict
 
+from lth.analysis.documents import At
 from lth.analysis.numbers import duration
 from lth.launch.words import begun_in_words
 from lth.lineage import Execution, Reader, Store, Trained, derivation, plan
@@ -9,7 +10,53 @@ from lth.lineage.estimate import estimate
 from lth.studies.prepare import Study
 
 
-def plan_document(prepared: Study, store: Store, execution: Execution) -> dict[str, Any]:
+class EngineRow(TypedDict):
+    """Which engine trains which arms, and why."""
+
+    engine: str
+    reason: str
+    arms: list[str]
+
+
+class PlannedChange(TypedDict):
+    """A mask change within a training."""
+
+    step: int
+    density: float
+    words: str
+
+
+class MaskChangesRow(TypedDict):
+    """What a sparsifier does in the training of one place."""
+
+    at: At
+    changes: list[PlannedChange]
+
+
+class PlanDocument(TypedDict):
+    """What a study would do."""
+
+    study: str
+    type: str
+    model: str
+    data: str
+    replicates: int
+    jobs: int
+    done: int
+    to_do: int
+    begun: dict[str, int]
+    steps: int
+    engines: list[EngineRow]
+    at_once: int
+    seconds: float | None
+    speed_from: str
+    arms: list[str]
+    axis: str
+    places: list[At]
+    mask_changes: list[MaskChangesRow]
+
+
+def plan_document(prepared: Study, store: Store, execution: Execution) -> PlanDocument:
     """Return what a study would do, as JSON values: what is done, steps, engines, time, places, mask changes."""
     todo = plan(prepared.targets, store)
     seconds, source, at_once = None, "not estimated for a GPU", max(1, execution.workers)
@@ -39,7 +86,7 @@ def plan_document(prepared: Study, store: Store, execution: Execution) -> dict[s
     }
 
 
-def engines_of(prepared: Study, execution: Execution) -> list[dict[str, Any]]:
+def engines_of(prepared: Study, execution: Execution) -> list[EngineRow]:
     """Return which engine trains what, and why: as `engine`, `reason` and the `arms` that it trains.
 
     Raises:
@@ -55,12 +102,12 @@ def engines_of(prepared: Study, execution: Execution) -> list[dict[str, Any]]:
     return [{"engine": choice.name, "reason": choice.reason, "arms": names} for choice, names in rows.items()]
 
 
-def _places(prepared: Study) -> list[dict[str, Any]]:
+def _places(prepared: Study) -> list[At]:
     """Return each place of the study's axis, with its density and how many weights that is."""
     masks = getattr(prepared.settings, "masks", None)
     names = [] if masks is None else prepared.subject.prunable(masks)
     total = sum(prepared.subject.module.get_parameter(name).numel() for name in names)
-    rows: dict[Any, dict[str, Any]] = {}
+    rows: dict[float | str | None, At] = {}
     for point in prepared.points:
         at = {name: value for name, value in point.at.items() if name in (prepared.type.axis, "density")}
         row = rows.setdefault(at.get(prepared.type.axis), dict(at))
@@ -69,22 +116,22 @@ def _places(prepared: Study) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _mask_changes(prepared: Study) -> list[dict[str, Any]]:
+def _mask_changes(prepared: Study) -> list[MaskChangesRow]:
     """Return what a sparsifier does at each level, step by step; empty without one."""
     from lth.training import plan_sparsifier
 
-    rows = []
+    rows: list[MaskChangesRow] = []
     for point in prepared.points:
         job = point.job
         if point.replicate == 0 and isinstance(job, Trained) and job.training.sparsifier is not None:
             per_epoch = prepared.subject.clock.steps_per_epoch
             changes = plan_sparsifier(job.training.sparsifier, job.training.steps, steps_per_epoch=per_epoch)
-            listed = [{"step": each.step, "density": each.density, "words": each.words} for each in changes]
+            listed = [PlannedChange(step=each.step, density=each.density, words=each.words) for each in changes]
             rows.append({"at": dict(point.at), "changes": listed})
     return rows
 
 
-def print_plan(document: dict[str, Any]) -> None:
+def print_plan(document: PlanDocument) -> None:
     """Print a plan for people."""
     print(f"Study {document['study']}, {document['type']}: {document['model']} on {document['data']}")
     print(f"  {document['jobs']} jobs: {document['replicates']} replicates of {', '.join(document['arms'])}")
@@ -92,7 +139,7 @@ def print_plan(document: dict[str, Any]) -> None:
         cells = [
             f"{name.replace('_', ' ')} {value:g}" for name, value in row.items() if name not in ("density", "kept")
         ]
-        cells += [f"{100 * row['density']:6.2f} % kept"] if "density" in row else []
+        cells += [f"{100 * float(row['density']):6.2f} % kept"] if "density" in row else []
         cells += [f"{row['kept']:>10,} weights"] if "kept" in row else []
         if cells:
             print(f"    {'   '.join(cells)}")
@@ -107,9 +154,9 @@ def print_plan(document: dict[str, Any]) -> None:
     if not document["to_do"]:
         print("  nothing to do: the report would be written at once")
         return
-    for row in document["engines"]:
-        arms = f" for {', '.join(row['arms'])}" if len(document["engines"]) > 1 else ""
-        print(f"  engine: {row['engine']}{arms} ({row['reason']})")
+    for engine in document["engines"]:
+        arms = f" for {', '.join(engine['arms'])}" if len(document["engines"]) > 1 else ""
+        print(f"  engine: {engine['engine']}{arms} ({engine['reason']})")
     if document["seconds"] is None:
         print(f"  how long: {document['speed_from']}")
     else:

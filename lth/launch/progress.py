@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lth.analysis.numbers import show
-from lth.launch.live import Live
+from lth.launch.live import LiveTable
 from lth.launch.tally import Quiet, Tally
 from lth.lineage import Plan
 from lth.studies.prepare import Study
@@ -96,7 +96,7 @@ class Bar(Tally):
 
 def make_progress(*, is_quiet: bool = False, notes: Sequence[str] = ()) -> Callable[[Study], Quiet]:
     """Return what makes the observer that fits where the output goes; it prints `notes` before anything is trained."""
-    kind: type[Quiet] = Quiet if is_quiet else Bar if _in_notebook() else Live if sys.stderr.isatty() else Plain
+    kind: type[Quiet] = Quiet if is_quiet else Bar if _in_notebook() else LiveTable if sys.stderr.isatty() else Plain
     return lambda study: kind(study, notes)
 
 

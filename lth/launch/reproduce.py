@@ -1,7 +1,5 @@
 """Published experiments, run here: their numbers beside ours."""
 
-from typing import Any
-
 from lth.config import Running, as_settings_error
 from lth.launch.found import Found
 from lth.launch.load import load_studies
@@ -9,12 +7,12 @@ from lth.launch.progress import make_progress
 from lth.launch.run import run_study
 from lth.lineage import Execution, Store, json_to_bytes, write_file
 from lth.studies import STUDIES, Experiment
-from lth.studies.experiments.experiment import comparison
+from lth.studies.experiments.experiment import ComparedNumber, comparison
 
 
 def reproduce_experiment(
     experiment: Experiment, scale: float, replicates: int | None, running: Running, execution: Execution
-) -> tuple[Found, list[dict[str, Any]]]:
+) -> tuple[Found, list[ComparedNumber]]:
     """Run an experiment at a scale; return what it left, and each published number beside ours.
 
     The comparison is written to reproduction.json in the report's folder too.
@@ -31,7 +29,7 @@ def reproduce_experiment(
     return outcome, rows
 
 
-def print_comparison(experiment: Experiment, scale: float, rows: list[dict[str, Any]]) -> None:
+def print_comparison(experiment: Experiment, scale: float, rows: list[ComparedNumber]) -> None:
     """Print each published number beside ours."""
     print(f"{experiment.words}\n{experiment.source}, at {100 * scale:g} % of its length\n")
     for row in rows:

@@ -35,8 +35,10 @@ class Pace:
         self._began = min(self._began, self._clock())
 
     def add(self, cost: float) -> None:
-        """Note that something is done."""
-        self.begin()
+        """Note that something is done; the first time only that work is under way: compiling may have come before."""
+        if self._began == float("inf"):
+            self.begin()
+            return
         now = self._clock()
         self._events.append((now, cost))
         while self._events[0][0] < now - WINDOW_SECONDS:
@@ -104,9 +106,7 @@ class Tally(Quiet):
     def progress(self, key: str, step: int, values: Mapping[str, float]) -> None:
         now = step - self._jobs[key].first_step
         before = self._steps.get(key)
-        if before is None:  # it tells where it starts, which may be in the middle
-            self.pace.begin()
-        elif now > before:
+        if before is not None and now > before:  # at first it tells where it starts, which may be in the middle
             self.note = ""
             self.pace.add((now - before) * self._costs[key][1])
         self._steps[key] = now

@@ -2,6 +2,6 @@
 
 from lth.report.figure import Figure
 from lth.report.page import chart, figures, write_report
-from lth.report.study import Study, read_study
+from lth.report.study import StudyFiles, read_study
 
-__all__ = ["Figure", "Study", "chart", "figures", "read_study", "write_report"]
+__all__ = ["Figure", "StudyFiles", "chart", "figures", "read_study", "write_report"]

@@ -12,7 +12,7 @@ from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import rows
 from lth.report.marks import Mark, colour_domain, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import axis_of
-from lth.report.study import Study
+from lth.report.study import StudyFiles
 from lth.report.theme import OTHER
 from lth.report.words import over_replicates
 
@@ -20,7 +20,7 @@ ROW = 26
 LONGEST = 30
 
 
-def bar_figure(study: Study, plot: PlotDocument) -> Figure | None:
+def bar_figure(study: StudyFiles, plot: PlotDocument) -> Figure | None:
     """Return the figure of a plot over categories, which lie one under the other; None without values."""
     results = study.results
     drawable = marks(study, plot)

@@ -9,17 +9,17 @@ import altair as alt
 from lth.analysis.documents import PlotDocument
 from lth.report.bars import bar_figure
 from lth.report.figure import Figure, Key, panel
-from lth.report.frames import cropped, falling_axis, rows
+from lth.report.frames import DataRow, cropped, falling_axis, rows
 from lth.report.lines import CUT, DASHES, POINTS, from_baseline, has_line, line_domain
 from lth.report.marks import Mark, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import axis_of
-from lth.report.study import Study
+from lth.report.study import StudyFiles
 from lth.report.words import plain_fields
 
 MAX_FIELDS_IN_NAME = 2
 
 
-def check_comparable(studies: Sequence[Study]) -> None:
+def check_comparable(studies: Sequence[StudyFiles]) -> None:
     """Check that studies measure the same thing.
 
     Raises:
@@ -34,7 +34,7 @@ def check_comparable(studies: Sequence[Study]) -> None:
             )
 
 
-def differing_fields(studies: Sequence[Study]) -> dict[str, list[str]]:
+def differing_fields(studies: Sequence[StudyFiles]) -> dict[str, list[str]]:
     """Return the fields that are not the same in all studies, with one plain value a study ('' if absent)."""
     configs = [{"study": study.results["study"], **plain_fields(study.results["config"])} for study in studies]
     names = dict.fromkeys(name for config in configs for name in config)
@@ -42,7 +42,7 @@ def differing_fields(studies: Sequence[Study]) -> dict[str, list[str]]:
     return {name: row for name, row in values.items() if len(set(row)) > 1}
 
 
-def study_names(studies: Sequence[Study]) -> list[str]:
+def study_names(studies: Sequence[StudyFiles]) -> list[str]:
     """Return a short, unique name a study: the fields that set it apart where they are few, else its id."""
     fields = differing_fields(studies)
     if 0 < len(fields) <= MAX_FIELDS_IN_NAME:
@@ -56,7 +56,7 @@ def study_names(studies: Sequence[Study]) -> list[str]:
     ]
 
 
-def comparison_figures(studies: Sequence[Study]) -> list[Figure]:
+def comparison_figures(studies: Sequence[StudyFiles]) -> list[Figure]:
     """Return the figures that all studies have: colour is the study, the dash is the arm."""
     names = study_names(studies)
     figures = []
@@ -70,7 +70,7 @@ def comparison_figures(studies: Sequence[Study]) -> list[Figure]:
 
 
 def _marks_of_lines(
-    studies: Sequence[Study], names: list[str], plot: PlotDocument
+    studies: Sequence[StudyFiles], names: list[str], plot: PlotDocument
 ) -> tuple[list[tuple[str, Mark]], list[Mark], list[str]]:
     """Return the marks of all lines by study, those of baselines without a line, and the arms in order."""
     lines: list[tuple[str, Mark]] = []
@@ -87,7 +87,7 @@ def _marks_of_lines(
     return lines, levels, [arm for arm in arms if any(mark.colour == arm for _, mark in lines)]
 
 
-def _lines(studies: Sequence[Study], names: list[str], plot: PlotDocument) -> Figure | None:
+def _lines(studies: Sequence[StudyFiles], names: list[str], plot: PlotDocument) -> Figure | None:
     first = studies[0].results
     metric, axis = metric_of_plot(first, plot), axis_of(first, plot["x"], plot["x_words"])
     lines, levels, arms = _marks_of_lines(studies, names, plot)
@@ -97,7 +97,7 @@ def _lines(studies: Sequence[Study], names: list[str], plot: PlotDocument) -> Fi
     worst = sorted(levels, key=lambda mark: metric.gain(mark.interval["mean"] or 0.0))[:1]
     domain, is_cut = line_domain(first, metric, [mark for _, mark in lines], worst)
     subjects = [arm["name"] for study in studies for arm in study.results["arms"] if arm["role"] == "subject"]
-    table: list[dict[str, Any]] = [
+    table: list[DataRow] = [
         {
             "study": name,
             "line": mark.colour,
@@ -109,7 +109,7 @@ def _lines(studies: Sequence[Study], names: list[str], plot: PlotDocument) -> Fi
         if isinstance(mark.x, int | float)
     ]
     xs = [row["x"] for row in table]
-    by_line: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
+    by_line: dict[tuple[Any, Any], list[DataRow]] = {}
     for row in table:
         by_line.setdefault((row["study"], row["line"]), []).append(row)
     ordered = (sorted(line, key=lambda row: row["x"], reverse=plot["log_x"]) for line in by_line.values())
@@ -152,7 +152,7 @@ def _lines(studies: Sequence[Study], names: list[str], plot: PlotDocument) -> Fi
     return Figure(plot["name"], plot["title"], caption, (panel(chart),), tuple(keys))
 
 
-def _bars(studies: Sequence[Study], names: list[str], plot: PlotDocument) -> Figure | None:
+def _bars(studies: Sequence[StudyFiles], names: list[str], plot: PlotDocument) -> Figure | None:
     """Return bars of all studies side by side: a group per arm, or per value of x."""
     table = []
     for study, name in zip(studies, names, strict=True):
@@ -162,13 +162,13 @@ def _bars(studies: Sequence[Study], names: list[str], plot: PlotDocument) -> Fig
                 table.append(row | {"replicate": replicate})
     first = studies[0]
     metrics = {**first.results["metrics"], "value": _document_of(first, plot)}
-    all_in_one = Study({**first.results, "metrics": metrics}, {**first.details, "tables": {"studies": table}})  # type: ignore[typeddict-item]
+    all_in_one = StudyFiles({**first.results, "metrics": metrics}, {**first.details, "tables": {"studies": table}})  # type: ignore[typeddict-item]
     return bar_figure(
         all_in_one,
         {**plot, "table": "studies", "y": "value", "y_words": title_of_y(first.results, plot), "colour": "study"},
     )
 
 
-def _document_of(study: Study, plot: PlotDocument) -> dict[str, str]:
+def _document_of(study: StudyFiles, plot: PlotDocument) -> dict[str, str]:
     metric = metric_of_plot(study.results, plot)
     return {"better": metric.better, "unit": metric.unit, "words": metric.words}

@@ -3,25 +3,23 @@
 Source: the design is that of Figure 3 of Frankle and Carbin 2019, arXiv:1803.03635.
 """
 
-from typing import Any
-
 import altair as alt
 
 from lth.analysis.documents import Curve, Results
 from lth.analysis.numbers import scale
 from lth.analysis.reading import Measure, metric_named
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import Domain, cropped, frame, rows, spread
+from lth.report.frames import DataRow, Domain, cropped, frame, rows, spread
 from lth.report.marks import colour_domain
 from lth.report.places import Axis, main_axis
-from lth.report.study import Study
+from lth.report.study import StudyFiles
 from lth.report.words import axis_title
 
 NUM_LINES = 7
 NUM_POINTS = 240
 
 
-def curve_figure(study: Study) -> Figure | None:
+def curve_figure(study: StudyFiles) -> Figure | None:
     """Return the curves of the primary metric on the validation part, or of another that was measured; None without.
 
     A panel per arm and a colour per place, the baseline in every panel; one panel and a colour per arm where arms have
@@ -156,7 +154,7 @@ class _Drawing:
         )
         return panel(chart)
 
-    def _rows(self, curve: Curve) -> list[dict[str, Any]]:
+    def _rows(self, curve: Curve) -> list[DataRow]:
         """Return one row per evaluation, at most about NUM_POINTS of them, the last always among them."""
         points = list(zip(curve["steps"], curve["values"].get(self.name, []), strict=False))
         every = max(len(points) // NUM_POINTS, 1)

@@ -10,6 +10,9 @@ import altair as alt
 from lth.analysis.reading import Measure
 
 T = TypeVar("T", bound=float)
+DataRow = dict[str, Any]
+"""What one mark of a figure is drawn from: numbers and words by the names that the specification reads."""
+
 Domain = tuple[float, float]
 
 
@@ -107,7 +110,7 @@ def spread(values: Iterable[T], count: int, wanted: T | None = None) -> list[T]:
     return sorted({*chosen, wanted} - {nearest})
 
 
-def cropped(line: Sequence[dict[str, Any]], domain: Domain, *, is_log: bool) -> list[dict[str, Any]]:
+def cropped(line: Sequence[DataRow], domain: Domain, *, is_log: bool) -> list[DataRow]:
     """Return the rows of one line (x, mean, low, high), from left to right, with nothing outside the frame.
 
     Where the mean or an end of the band crosses the frame's edge a row is added, without a `value`, so that what is
@@ -123,7 +126,7 @@ def cropped(line: Sequence[dict[str, Any]], domain: Domain, *, is_log: bool) -> 
     return inside
 
 
-def _crossings(first: dict[str, Any], second: dict[str, Any], domain: Domain, is_log: bool) -> list[dict[str, Any]]:
+def _crossings(first: DataRow, second: DataRow, domain: Domain, is_log: bool) -> list[DataRow]:
     """Return rows between two at which one of their ends crosses an edge."""
     ends = [end for end in ("mean", "low", "high") if first[end] is not None and second[end] is not None]
     shares = {
@@ -142,7 +145,7 @@ def _crossings(first: dict[str, Any], second: dict[str, Any], domain: Domain, is
     return rows
 
 
-def rows(values: Sequence[dict[str, Any]]) -> alt.InlineData:
+def rows(values: Sequence[DataRow]) -> alt.InlineData:
     """Return inline data, floats rounded to seven significant digits: the page holds them as text."""
     return alt.InlineData(
         values=[

@@ -13,10 +13,10 @@ from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import bounded, scale
 from lth.analysis.reading import Measure, arms_of
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import Domain, cropped, falling_axis, frame, rows, spread, step_frame, whole_frame
+from lth.report.frames import DataRow, Domain, cropped, falling_axis, frame, rows, spread, step_frame, whole_frame
 from lth.report.marks import Mark, colour_domain, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import Axis, axis_of
-from lth.report.study import Study
+from lth.report.study import StudyFiles
 from lth.report.theme import OTHER
 from lth.report.words import over_replicates
 
@@ -26,7 +26,7 @@ POINTS = "isValid(datum.value) && isValid(datum.mean)"
 DASHES = ([1, 0], [7, 4], [2, 3], [12, 3], [9, 3, 2, 3])
 
 
-def line_figure(study: Study, plot: PlotDocument) -> Figure | None:
+def line_figure(study: StudyFiles, plot: PlotDocument) -> Figure | None:
     """Return the figure of a plot with a numeric x axis; None without values."""
     results = study.results
     drawable = marks(study, plot)
@@ -195,9 +195,9 @@ class _Drawing:
         )
         return panel(chart)
 
-    def _table(self, lines: Sequence[Mark]) -> list[dict[str, Any]]:
+    def _table(self, lines: Sequence[Mark]) -> list[DataRow]:
         """Return rows of all lines, those of the subject last, nothing outside the frame."""
-        by_line: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        by_line: dict[tuple[str, str], list[DataRow]] = {}
         for mark in sorted(lines, key=self._depth):
             row = self._row(mark)
             by_line.setdefault((row["line"], row["arm_of_line"]), []).append(row)
@@ -205,7 +205,7 @@ class _Drawing:
         ordered = (sorted(line, key=lambda row: row["x"], reverse=is_log) for line in by_line.values())
         return [row for line in ordered for row in cropped(line, self.domain, is_log=is_log)]
 
-    def _row(self, mark: Mark) -> dict[str, Any]:
+    def _row(self, mark: Mark) -> DataRow:
         assert isinstance(mark.x, int | float)
         text = mark.colour if self.by_arm else axis_of(self.results, self.plot["colour"]).text(mark.colour)
         place = {"place": mark.place} if mark.place else {}

@@ -7,8 +7,9 @@ from typing import Any
 from lth.analysis.documents import Interval, PlotDocument, Results
 from lth.analysis.numbers import bounded, scale, show
 from lth.analysis.reading import Measure, arms_of, metric_named, metric_of, num_replicates, over_replicates, value_of
+from lth.report.frames import DataRow
 from lth.report.places import axis_of
-from lth.report.study import Study
+from lth.report.study import StudyFiles
 from lth.report.words import axis_title, minus
 
 Value = float | str | None
@@ -26,7 +27,7 @@ class Mark:
     interval: Interval
 
 
-def marks(study: Study, plot: PlotDocument) -> list[Mark]:
+def marks(study: StudyFiles, plot: PlotDocument) -> list[Mark]:
     """Return the marks of a plot, in the order of the document; those without any value are left out.
 
     All rows of one x, colour, panel and arm make one mark: the mean of each replicate first, then over replicates. In a
@@ -58,7 +59,7 @@ def marks(study: Study, plot: PlotDocument) -> list[Mark]:
     return result
 
 
-def _records(study: Study, plot: PlotDocument) -> list[tuple[Mapping[str, Any], str, int | None, float | None]]:
+def _records(study: StudyFiles, plot: PlotDocument) -> list[tuple[Mapping[str, Any], str, int | None, float | None]]:
     """Return columns, arm, replicate and value of each row."""
     if plot["table"]:
         table = study.details["tables"].get(plot["table"], [])
@@ -96,7 +97,7 @@ def colour_domain(results: Results) -> list[str]:
     return [arm["name"] for arm in arms_of(results) if arm["name"] not in baseline] + baseline[:1] + baseline[1:]
 
 
-def shown_interval(interval: Interval, metric: Measure) -> dict[str, Any]:
+def shown_interval(interval: Interval, metric: Measure) -> DataRow:
     """Return mean, low and high as drawn (percent for fractions, and never beyond 0 or 100 %), and in words."""
     factor = scale(metric)
     low, high = bounded(interval, metric)

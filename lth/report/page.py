@@ -21,13 +21,13 @@ from lth.report.curves import curve_figure
 from lth.report.figure import Figure, as_chart, draw_png, without_legends
 from lth.report.lines import line_figure
 from lth.report.marks import colour_domain, marks
-from lth.report.study import Study
+from lth.report.study import StudyFiles
 from lth.report.tables import diverged, main_table, more_tables
 from lth.report.theme import DARK, LIGHT, Palette, category_colors, vega_config
 from lth.report.weights import distribution_figure, layer_density_figure
 
 
-def write_report(studies: Sequence[Study], folder: Path) -> Path:
+def write_report(studies: Sequence[StudyFiles], folder: Path) -> Path:
     """Write report.html, a full page for one study or a comparison of several, and return its path.
 
     The page holds everything it needs and asks for nothing outside itself. Each figure is also written to
@@ -54,7 +54,7 @@ def write_report(studies: Sequence[Study], folder: Path) -> Path:
     return path
 
 
-def figures(study: Study) -> list[Figure]:
+def figures(study: StudyFiles) -> list[Figure]:
     """Return all figures of one study that its files allow, in the order of the page."""
     with debug_mode(False):  # altair checks every row of the data otherwise, for a second
         drawn = [_drawn(study, plot) for plot in study.results["plots"]]
@@ -62,12 +62,12 @@ def figures(study: Study) -> list[Figure]:
     return [figure for figure in drawn if figure is not None]
 
 
-def _drawn(study: Study, plot: PlotDocument) -> Figure | None:
+def _drawn(study: StudyFiles, plot: PlotDocument) -> Figure | None:
     is_numeric = any(isinstance(mark.x, int | float) for mark in marks(study, plot))
     return line_figure(study, plot) if is_numeric and plot["mark"] != "bar" else bar_figure(study, plot)
 
 
-def chart(study: Study, name: str | None = None) -> alt.TopLevelMixin:
+def chart(study: StudyFiles, name: str | None = None) -> alt.TopLevelMixin:
     """Return one figure of a study as an altair chart with its theme, for a notebook; by default the first.
 
     Raises:
@@ -78,7 +78,7 @@ def chart(study: Study, name: str | None = None) -> alt.TopLevelMixin:
     return as_chart(by_name[check_choice("figure", name, by_name)], LIGHT, _colors([study], LIGHT))
 
 
-def render(studies: Sequence[Study], drawn: Sequence[Figure], script: str) -> str:
+def render(studies: Sequence[StudyFiles], drawn: Sequence[Figure], script: str) -> str:
     """Return the page as text, with these figures in it and the script that draws them."""
     alone = len(studies) == 1
     schemes = (("light", LIGHT), ("dark", DARK))
@@ -103,7 +103,7 @@ def render(studies: Sequence[Study], drawn: Sequence[Figure], script: str) -> st
     )
 
 
-def _colors(studies: Sequence[Study], palette: Palette) -> tuple[str, ...]:
+def _colors(studies: Sequence[StudyFiles], palette: Palette) -> tuple[str, ...]:
     """Return the colours of arms on a study's page, of studies on a comparison."""
     if len(studies) > 1:
         return category_colors(palette, len(studies), has_baseline=False)
@@ -112,7 +112,7 @@ def _colors(studies: Sequence[Study], palette: Palette) -> tuple[str, ...]:
     return category_colors(palette, len(colour_domain(results)) - has_baseline, has_baseline=has_baseline)
 
 
-def _study_context(study: Study) -> dict[str, Any]:
+def _study_context(study: StudyFiles) -> dict[str, Any]:
     results = study.results
     numbers = {name: index for index, name in enumerate(colour_domain(results))}
     taken = {measure.rpartition("/")[2] for row in results["rows"] for measure in row["end"]}
@@ -140,7 +140,7 @@ def _study_context(study: Study) -> dict[str, Any]:
     }
 
 
-def _comparison_context(studies: Sequence[Study]) -> dict[str, Any]:
+def _comparison_context(studies: Sequence[StudyFiles]) -> dict[str, Any]:
     subjects = list(dict.fromkeys(words.subject(study.results["config"]) for study in studies))
     compared = [
         {

@@ -1,21 +1,19 @@
 """Figures of the weights themselves: how dense each layer stays, and how the surviving weights are distributed."""
 
-from typing import Any
-
 import altair as alt
 
 from lth.analysis.documents import Distribution, LayerDensity
 from lth.report.bars import bar_figure
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import falling_axis, rows, spread
+from lth.report.frames import DataRow, falling_axis, rows, spread
 from lth.report.places import Axis, axis_of, main_axis
-from lth.report.study import Study
+from lth.report.study import StudyFiles
 
 NUM_PLACES = 5
 NUM_LAYERS = 6
 
 
-def layer_density_figure(study: Study) -> Figure | None:
+def layer_density_figure(study: StudyFiles) -> Figure | None:
     """Return the percentage of each layer's weights that remain, by place; None without layers.
 
     With places of one density only it is a list of layers.
@@ -33,7 +31,7 @@ def layer_density_figure(study: Study) -> Figure | None:
     if len(set(overall.values())) < 2:
         return _layer_list(study)
     title = axis_of(study.results, "density").title
-    table: list[dict[str, Any]] = [
+    table: list[DataRow] = [
         {
             "layer": short(entry["layer"]),
             "place": ", ".join(
@@ -80,12 +78,12 @@ def layer_density_figure(study: Study) -> Figure | None:
     return Figure("layer_density", "Density per layer", caption, (panel(chart),), (Key("color", "Layer", entries),))
 
 
-def _layer_list(study: Study) -> Figure | None:
+def _layer_list(study: StudyFiles) -> Figure | None:
     """Return a bar per layer, for studies of one density."""
     table = [{"layer": short(entry["layer"]), "density": entry["density"]} for entry in study.details["layers"]]
     tables = {"layers": table}
     return bar_figure(
-        Study(
+        StudyFiles(
             {**study.results, "metrics": {"density": {"better": "higher", "unit": "fraction", "words": ""}}},
             {**study.details, "tables": tables},
         ),
@@ -106,7 +104,7 @@ def _layer_list(study: Study) -> Figure | None:
     )
 
 
-def distribution_figure(study: Study) -> Figure | None:
+def distribution_figure(study: StudyFiles) -> Figure | None:
     """Return distributions of trained surviving weights, a panel per layer and a colour per place; None without any."""
     entries = study.details["distributions"]
     axis = main_axis(study.results, (entry["at"] for entry in entries))
@@ -150,7 +148,7 @@ def _label(entry: Distribution, axis: Axis | None) -> str:
     return axis.text(entry["at"].get(axis.name)) if axis else "trained"
 
 
-def _one_two_five(table: list[dict[str, Any]]) -> list[float]:
+def _one_two_five(table: list[DataRow]) -> list[float]:
     """Return ticks 100, 50, 20, 10, ... down to the lowest density."""
     least = min((row["density"] for row in table), default=100.0)
     ticks = (digit * 10.0**power for power in range(2, -10, -1) for digit in (5, 2, 1))
@@ -178,7 +176,7 @@ def _distribution_panel(entries: list[Distribution], labels: list[str], title: s
     return panel(alt.layer(start, end, title=name, height=220, description=f"Distribution of weights of {name}"))
 
 
-def _bins(entry: Distribution, heights: list[float | None], label: str) -> list[dict[str, Any]]:
+def _bins(entry: Distribution, heights: list[float | None], label: str) -> list[DataRow]:
     """Return one row per bin, at its centre."""
     return [
         {"weight": (low + high) / 2, "density": height, "place": label}

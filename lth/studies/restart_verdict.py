@@ -1,15 +1,13 @@
 """The verdict on a search whose pruned weights are not pruned for good: they are redrawn or zeroed, and train on."""
 
-from typing import Any
-
 from lth.analysis.comparison import compare
-from lth.analysis.documents import Interval, Results
+from lth.analysis.documents import Interval, Results, Verdict
 from lth.analysis.facts import studied
 from lth.analysis.numbers import number, percent, remaining, unit_of_difference
 from lth.analysis.reading import arms_of, metric_of, num_replicates
 
 
-def verdict_on_restarts(results: Results, done: str) -> dict[str, Any]:
+def verdict_on_restarts(results: Results, done: str) -> Verdict:
     """Return the verdict on a search in which pruned weights train on: differences, and no finding.
 
     Args:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from lth.analysis.documents import TableRow
 from lth.analysis.points import Point
 from lth.analysis.statistics import interval
 from lth.lineage import Reader, Trained
@@ -15,7 +16,7 @@ SHARE = 0.1
 LARGEST, ALL = "largest tenth", "all weights"
 
 
-def survival_table(reader: Reader, points: Sequence[Point], confidence: float) -> list[dict[str, Any]]:
+def survival_table(reader: Reader, points: Sequence[Point], confidence: float) -> list[TableRow]:
     """Return the survival of each layer's largest initial weights, beside its base rate: that of all its weights.
 
     Values are percent, with intervals of this confidence over replicates; one row for each level, layer and kind of

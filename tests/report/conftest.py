@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 from made import SHAPES, converted, other_seed, with_rows
 
-from lth.report import Study, write_report
+from lth.report import StudyFiles, write_report
 
 
 @pytest.fixture(scope="session")
-def studies() -> dict[str, Study]:
+def studies() -> dict[str, StudyFiles]:
     """One study of each shape, by name."""
     return {name: make() for name, make in SHAPES.items()}
 
 
 @pytest.fixture(scope="session")
-def pages(studies: dict[str, Study], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def pages(studies: dict[str, StudyFiles], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The page of each study, and one that compares the real one with a copy of another seed."""
     folder = tmp_path_factory.mktemp("pages")
     found = {name: write_report([study], folder / name) for name, study in studies.items()}
@@ -24,19 +24,19 @@ def pages(studies: dict[str, Study], tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def study() -> Study:
+def study() -> StudyFiles:
     """The real study, to change."""
     return converted()
 
 
 @pytest.fixture
-def one_replicate(study: Study) -> Study:
+def one_replicate(study: StudyFiles) -> StudyFiles:
     """The real study as if it had one replicate: no interval anywhere."""
     return with_rows(study, lambda row: row["replicate"] == 0)
 
 
 @pytest.fixture
-def no_controls(study: Study) -> Study:
+def no_controls(study: StudyFiles) -> StudyFiles:
     """The real study as if all controls were off."""
     arms = ("dense", "ticket")
     study.details["curves"] = [curve for curve in study.details["curves"] if curve["arm"] in arms]

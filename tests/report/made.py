@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from lth.analysis.verdict import compare_with_baseline
-from lth.report import Study
+from lth.report import StudyFiles
 
 REAL = Path(__file__).parents[2] / "docs" / "results" / "lenet-mnist.json"
 METRICS = {
@@ -91,18 +91,18 @@ def details_of(results: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"format": "lth.details", "version": 2, "id": results["id"], **empty, **more}
 
 
-def study_of(results: dict[str, Any], verdict: dict[str, Any] | None = None, **details: Any) -> Study:
+def study_of(results: dict[str, Any], verdict: dict[str, Any] | None = None, **details: Any) -> StudyFiles:
     """A study of these documents; without a verdict, with that of a comparison."""
     results["verdict"] = verdict or compare_with_baseline(results, margin=0.005)  # type: ignore[arg-type]
-    return Study(results, details_of(results, **details))  # type: ignore[arg-type]
+    return StudyFiles(results, details_of(results, **details))  # type: ignore[arg-type]
 
 
-def converted(margin: float = 0.005) -> Study:
+def converted(margin: float = 0.005) -> StudyFiles:
     """The real study of LeNet on MNIST."""
     old = json.loads(REAL.read_text())
     results = _converted(old) if old["version"] == 1 else old
     results["verdict"] = compare_with_baseline(results, margin=margin)
-    return Study(results, details_of(results, **_details(results)))  # type: ignore[arg-type]
+    return StudyFiles(results, details_of(results, **_details(results)))  # type: ignore[arg-type]
 
 
 def _converted(old: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def _distribution(at: dict[str, Any], name: str, level: int) -> dict[str, Any]:
     return {"at": at, "layer": name, "edges": edges, "start": [bell(x, 0, 0.06) for x in centres], "end": end}
 
 
-def language_model(**more: Any) -> Study:
+def language_model(**more: Any) -> StudyFiles:
     """A character model: nats of loss, and perplexity beside it; lower is better."""
     draw, rows, plots = Random(0), [], [BY_DENSITY, SPEED]
     plots.append(
@@ -225,7 +225,7 @@ def language_model(**more: Any) -> Study:
     return study_of(made, compare_with_baseline(made, margin=0.02), curves=curves)  # type: ignore[arg-type]
 
 
-def regression() -> Study:
+def regression() -> StudyFiles:
     """Explained variance and squared error of a small network; nothing beats the mean by much."""
     draw, rows = Random(1), []
     for level in range(5):
@@ -249,7 +249,7 @@ def regression() -> Study:
     return study_of(made, compare_with_baseline(made, margin=0.02))  # type: ignore[arg-type]
 
 
-def connect() -> Study:
+def connect() -> StudyFiles:
     """Loss and errors between two networks, a colour a density and a panel a rewind step; no baseline."""
     draw, rows = Random(2), []
     for rewind in (0, 100, 2000):
@@ -297,7 +297,7 @@ def connect() -> Study:
     return study_of(document("connect", metrics, arms, plots, rows, axis="share"), verdict)
 
 
-def stability() -> Study:
+def stability() -> StudyFiles:
     """Overlap of masks per layer beside chance, from a table."""
     draw, rows, table = Random(3), [], []
     for density in (0.512, 0.107):
@@ -343,7 +343,7 @@ def stability() -> Study:
     return study_of(made, verdict, tables={"layers": table})
 
 
-def supermask() -> Study:
+def supermask() -> StudyFiles:
     """Bars: arms without an axis."""
     draw, rows = Random(4), []
     levels = {"dense": 0.97, "supermask": 0.94, "signed constant": 0.91, "untrained": 0.10, "random mask": 0.11}
@@ -366,7 +366,7 @@ def supermask() -> Study:
     return study_of(document("supermask", METRICS, arms, plots, rows, axis="", constant={"accuracy": 0.1}), verdict)
 
 
-def other_seed(study: Study) -> Study:
+def other_seed(study: StudyFiles) -> StudyFiles:
     """A copy with another id and seed."""
     other = deepcopy(study)
     other.results["id"] = other.details["id"] = "0" * 12
@@ -374,7 +374,7 @@ def other_seed(study: Study) -> Study:
     return other
 
 
-def with_rows(study: Study, keeps: Callable[[Any], bool]) -> Study:
+def with_rows(study: StudyFiles, keeps: Callable[[Any], bool]) -> StudyFiles:
     """The study with those rows alone, concluded anew."""
     study.results["rows"] = [row for row in study.results["rows"] if keeps(row)]
     study.results["verdict"] = compare_with_baseline(study.results, margin=0.0)

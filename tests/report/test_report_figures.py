@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from made import other_seed, plot
 
-from lth.report import Study, chart, figures
+from lth.report import StudyFiles, chart, figures
 from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
 from lth.report.figure import Figure, as_chart
 from lth.report.marks import marks
@@ -31,7 +31,7 @@ def drawn_rows(figure: Figure, index: int = 0) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("shape", NAMES)
-def test_every_figure_is_made_and_is_valid(studies: dict[str, Study], shape: str) -> None:
+def test_every_figure_is_made_and_is_valid(studies: dict[str, StudyFiles], shape: str) -> None:
     drawn = figures(studies[shape])
     assert [figure.name for figure in drawn] == NAMES[shape]
     for figure in drawn:
@@ -40,12 +40,12 @@ def test_every_figure_is_made_and_is_valid(studies: dict[str, Study], shape: str
     assert document["config"]["background"] == "#ffffff"
 
 
-def test_an_unknown_figure_is_answered_with_those_there_are(studies: dict[str, Study]) -> None:
+def test_an_unknown_figure_is_answered_with_those_there_are(studies: dict[str, StudyFiles]) -> None:
     with pytest.raises(ValueError, match="unknown figure 'los'. Did you mean 'loss'"):
         chart(studies["connect"], "los")
 
 
-def test_points_are_the_results(study: Study) -> None:
+def test_points_are_the_results(study: StudyFiles) -> None:
     figure = figures(study)[0]
     table = [row for row in drawn_rows(figure) if row.get("arm") == "ticket" and row.get("value")]
     last = [row for row in study.results["rows"] if row["arm"] == "ticket" and row["at"]["level"] == 21]
@@ -57,7 +57,7 @@ def test_points_are_the_results(study: Study) -> None:
     assert [row["x"] for row in starts] == [100.0]
 
 
-def test_bands_never_pass_a_hundred_percent(study: Study) -> None:
+def test_bands_never_pass_a_hundred_percent(study: StudyFiles) -> None:
     for row in study.results["rows"]:
         if row["arm"] == "ticket":
             row["end"]["test/accuracy"] = 0.97 if row["replicate"] else 1.0
@@ -65,26 +65,26 @@ def test_bands_never_pass_a_hundred_percent(study: Study) -> None:
     assert max(highs) <= 100
 
 
-def test_the_baseline_is_the_last_colour_and_in_the_key(studies: dict[str, Study]) -> None:
+def test_the_baseline_is_the_last_colour_and_in_the_key(studies: dict[str, StudyFiles]) -> None:
     figure = figures(studies["find-ticket"])[0]
     assert [value for value, _ in figure.keys[0].entries] == ["ticket", "reinit", "random", "dense"]
 
 
-def test_a_panel_a_value_and_a_colour_a_density(studies: dict[str, Study]) -> None:
+def test_a_panel_a_value_and_a_colour_a_density(studies: dict[str, StudyFiles]) -> None:
     figure = figures(studies["connect"])[0]
     assert [spec["title"] for spec in figure.panels] == ["Rewind 0", "Rewind 100", "Rewind 2,000"]
     assert [words for _, words in figure.keys[0].entries] == ["100 %", "41 %", "10.7 %", "3.5 %"]
     assert len(drawn_rows(figure)) == 4 * 11
 
 
-def test_several_arms_are_told_apart_by_dashes(studies: dict[str, Study]) -> None:
+def test_several_arms_are_told_apart_by_dashes(studies: dict[str, StudyFiles]) -> None:
     study = deepcopy(studies["connect"])
     study.results["arms"].append({"name": "random", "words": "random masks", "role": "control"})
     study.results["rows"] += [{**row, "arm": "random"} for row in study.results["rows"]]
     assert [key.channel for key in figures(study)[0].keys] == ["color", "strokeDash"]
 
 
-def test_a_table_is_a_mean_over_its_replicates(studies: dict[str, Study]) -> None:
+def test_a_table_is_a_mean_over_its_replicates(studies: dict[str, StudyFiles]) -> None:
     study = studies["stability"]
     place = {"layer": "lm_head", "masks": "two tickets", "density": 0.107}
     chosen = [row for row in study.details["tables"]["layers"] if place.items() <= row.items()]
@@ -94,19 +94,19 @@ def test_a_table_is_a_mean_over_its_replicates(studies: dict[str, Study]) -> Non
     assert found[0].interval["values"] == [row["overlap"] for row in chosen]
 
 
-def test_without_details_the_other_figures_are_made(study: Study) -> None:
-    bare = Study(study.results, {**study.details, "curves": [], "layers": [], "distributions": []})
+def test_without_details_the_other_figures_are_made(study: StudyFiles) -> None:
+    bare = StudyFiles(study.results, {**study.details, "curves": [], "layers": [], "distributions": []})
     assert [figure.name for figure in figures(bare)] == NAMES["find-ticket"][:3]
 
 
-def test_a_curve_of_another_metric_stands_in(study: Study) -> None:
+def test_a_curve_of_another_metric_stands_in(study: StudyFiles) -> None:
     for curve in study.details["curves"]:
         del curve["values"]["validation/accuracy"]
     figure = next(figure for figure in figures(study) if figure.name == "training_curves")
     assert figure.caption.startswith("Validation loss (nats)")
 
 
-def test_layers_of_one_density_are_a_list(studies: dict[str, Study]) -> None:
+def test_layers_of_one_density_are_a_list(studies: dict[str, StudyFiles]) -> None:
     study = deepcopy(studies["supermask"])
     study.details["layers"] = [
         {"at": {}, "layer": name, "weights": 100, "kept": kept, "density": kept / 100}
@@ -116,7 +116,7 @@ def test_layers_of_one_density_are_a_list(studies: dict[str, Study]) -> None:
     assert {row["category"]: row["mean"] for row in table} == {"hidden": 20.0, "output": 60.0}
 
 
-def test_a_place_where_all_diverged_has_no_point(study: Study) -> None:
+def test_a_place_where_all_diverged_has_no_point(study: StudyFiles) -> None:
     for row in study.results["rows"]:
         if row["arm"] == "ticket" and row["at"]["level"] == 21:
             row["diverged_at"] = 10
@@ -124,19 +124,19 @@ def test_a_place_where_all_diverged_has_no_point(study: Study) -> None:
     assert len([mark for mark in found if mark.arm == "ticket"]) == 20
 
 
-def test_figures_name_no_colour(studies: dict[str, Study]) -> None:
+def test_figures_name_no_colour(studies: dict[str, StudyFiles]) -> None:
     for study in studies.values():
         assert "'#" not in str([figure.panels for figure in figures(study)])
 
 
-def test_study_names_are_unique_and_say_what_differs(study: Study) -> None:
+def test_study_names_are_unique_and_say_what_differs(study: StudyFiles) -> None:
     other = other_seed(study)
     assert list(differing_fields([study, other])) == ["seed"]
     assert study_names([study, other])[1] == "seed another"
     assert len(set(study_names([study, study, other]))) == 3
 
 
-def test_a_comparison_draws_what_all_have(studies: dict[str, Study]) -> None:
+def test_a_comparison_draws_what_all_have(studies: dict[str, StudyFiles]) -> None:
     other = other_seed(studies["find-ticket"])
     other.results["plots"] = [*other.results["plots"][:2], plot("own", "Own", "Its own.", "level")]  # type: ignore[list-item]
     drawn = comparison_figures([studies["find-ticket"], other])
@@ -145,6 +145,6 @@ def test_a_comparison_draws_what_all_have(studies: dict[str, Study]) -> None:
     assert [value for value, _ in bars[0].keys[0].entries] == ["seed 0", "seed another"]
 
 
-def test_other_metrics_are_not_compared(studies: dict[str, Study]) -> None:
+def test_other_metrics_are_not_compared(studies: dict[str, StudyFiles]) -> None:
     with pytest.raises(ValueError, match="one primary metric"):
         check_comparable([studies["find-ticket"], studies["language-model"]])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made import SHAPES
 
-from lth.report import Study, figures, words, write_report
+from lth.report import StudyFiles, figures, words, write_report
 from lth.report.bundle import bundle
 from lth.report.figure import draw_png
 from lth.report.page import render
@@ -48,7 +48,7 @@ def plain(text: str) -> str:
     return " ".join(text.replace("\N{NON-BREAKING HYPHEN}", "-").replace(words.MINUS, "-").split())
 
 
-def text_of(study: Study) -> str:
+def text_of(study: StudyFiles) -> str:
     return outline(render([study], [], ""))[0]
 
 
@@ -61,7 +61,7 @@ def png_size(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_page_says_what_the_study_found(pages: dict[str, Path], studies: dict[str, Study], shape: str) -> None:
+def test_page_says_what_the_study_found(pages: dict[str, Path], studies: dict[str, StudyFiles], shape: str) -> None:
     text, _ = outline(pages[shape].read_text(encoding="utf-8"))
     results = studies[shape].results
     verdict, ran = results["verdict"], {row["arm"] for row in results["rows"]}
@@ -87,7 +87,7 @@ def test_page_speaks_of_its_own_metrics(pages: dict[str, Path], shape: str, told
     assert [each for each in untold if each in text] == []
 
 
-def test_the_table_holds_the_results(study: Study) -> None:
+def test_the_table_holds_the_results(study: StudyFiles) -> None:
     text = text_of(study)
     last = [row["end"]["test/accuracy"] or 0 for row in study.results["rows"] if row["arm"] == "ticket"][-5:]
     assert f"0.96 {100 * sum(last) / 5:.2f}" in text
@@ -102,18 +102,18 @@ def test_page_loads_nothing_from_outside(pages: dict[str, Path]) -> None:
         assert not re.search(r"@import|url\(", html.split("<body>")[0])
 
 
-def test_one_picture_a_figure(pages: dict[str, Path], studies: dict[str, Study]) -> None:
+def test_one_picture_a_figure(pages: dict[str, Path], studies: dict[str, StudyFiles]) -> None:
     for name, study in studies.items():
         pictures = {path.stem: png_size(path) for path in (pages[name].parent / "figures").iterdir()}
         assert set(pictures) == {figure.name for figure in figures(study)}
         assert all(width >= 1500 and height >= 300 for width, height in pictures.values())
 
 
-def test_same_study_same_page(pages: dict[str, Path], study: Study) -> None:
+def test_same_study_same_page(pages: dict[str, Path], study: StudyFiles) -> None:
     assert render([study], figures(study), bundle().result()) == pages["find-ticket"].read_text(encoding="utf-8")
 
 
-def test_one_replicate_has_no_interval(one_replicate: Study) -> None:
+def test_one_replicate_has_no_interval(one_replicate: StudyFiles) -> None:
     drawn = figures(one_replicate)
     text, _ = outline(render([one_replicate], drawn, ""))
     assert "there is no interval" in text
@@ -121,14 +121,14 @@ def test_one_replicate_has_no_interval(one_replicate: Study) -> None:
     assert len(draw_png(drawn[0], LIGHT, LIGHT.categories)) > 10_000
 
 
-def test_controls_off(no_controls: Study) -> None:
+def test_controls_off(no_controls: StudyFiles) -> None:
     text, _ = outline(render([no_controls], figures(no_controls), ""))
     assert "the same mask with new initial weights" not in text
     assert "Against reinit" not in text
     assert "no claim of a winning ticket" in text
 
 
-def test_what_comes_from_files_is_escaped(study: Study) -> None:
+def test_what_comes_from_files_is_escaped(study: StudyFiles) -> None:
     study.results["verdict"]["sentences"] = ["Nothing <matched> & so it is."]
     study.results["verdict"]["found"] = False
     html = render([study], [], "")
@@ -136,14 +136,14 @@ def test_what_comes_from_files_is_escaped(study: Study) -> None:
     assert '<section class="verdict" ' in html
 
 
-def test_diverged_replicates_are_named(study: Study) -> None:
+def test_diverged_replicates_are_named(study: StudyFiles) -> None:
     for row in study.results["rows"]:
         if row["arm"] == "random" and row["at"]["level"] == 21 and row["replicate"] < 2:
             row["diverged_at"] = 400
     assert "random at level 21, density 0.96 %: 2" in text_of(study)
 
 
-def test_axes_have_the_titles_of_the_verdict(study: Study) -> None:
+def test_axes_have_the_titles_of_the_verdict(study: StudyFiles) -> None:
     study.results["verdict"]["axis_words"] = {"density": "Weights not drawn anew (%)"}
     html = render([study], figures(study), "")
     assert "Weights not drawn anew (%)" in html
@@ -163,7 +163,7 @@ def test_no_study_is_refused(tmp_path: Path) -> None:
         write_report([], tmp_path)
 
 
-def test_several_engines_are_counted(study: Study) -> None:
+def test_several_engines_are_counted(study: StudyFiles) -> None:
     study.results["engines"] = {"sparse": 8, "torch": 2}
     assert words.engines(study.results) == "sparse (8 networks), torch (2 networks)"
     assert "sparse (8 networks), torch (2 networks)" in text_of(study)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from lth.analysis.documents import Interval, Results
 from lth.config import StudySettings
@@ -50,12 +50,32 @@ class Experiment:
     rows: tuple[Published, ...]
 
 
-def comparison(experiment: Experiment, results: Results, scale: float) -> list[dict[str, Any]]:
+class Mean(TypedDict):
+    """A mean over replicates, and its interval."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+class ComparedNumber(TypedDict):
+    """A published number beside ours."""
+
+    words: str
+    published: float
+    band: list[float]
+    ours: Mean | None
+    verdict: str
+    source: str
+    digits: int
+
+
+def comparison(experiment: Experiment, results: Results, scale: float) -> list[ComparedNumber]:
     """Return each published number beside ours, with a verdict.
 
     A verdict is `inside` or `outside` (our mean against the band), `not comparable at this scale`, or `not measured`.
     """
-    rows = []
+    rows: list[ComparedNumber] = []
     for row in experiment.rows:
         ours = row.measure(results)
         if ours is None or ours["mean"] is None:
@@ -69,7 +89,7 @@ def comparison(experiment: Experiment, results: Results, scale: float) -> list[d
                 "words": row.words,
                 "published": row.value,
                 "band": list(row.band),
-                "ours": None if ours is None else {end: ours[end] for end in ("mean", "low", "high")},
+                "ours": None if ours is None else Mean(mean=ours["mean"], low=ours["low"], high=ours["high"]),
                 "verdict": verdict,
                 "source": row.source,
                 "digits": row.digits,
