@@ -9,7 +9,7 @@ from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import scale
 from lth.analysis.reading import Measure, arms_of
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import rows
+from lth.report.frames import DataRow, rows
 from lth.report.marks import Mark, colour_domain, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import axis_of
 from lth.report.study import StudyFiles
@@ -74,6 +74,21 @@ def _domain(drawable: Sequence[Mark], metric: Measure, *, is_bar: bool) -> tuple
     return [low - 0.04 * room * (low < 0 or not is_bar), high + 0.16 * room], None
 
 
+def _bar_rows(
+    results: Results, plot: PlotDocument, metric: Measure, drawn: Sequence[Mark]
+) -> tuple[list[DataRow], list[DataRow]]:
+    """Return a row per bar, with the end that its words stand behind, and one per replicate."""
+    table: list[DataRow] = []
+    dots: list[DataRow] = []
+    for mark in drawn:
+        text = {"category": _text(results, plot["x"], mark.x), "line": _text(results, plot["colour"], mark.colour)}
+        shown = shown_interval(mark.interval, metric)
+        ends = [shown["mean"], shown["high"], 0.0 if plot["mark"] == "bar" else None]
+        table.append({**text, **shown, "end": max(end for end in ends if end is not None), "place": mark.place})
+        dots += [{**text, "one": value * scale(metric)} for value in mark.interval["values"] if value is not None]
+    return table, dots
+
+
 def _panel(
     results: Results,
     plot: PlotDocument,
@@ -83,15 +98,7 @@ def _panel(
     names: list[str],
     domain: tuple[list[float], list[float] | None],
 ) -> Spec:
-    table, dots = [], []
-    for mark in drawn:
-        text = {"category": _text(results, plot["x"], mark.x), "line": _text(results, plot["colour"], mark.colour)}
-        shown = shown_interval(mark.interval, metric)
-        ends = [
-            end for end in (shown["mean"], shown["high"], 0.0 if plot["mark"] == "bar" else None) if end is not None
-        ]
-        table.append({**text, **shown, "end": max(ends), "place": mark.place})
-        dots += [{**text, "one": value * scale(metric)} for value in mark.interval["values"] if value is not None]
+    table, dots = _bar_rows(results, plot, metric, drawn)
     order = list(dict.fromkeys(row["category"] for row in table))
     is_grouped = plot["colour"] != plot["x"] and len(names) > 1
     limits, ticks = domain

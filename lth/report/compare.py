@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import altair as alt
 
-from lth.analysis.documents import PlotDocument
+from lth.analysis.documents import PlotDocument, Results
 from lth.report.bars import bar_figure
-from lth.report.figure import Figure, Key, panel
-from lth.report.frames import DataRow, cropped, falling_axis, rows
+from lth.report.figure import Figure, Key, Spec, panel
+from lth.report.frames import DataRow, Domain, cropped, falling_axis, rows
 from lth.report.lines import CUT, DASHES, POINTS, from_baseline, has_line, line_domain
 from lth.report.marks import Mark, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import axis_of
@@ -96,8 +95,8 @@ def _lines(studies: Sequence[StudyFiles], names: list[str], plot: PlotDocument) 
     # The subject of the worst baseline must be in frame.
     worst = sorted(levels, key=lambda mark: metric.gain(mark.interval["mean"] or 0.0))[:1]
     domain, is_cut = line_domain(first, metric, [mark for _, mark in lines], worst)
-    subjects = [arm["name"] for study in studies for arm in study.results["arms"] if arm["role"] == "subject"]
-    table: list[DataRow] = [
+    subjects = {arm["name"] for study in studies for arm in study.results["arms"] if arm["role"] == "subject"}
+    table = [
         {
             "study": name,
             "line": mark.colour,
@@ -108,48 +107,60 @@ def _lines(studies: Sequence[StudyFiles], names: list[str], plot: PlotDocument) 
         for name, mark in sorted(lines, key=lambda pair: pair[1].colour in subjects)
         if isinstance(mark.x, int | float)
     ]
-    xs = [row["x"] for row in table]
-    by_line: dict[tuple[Any, Any], list[DataRow]] = {}
-    for row in table:
-        by_line.setdefault((row["study"], row["line"]), []).append(row)
-    ordered = (sorted(line, key=lambda row: row["x"], reverse=plot["log_x"]) for line in by_line.values())
-    table = [row for line in ordered for row in cropped(line, domain, is_log=plot["log_x"])]
-    y = alt.Y(
-        "mean:Q",
-        title=title_of_y(first, plot),
-        scale=alt.Scale(domain=list(domain), nice=False, zero=False),
-        axis=alt.Axis(format=",~f" if metric.unit in ("fraction", "steps") else ",.4~g", tickCount=6),
-    )
-    x = (
-        falling_axis(xs, "x", axis.title)
-        if plot["log_x"]
-        else alt.X("x:Q", title=axis.title, scale=alt.Scale(nice=False))
-    )
-    colour = alt.Color("study:N", scale=alt.Scale(domain=names), legend=alt.Legend(title=None, columns=3))
-    patterns = [DASHES[index % len(DASHES)] for index in range(len(arms))]
-    dash = alt.StrokeDash("line:N", scale=alt.Scale(domain=arms, range=patterns), legend=alt.Legend(title=None))
-    base = alt.Chart(rows(table)).encode(x=x, color=colour)
-    band = base.transform_filter("datum.band && isValid(datum.low)").mark_area(opacity=0.13)
-    points = base.transform_filter(POINTS).mark_point(filled=True, size=36, opacity=1)
-    tooltip = [
-        alt.Tooltip("study:N"),
-        alt.Tooltip("line:N", title="arm"),
-        alt.Tooltip("x:Q", title=axis.title, format=",.3~g"),
-    ]
-    tooltip += [alt.Tooltip("value:N", title="mean"), alt.Tooltip("interval:N", title="interval")]
-    chart = alt.layer(
-        band.encode(y=alt.Y("low:Q", title=title_of_y(first, plot)), y2="high:Q", detail="line:N"),
-        base.mark_line().encode(y=y, strokeDash=dash),
-        points.encode(y=y, tooltip=tooltip),
-        height=360,
-        description=f"{plot['title']}, all studies: {plot['words']}",
-    )
+    chart = _lines_chart(table, first, plot, domain, names, arms)
     caption = (
         f"{plot['words']} Means over replicates; bands: intervals of what each study is about.{CUT if is_cut else ''}"
     )
     keys = [Key("color", "", tuple((name, name) for name in names))]
     keys += [Key("strokeDash", "", tuple((arm, arm) for arm in arms))] if len(arms) > 1 else []
-    return Figure(plot["name"], plot["title"], caption, (panel(chart),), tuple(keys))
+    return Figure(plot["name"], plot["title"], caption, (chart,), tuple(keys))
+
+
+def _lines_chart(
+    table: list[DataRow], results: Results, plot: PlotDocument, domain: Domain, names: list[str], arms: list[str]
+) -> Spec:
+    """Return a colour per study, a dash per arm, and bands around the subjects."""
+    metric, axis = metric_of_plot(results, plot), axis_of(results, plot["x"], plot["x_words"])
+    x = alt.X("x:Q", title=axis.title, scale=alt.Scale(nice=False))
+    y = alt.Y(
+        "mean:Q",
+        title=title_of_y(results, plot),
+        scale=alt.Scale(domain=list(domain), nice=False, zero=False),
+        axis=alt.Axis(format=",~f" if metric.unit in ("fraction", "steps") else ",.4~g", tickCount=6),
+    )
+    colour = alt.Color("study:N", scale=alt.Scale(domain=names), legend=alt.Legend(title=None, columns=3))
+    patterns = [DASHES[index % len(DASHES)] for index in range(len(arms))]
+    dash = alt.StrokeDash("line:N", scale=alt.Scale(domain=arms, range=patterns), legend=alt.Legend(title=None))
+    base = alt.Chart(rows(_cropped_lines(table, domain, is_log=plot["log_x"]))).encode(
+        x=falling_axis([row["x"] for row in table], "x", axis.title) if plot["log_x"] else x, color=colour
+    )
+    tooltip = [
+        alt.Tooltip("study:N"),
+        alt.Tooltip("line:N", title="arm"),
+        alt.Tooltip("x:Q", title=axis.title, format=",.3~g"),
+        alt.Tooltip("value:N", title="mean"),
+        alt.Tooltip("interval:N", title="interval"),
+    ]
+    band = base.transform_filter("datum.band && isValid(datum.low)").mark_area(opacity=0.13)
+    points = base.transform_filter(POINTS).mark_point(filled=True, size=36, opacity=1)
+    return panel(
+        alt.layer(
+            band.encode(y=alt.Y("low:Q", title=title_of_y(results, plot)), y2="high:Q", detail="line:N"),
+            base.mark_line().encode(y=y, strokeDash=dash),
+            points.encode(y=y, tooltip=tooltip),
+            height=360,
+            description=f"{plot['title']}, all studies: {plot['words']}",
+        )
+    )
+
+
+def _cropped_lines(table: list[DataRow], domain: Domain, *, is_log: bool) -> list[DataRow]:
+    """Return the rows line by line, each from left to right, with nothing outside the frame."""
+    by_line: dict[tuple[str, str], list[DataRow]] = {}
+    for row in table:
+        by_line.setdefault((row["study"], row["line"]), []).append(row)
+    ordered = (sorted(line, key=lambda row: row["x"], reverse=is_log) for line in by_line.values())
+    return [row for line in ordered for row in cropped(line, domain, is_log=is_log)]
 
 
 def _bars(studies: Sequence[StudyFiles], names: list[str], plot: PlotDocument) -> Figure | None:

@@ -21,17 +21,34 @@ def layer_density_figure(study: StudyFiles) -> Figure | None:
     layers = study.details["layers"]
     if not layers:
         return None
+    overall = _overall(layers)
+    if len(set(overall.values())) < 2:
+        return _layer_list(study)
+    names = list(dict.fromkeys(short(entry["layer"]) for entry in layers))
+    chart = _density_chart(_density_rows(study, overall), overall, names, axis_of(study.results, "density").title)
+    gone = " Where a layer is empty it has no point." if any(entry["density"] <= 0 for entry in layers) else ""
+    caption = (
+        "Weights that remain in each layer against those that remain in the whole network, both logarithmic; colours "
+        f"run from the first layer to the last. Dotted: the whole network; a layer above that is pruned less.{gone}"
+    )
+    entries = tuple((name, name) for name in names)
+    return Figure("layer_density", "Density per layer", caption, (chart,), (Key("color", "Layer", entries),))
+
+
+def _overall(layers: list[LayerDensity]) -> dict[str, float]:
+    """Return the percentage of all layers' weights that remain at each place."""
     kept: dict[str, float] = {}
     total: dict[str, float] = {}
     for entry in layers:
         key = _key(entry)
         kept[key] = kept.get(key, 0.0) + entry["kept"]
         total[key] = total.get(key, 0.0) + entry["weights"]
-    overall = {key: 100 * kept[key] / total[key] for key in total}
-    if len(set(overall.values())) < 2:
-        return _layer_list(study)
-    title = axis_of(study.results, "density").title
-    table: list[DataRow] = [
+    return {key: 100 * kept[key] / total[key] for key in total}
+
+
+def _density_rows(study: StudyFiles, overall: dict[str, float]) -> list[DataRow]:
+    """Return a row per layer and place, in percent; a logarithmic axis has no room for empty layers."""
+    return [
         {
             "layer": short(entry["layer"]),
             "place": ", ".join(
@@ -41,16 +58,18 @@ def layer_density_figure(study: StudyFiles) -> Figure | None:
             "density": 100 * entry["density"],
             "kept": entry["kept"],
         }
-        for entry in layers
+        for entry in study.details["layers"]
         if entry["density"] > 0 and overall[_key(entry)] > 0
     ]
-    names = list(dict.fromkeys(short(entry["layer"]) for entry in layers))
-    x = falling_axis(
-        [row["percent"] for row in table], "percent", f"{title.removesuffix(' (%)')} in the whole network (%)"
-    )
+
+
+def _density_chart(table: list[DataRow], overall: dict[str, float], names: list[str], title: str) -> Spec:
+    """Return a line per layer, and the whole network's as the diagonal."""
+    title = title.removesuffix(" (%)")
+    x = falling_axis([row["percent"] for row in table], "percent", f"{title} in the whole network (%)")
     y = alt.Y(
         "density:Q",
-        title=f"{title.removesuffix(' (%)')} in the layer (%)",
+        title=f"{title} in the layer (%)",
         scale=alt.Scale(type="log", nice=False),
         axis=alt.Axis(labelExpr="format(datum.value, '.3~g')", values=_one_two_five(table)),
     )
@@ -65,17 +84,9 @@ def layer_density_figure(study: StudyFiles) -> Figure | None:
             alt.Tooltip("kept:Q", title="weights kept", format=",.0f"),
         ]
     )
-    whole = [{"percent": percent, "density": percent} for percent in overall.values() if percent > 0]
-    diagonal = alt.Chart(rows(whole)).mark_line(style="reference-line").encode(x=x, y=y)
-    empty = sum(entry["density"] <= 0 for entry in layers)
-    gone = " Where a layer is empty it has no point." if empty else ""
-    caption = (
-        "Weights that remain in each layer against those that remain in the whole network, both logarithmic; colours "
-        f"run from the first layer to the last. Dotted: the whole network; a layer above that is pruned less.{gone}"
-    )
-    chart = alt.layer(diagonal, base.mark_line(), points, height=320, description="Density of each layer")
-    entries = tuple((name, name) for name in names)
-    return Figure("layer_density", "Density per layer", caption, (panel(chart),), (Key("color", "Layer", entries),))
+    both = [{"percent": percent, "density": percent} for percent in overall.values() if percent > 0]
+    diagonal = alt.Chart(rows(both)).mark_line(style="reference-line").encode(x=x, y=y)
+    return panel(alt.layer(diagonal, base.mark_line(), points, height=320, description="Density of each layer"))
 
 
 def _layer_list(study: StudyFiles) -> Figure | None:

@@ -32,20 +32,7 @@ def sparsity_document(
     Raises:
         ValueError: if nothing is left to count, a pattern matches nothing, or the two files do not fit each other.
     """
-    left_out = file.left_out()
-    names = matching(file.shapes, only) if only else [name for name in file.shapes if name not in left_out]
-    dropped = set(matching(file.shapes, never)) if never else set()
-    names = [name for name in names if name not in dropped]
-    if not names:
-        raise ValueError(
-            f"{file.path} holds no weights to count. Its tensors: {', '.join(file.shapes) or 'none'}. Choose some by "
-            "pattern (--only)"
-        )
-    if earlier is not None and not any(name in earlier.shapes for name in names):
-        raise ValueError(
-            f"{earlier.path} holds none of the tensors counted in {file.path} ({', '.join(names[:4])}, ...): compare "
-            "files of one architecture"
-        )
+    names = _counted(file, only, never, earlier)
     tensors: dict[str, dict[str, Any]] = {}
     no_ranks: dict[str, str] = {}
     overlaps: list[Overlap] = []
@@ -60,7 +47,7 @@ def sparsity_document(
         if earlier is not None and name in earlier.shapes:
             overlaps.append(overlap({name: earlier.read(name).mask}, {name: entry.mask}))
             tensors[name]["compared"] = _compared(overlaps[-1])
-    chosen = set(names)
+    reasons = {} if only else file.left_out()
     document: dict[str, Any] = {
         "format": FORMAT,
         "file": str(file.path),
@@ -69,12 +56,8 @@ def sparsity_document(
         "tensors": tensors,
         "overall": _overall(list(tensors.values())),
         "collapsed": [name for name, each in tensors.items() if each["dead_outputs"] is not None and not each["kept"]],
-        "left_out": {
-            name: "not chosen" if only else left_out.get(name, "not chosen")
-            for name in file.shapes
-            if name not in chosen
-        },
-        "input_first": sorted(file.input_first & chosen),
+        "left_out": {name: reasons.get(name, "not chosen") for name in file.shapes if name not in tensors},
+        "input_first": sorted(file.input_first & tensors.keys()),
         "rank_limit": rank_limit,
         "no_ranks": no_ranks,
         "note": file.note,
@@ -88,6 +71,29 @@ def sparsity_document(
             "missing": [name for name in names if name not in earlier.shapes],
         }
     return document
+
+
+def _counted(file: WeightsFile, only: Sequence[str], never: Sequence[str], earlier: WeightsFile | None) -> list[str]:
+    """Return the names of the tensors to count.
+
+    Raises:
+        ValueError: if there are none, or the earlier file has none of them.
+    """
+    left_out = file.left_out()
+    names = matching(file.shapes, only) if only else [name for name in file.shapes if name not in left_out]
+    dropped = set(matching(file.shapes, never)) if never else set()
+    names = [name for name in names if name not in dropped]
+    if not names:
+        raise ValueError(
+            f"{file.path} holds no weights to count. Its tensors: {', '.join(file.shapes) or 'none'}. Choose some by "
+            "pattern (--only)"
+        )
+    if earlier is not None and not any(name in earlier.shapes for name in names):
+        raise ValueError(
+            f"{earlier.path} holds none of the tensors counted in {file.path} ({', '.join(names[:4])}, ...): compare "
+            "files of one architecture"
+        )
+    return names
 
 
 def _describe(entry: Entry, stored: tuple[int, ...]) -> dict[str, Any]:
