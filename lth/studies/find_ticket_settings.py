@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lth.analysis.points import Arm
-from lth.config import MaskChanges, Pruning, Recipe, StudySettings, Targets
+from lth.config import MaskChanges, Pruning, Recipe, Sparsifier, StudySettings, Targets
 from lth.config.text import split_names
 from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS, Restart
 
@@ -47,14 +47,9 @@ class WithinTraining(Targets, MaskChanges):
 
     @model_validator(mode="after")
     def _fits_the_method(self) -> Self:
-        from lth.training.sparsifiers import SPARSIFIERS  # loads torch: only where a sparsifier is asked for
+        from lth.training.sparsifiers import check_sparsifier  # loads torch: only where a sparsifier is asked for
 
-        method = SPARSIFIERS.pick(self.sparsifier)
-        if not method.criterion and self.criterion != "large_final":
-            raise ValueError(
-                f"criterion: sparsifier {self.sparsifier!r} drops weights by magnitude; found {self.criterion!r}, only "
-                "'large_final' is allowed"
-            )
+        check_sparsifier(Sparsifier(method=self.sparsifier, criterion=self.criterion))
         return self
 
 
