@@ -47,7 +47,7 @@ def compare_arms(results: Results, *, finding: str) -> Verdict:
     what = studied(results["config"])
     constant = results["constant"].get(results["primary"])
     if constant is not None:
-        sentences.append(f"An answer that looks at no input scores {show(constant, metric)}.")
+        sentences.append(f"An answer that looks at no input reaches {show(constant, metric)}.")
     state = "confirmed" if sure else "not settled"
     return {
         "found": best is not None,

@@ -125,7 +125,7 @@ def compare(results: Results, *, margin: float) -> list[Comparison]:
 
 
 def constant_gain(values: Interval, results: Results) -> Interval | None:
-    """Return the difference of values from a constant answer's score; None where that is not known."""
+    """Return the difference of values from those of a constant answer; None where that is not known."""
     constant = results["constant"].get(results["primary"])
     if constant is None:
         return None

@@ -159,7 +159,7 @@ class Results(TypedDict):
     arms: list[ArmDocument]
     axis: str
     plots: list[PlotDocument]
-    constant: dict[str, float | None]  # what the best answer without a look at the input scores on the test part
+    constant: dict[str, float | None]  # what the best answer without a look at the input reaches on the test part
     rows: list[Row]
     verdict: Verdict
 

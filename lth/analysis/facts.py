@@ -79,7 +79,7 @@ def amount(at: Mapping[str, float | str]) -> str:
     return ", ".join(f"{axis} {_plain(value)}" for axis, value in at.items())
 
 
-def where(at: Mapping[str, float | str], axis: str) -> str:
+def place_in_words(at: Mapping[str, float | str], axis: str) -> str:
     """Return a place in words: '5.6 % of the prunable weights (level 13)'."""
     if "density" not in at:
         return amount(at)
@@ -100,7 +100,7 @@ def title(facts: Facts) -> str:
     if head is None:
         return none
     plural = f"{facts.finding[0].upper()}{facts.finding[1:]}s of {what}"
-    share = where(head.at, "")
+    share = place_in_words(head.at, "")
     if facts.winning:
         return f"{plural}: {share} suffice" if share else plural
     return f"No confirmed {facts.finding} of {what}: {share + ' match, ' if share else ''}{reservation(facts)}"

@@ -38,7 +38,7 @@ def results_document(
         axis: rows of tables.
         plots: figures, as data.
         points: every measurement.
-        constant: what the best answer without a look at the input scores.
+        constant: what the best answer without a look at the input reaches.
         reader: reads their results.
     """
     jobs = {point.job.key: point.job for point in points}

@@ -2,7 +2,7 @@
 
 from lth.analysis.comparison import Comparison, Early, Rival
 from lth.analysis.documents import Interval
-from lth.analysis.facts import CONSTANT, Facts, where
+from lth.analysis.facts import CONSTANT, Facts, place_in_words
 from lth.analysis.numbers import percent, show, show_margin, show_mean, show_paired
 from lth.analysis.reading import BEST_STEP, arms_of, baseline_cell, metric_named, metric_of, num_diverged, rows_of
 
@@ -35,7 +35,7 @@ def _first(facts: Facts, head: Comparison) -> str:
     """Say what a newcomer should know."""
     metric = facts.metric
     replicates = f"{facts.replicates} replicate{'s' * (facts.replicates != 1)}"
-    share = where(head.at, facts.axis)
+    share = place_in_words(head.at, facts.axis)
     keeps = f"with {share}" if "density" in head.at else f"at {share}" if share else "the match"
     values = (
         f"{keeps}, the {facts.subject['name']} reaches a {facts.measured} of "
@@ -102,7 +102,7 @@ def _further_match(facts: Facts, head: Comparison) -> list[str]:
         else "not settled: the interval reaches beyond the margin"
     )
     return [
-        f"The furthest match is at {where(match.at, facts.axis)}: {show(match.value['mean'], metric)}, "
+        f"The furthest match is at {place_in_words(match.at, facts.axis)}: {show(match.value['mean'], metric)}, "
         f"{show_paired(match.difference, metric, facts.confidence)} from {facts.baseline['name']}; "
         f"{settled}.{_last_place(facts, match)}"
     ]
@@ -199,7 +199,7 @@ def _furthest(facts: Facts, head: Comparison | None) -> list[str]:
     ]
     extreme = "sparsest" if "density" in last.at else "last"
     behind = f", in brackets what the {facts.subject['name']} has over it" if len(values) > 1 else ""
-    return [f"The {extreme} {facts.axis} of all, {where(last.at, facts.axis)}: {', '.join(values)}{behind}."]
+    return [f"The {extreme} {facts.axis} of all, {place_in_words(last.at, facts.axis)}: {', '.join(values)}{behind}."]
 
 
 def _constant(facts: Facts) -> list[str]:
@@ -208,7 +208,7 @@ def _constant(facts: Facts) -> list[str]:
         return []
     base = baseline_cell(facts.results, "primary")
     value = f"; {facts.baseline['name']} has {show(base['interval']['mean'], facts.metric)}" if base else ""
-    return [f"For scale: {CONSTANT} scores {show(constant, facts.metric)}{value}."]
+    return [f"For scale: {CONSTANT} reaches {show(constant, facts.metric)}{value}."]
 
 
 def _unlearned(facts: Facts) -> list[str]:
@@ -233,8 +233,8 @@ def _nothing(facts: Facts) -> list[str]:
     return [
         f"No {facts.finding}: at no {facts.axis} does the mean {facts.measured} over {replicates} come within "
         f"{show_margin(facts.margin, facts.metric)} of the {facts.baseline['name']} network's {base}.",
-        f"The closest is {where(closest.at, facts.axis)}: {show(closest.value['mean'], facts.metric)}, a difference of "
-        f"{show_paired(closest.difference, facts.metric, facts.confidence)}.",
+        f"The closest is {place_in_words(closest.at, facts.axis)}: {show(closest.value['mean'], facts.metric)}, a "
+        f"difference of {show_paired(closest.difference, facts.metric, facts.confidence)}.",
         "A lower rate, a longer duration or a later rewind step may find one.",
     ]
 

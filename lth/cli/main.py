@@ -140,8 +140,8 @@ def _unknown_command(error: Exception) -> str:
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         try:
             check_choice("command", error.unused_tokens[0], [name for name in app if not name.startswith("-")])
-        except ValueError as found:
-            return str(found)
+        except ValueError as unknown:
+            return str(unknown)
     return str(error).replace("?.", "?")
 
 

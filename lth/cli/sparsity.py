@@ -92,14 +92,14 @@ def _row(name: str, tensor: dict[str, Any]) -> Row:
 
 
 def _compared_row(name: str, tensor: dict[str, Any]) -> Row:
-    found = tensor["compared"]
+    overlap = tensor["compared"]
     return {
         "TENSOR": name,
-        "BEFORE %": f"{100 * found['earlier_density']:.2f}",
+        "BEFORE %": f"{100 * overlap['earlier_density']:.2f}",
         "KEPT %": _percent(tensor),
-        "OVERLAP": f"{found['iou']:.3f} ({found['chance_iou']:.3f})",
-        "SURVIVED %": f"{100 * found['survival']:.2f} ({100 * found['chance_survival']:.2f})",
-        "REVIVED %": f"{100 * found['revival']:.2f} ({100 * found['chance_revival']:.2f})",
+        "OVERLAP": f"{overlap['iou']:.3f} ({overlap['chance_iou']:.3f})",
+        "SURVIVED %": f"{100 * overlap['survival']:.2f} ({100 * overlap['chance_survival']:.2f})",
+        "REVIVED %": f"{100 * overlap['revival']:.2f} ({100 * overlap['chance_revival']:.2f})",
     }
 
 
@@ -182,12 +182,12 @@ def _notes(document: dict[str, Any]) -> Iterator[str]:
 
 def _by_reason(reasons: dict[str, str]) -> str:
     """Say how many tensors have each reason, with names where they are few and not the user's own choice."""
-    found = []
+    parts = []
     for reason in dict.fromkeys(reasons.values()):
         names = [name for name, each in reasons.items() if each == reason]
         are_named = len(names) <= 3 and reason not in ("vector", "not chosen")
-        found.append(f"{len(names)} {reason}" + (f" ({', '.join(names)})" if are_named else ""))
-    return ", ".join(found)
+        parts.append(f"{len(names)} {reason}" + (f" ({', '.join(names)})" if are_named else ""))
+    return ", ".join(parts)
 
 
 def _percent(tensor: dict[str, Any]) -> str:

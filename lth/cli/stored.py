@@ -25,8 +25,8 @@ def study_documents(store: Path) -> list[dict[str, Any]]:
                 f"{path} is damaged ({error}): remove the folder {path.parent}; its trainings are kept"
             ) from error
         jobs = document.get("jobs", keys)
-        found = {**needed, "keys": keys, "jobs": jobs, "folder": path.parent}
-        documents.append({"study": "find-ticket", **document, **found})
+        noted = {**needed, "keys": keys, "jobs": jobs, "folder": path.parent}
+        documents.append({"study": "find-ticket", **document, **noted})
     return sorted(documents, key=lambda document: str(document["created"]))
 
 

@@ -22,7 +22,7 @@ ticket = App(
 
 @ticket.command
 def show(file: Path, /, *, json_: Flag = False) -> int:
-    """Show what a ticket keeps, what it scored beside its controls, and how it came about.
+    """Show what a ticket keeps, what it reached beside its controls, and how it came about.
 
     Args:
         file: a .ticket.safetensors file.
@@ -43,7 +43,7 @@ def show(file: Path, /, *, json_: Flag = False) -> int:
     print(f"  keeps {100 * document['density']:.2f} % of the prunable weights")
     for name, density in document["density_by_tensor"].items():
         print(f"    {name:24} {'x'.join(map(str, document['shapes'][name])):>10}  {100 * density:6.2f} %")
-    _print_scores(document["scores"])
+    _print_metrics(document["scores"])
     print(f"  starting weights: {'drawn again from the seed' if opened.start is None else 'in the file'}")
     print("  derivation")
     for key, node in from_documents(document["derivation"]).items():
@@ -51,18 +51,17 @@ def show(file: Path, /, *, json_: Flag = False) -> int:
     return 0
 
 
-def _print_scores(scores: dict[str, Any]) -> None:
+def _print_metrics(measured: dict[str, Any]) -> None:
     """Print the ticket's own metric, and beside it the means of its level's arms."""
     from lth.analysis.numbers import show
     from lth.analysis.reading import Measure
 
-    metric = Measure(scores["metric"], better="", unit=scores["unit"], words="")
-    best = scores["own"]["best_step"]
+    metric = Measure(measured["metric"], better="", unit=measured["unit"], words="")
+    best = measured["own"]["best_step"]
+    value = show(measured["own"]["end"].get(f"test/{metric.name}"), metric)
     early = "" if best is None else f", best at step {best}"
-    print(
-        f"  test {metric.name.replace('_', ' ')} {show(scores['own']['end'].get(f'test/{metric.name}'), metric)}{early}"
-    )
-    for arm, interval in scores["arms"].items():
+    print(f"  test {metric.name.replace('_', ' ')} {value}{early}")
+    for arm, interval in measured["arms"].items():
         ends = (
             ""
             if interval["low"] is None

@@ -82,7 +82,7 @@ def conclude_study(
 
 
 def constant_of(prepared: Study, reader: Reader) -> dict[str, float]:
-    """Return what the best answer without a look at the input scores on the test part."""
+    """Return what the best answer without a look at the input reaches on the test part."""
     parts = reader.parts(prepared.subject.data)
     if not {"train", "test"} <= parts.keys():
         return {}
@@ -99,7 +99,7 @@ def default_out(prepared: Study) -> Path:
 
 
 def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator[tuple[str, Ticket]]:
-    """Give every finished ticket of a study, with a file name and its scores beside those of its level's arms."""
+    """Give every finished ticket of a study, with a file name and its metrics beside those of its level's arms."""
     subjects = {arm.name for arm in prepared.type.arms if arm.role == "subject"}
     rows = {(row["key"], row["arm"]): row for row in results["rows"]}
     by_level: dict[Any, dict[str, Any]] = {}
@@ -109,7 +109,7 @@ def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator
         if point.arm not in subjects or not _is_ticket(point, reader):
             continue
         row, level = rows[point.job.key, point.arm], point.at["level"]
-        scores = {
+        metrics = {
             "metric": results["primary"],
             "unit": results["metrics"][results["primary"]]["unit"],
             "own": {"end": row["end"], "at_best": row["at_best"], "best_step": row["best_step"]},
@@ -117,7 +117,7 @@ def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator
         }
         labels = {"study": prepared.id, "level": level, "replicate": point.replicate, "data": prepared.settings.data}
         assert isinstance(point.job, Trained)
-        yield f"level-{int(level):02d}-replicate-{point.replicate}", make_ticket(point.job, reader, scores, labels)
+        yield f"level-{int(level):02d}-replicate-{point.replicate}", make_ticket(point.job, reader, metrics, labels)
 
 
 def _is_ticket(point: Point, reader: Reader) -> bool:

@@ -128,10 +128,12 @@ class _Drawing:
                 scale=alt.Scale(domain=colour_domain(self.results)),
                 legend=alt.Legend(title=None, values=self.labels),
             )
-            told = "arm"
+            axis_words = "arm"
         else:
-            told = self.axis.title
-            colour = alt.Color("line:O", scale=alt.Scale(domain=self.labels), sort=None, legend=alt.Legend(title=told))
+            axis_words = self.axis.title
+            colour = alt.Color(
+                "line:O", scale=alt.Scale(domain=self.labels), sort=None, legend=alt.Legend(title=axis_words)
+            )
         base = alt.Chart(rows(table)).encode(
             x=alt.X("x:Q", title="Step", axis=alt.Axis(format=",d", tickCount=4)),
             y=alt.Y(
@@ -143,7 +145,7 @@ class _Drawing:
             color=colour,
             detail="arm:N",
         )
-        tooltip = [alt.Tooltip("arm:N"), *([] if self.axis is None else [alt.Tooltip("line:N", title=told)])]
+        tooltip = [alt.Tooltip("arm:N"), *([] if self.axis is None else [alt.Tooltip("line:N", title=axis_words)])]
         more = {"title": title} if title else {}
         chart = alt.layer(
             base.mark_line(strokeWidth=1.7),

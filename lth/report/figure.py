@@ -50,7 +50,7 @@ def without_legends(spec: Spec) -> Spec:
     return changed
 
 
-def whole_spec(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> Spec:
+def full_spec(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> Spec:
     """Return one specification of all panels with the theme, 760 points wide or 340 to 420 a panel."""
     panels = [{**each} for each in figure.panels]
     if len(panels) == 1:
@@ -66,13 +66,13 @@ def whole_spec(figure: Figure, palette: Palette, categories: tuple[str, ...]) ->
 
 def as_chart(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> alt.TopLevelMixin:
     """Return the figure as an altair chart with its theme and legends."""
-    chart: alt.TopLevelMixin = alt.Chart.from_dict(whole_spec(figure, palette, categories))
+    chart: alt.TopLevelMixin = alt.Chart.from_dict(full_spec(figure, palette, categories))
     return chart
 
 
 def draw_png(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> bytes:
     """Return the figure as a PNG image at twice its nominal size."""
-    image: bytes = vl_convert.vegalite_to_png(_drawn_part(whole_spec(figure, palette, categories)), scale=2)
+    image: bytes = vl_convert.vegalite_to_png(_drawn_part(full_spec(figure, palette, categories)), scale=2)
     return image
 
 

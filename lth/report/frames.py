@@ -65,7 +65,7 @@ def frame(
     return (low, high), is_cut
 
 
-def whole_frame(metric: Measure, values: Sequence[float]) -> Domain:
+def full_frame(metric: Measure, values: Sequence[float]) -> Domain:
     """Return the range that shows all values, with a margin."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0

@@ -13,7 +13,7 @@ from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import bounded, scale
 from lth.analysis.reading import Measure, arms_of
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import DataRow, Domain, cropped, falling_axis, frame, rows, spread, step_frame, whole_frame
+from lth.report.frames import DataRow, Domain, cropped, falling_axis, frame, full_frame, rows, spread, step_frame
 from lth.report.marks import Mark, colour_domain, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import Axis, axis_of
 from lth.report.study import StudyFiles
@@ -78,13 +78,15 @@ def _chosen(some: list[Mark], plot: PlotDocument, results: Results) -> tuple[lis
 def from_baseline(drawn: list[Mark], level: list[Mark]) -> list[Mark]:
     """Return the marks, each line with the baseline's one point before its own, where that lies outside them."""
     rows = []
-    for arm, where in dict.fromkeys((mark.arm, mark.panel) for mark in drawn):
-        line = [mark for mark in drawn if (mark.arm, mark.panel) == (arm, where)]
+    for arm, panel_of_line in dict.fromkeys((mark.arm, mark.panel) for mark in drawn):
+        line = [mark for mark in drawn if (mark.arm, mark.panel) == (arm, panel_of_line)]
         xs = [mark.x for mark in line if isinstance(mark.x, int | float)]
         start = [
-            Mark(mark.x, arm, where, mark.arm, mark.place, mark.interval)
+            Mark(mark.x, arm, panel_of_line, mark.arm, mark.place, mark.interval)
             for mark in level
-            if isinstance(mark.x, int | float) and not min(xs) <= mark.x <= max(xs) and mark.panel in (where, None)
+            if isinstance(mark.x, int | float)
+            and not min(xs) <= mark.x <= max(xs)
+            and mark.panel in (panel_of_line, None)
         ]
         rows += [*start, *line]
     return rows
@@ -107,7 +109,7 @@ def line_domain(results: Results, metric: Measure, lines: Sequence[Mark], level:
     ]
     reference = next((mark.interval["mean"] for mark in level), None)
     if reference is None:  # nothing says which differences matter
-        return whole_frame(metric, [mean * factor for mean in means] + ends), False
+        return full_frame(metric, [mean * factor for mean in means] + ends), False
     return frame(
         metric,
         None if reference is None else reference * factor,

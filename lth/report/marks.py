@@ -102,12 +102,12 @@ def shown_interval(interval: Interval, metric: Measure) -> DataRow:
     factor = scale(metric)
     low, high = bounded(interval, metric)
     mean = interval["mean"]
-    told = minus(show(mean, metric))
+    value = minus(show(mean, metric))
     between = "" if low is None or high is None else minus(f"{show(low, metric)} to {show(high, metric)}")
     return {
         "mean": None if mean is None else mean * factor,
         "low": None if low is None else low * factor,
         "high": None if high is None else high * factor,
-        "value": told,
+        "value": value,
         "interval": between,
     }

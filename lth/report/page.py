@@ -126,8 +126,8 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
         "colours": numbers,
         "metrics": [metric_named(results, name) for name in metrics],
         "constants": {
-            metric_named(results, name).name: show(score, metric_named(results, name))
-            if (score := results["constant"].get(name)) is not None
+            metric_named(results, name).name: show(value, metric_named(results, name))
+            if (value := results["constant"].get(name)) is not None
             else ""
             for name in metrics
         },

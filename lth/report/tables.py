@@ -151,10 +151,10 @@ def value(interval: Interval, metric: Measure) -> Value:
 
 
 def _values(results: Results, measure: str) -> dict[str, dict[str, Interval]]:
-    found: dict[str, dict[str, Interval]] = {}
+    intervals: dict[str, dict[str, Interval]] = {}
     for cell in cells(results, measure):
-        found.setdefault(cell["arm"], {})[_key(cell["at"])] = cell["interval"]
-    return found
+        intervals.setdefault(cell["arm"], {})[_key(cell["at"])] = cell["interval"]
+    return intervals
 
 
 def _key(at: Mapping[str, float | str] | Place) -> str:

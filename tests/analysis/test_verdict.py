@@ -106,7 +106,7 @@ def test_a_ticket_below_a_constant_answer_matches_nothing() -> None:
 
 def test_the_constant_answer_stands_beside_the_baseline() -> None:
     found = verdict([*DENSE, *arm("ticket", 1, GOOD)], constant={"accuracy": 0.1135})
-    assert found["sentences"][-1] == "For scale: an answer that looks at no input scores 11.35 %; dense has 96.00 %."
+    assert found["sentences"][-1] == "For scale: an answer that looks at no input reaches 11.35 %; dense has 96.00 %."
 
 
 def test_a_wide_interval_does_not_settle_the_match() -> None:
