@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lth.cli.options import Flag
-from lth.cli.stored import study_documents
+from lth.cli.stored import StudyNote, study_documents
 
 
 def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
@@ -16,7 +16,7 @@ def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
         store: folder of results.
         json_: print JSON in place of the table.
     """
-    rows = [_row(document, store) for document in study_documents(store)]
+    rows = [_row(note, store) for note in study_documents(store)]
     if json_:
         print(json.dumps(rows, indent=1))
         return 0
@@ -31,14 +31,14 @@ def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
     return 0
 
 
-def _row(document: dict[str, Any], store: Path) -> dict[str, Any]:
-    config, keys = document["config"], document["keys"]
-    results = _results(document["folder"] / "results.json")
-    begun = {} if results else _begun(document["jobs"], store)
+def _row(note: StudyNote, store: Path) -> dict[str, Any]:
+    config, keys = note["config"], note["keys"]
+    results = _results(note["folder"] / "results.json")
+    begun = {} if results else _begun(note["jobs"], store)
     done = sum((store / "objects" / key[:2] / key).is_dir() for key in keys)
     return {
-        "id": document["id"],
-        "study": document["study"],
+        "id": note["id"],
+        "study": note["study"],
         "model": config["model"],
         "data": config["data"],
         "replicates": config["replicates"],
@@ -46,7 +46,7 @@ def _row(document: dict[str, Any], store: Path) -> dict[str, Any]:
         "begun": begun,
         "engine": "+".join((results or {}).get("engines", {})) or "-",
         "verdict": _verdict(results, begun),
-        "created": str(document["created"]).replace("T", " ")[:16],
+        "created": note["created"].replace("T", " ")[:16],
     }
 
 

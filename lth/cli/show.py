@@ -3,11 +3,10 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from lth.cli.errors import CommandError
 from lth.cli.options import Flag
-from lth.cli.stored import find_study, unknown_id
+from lth.cli.stored import StudyNote, find_study, unknown_id
 
 
 def show(id: str, /, *, store: Path = Path("lth-store"), json_: Flag = False) -> int:
@@ -31,11 +30,11 @@ def show(id: str, /, *, store: Path = Path("lth-store"), json_: Flag = False) ->
     return 0
 
 
-def _show_study(study: dict[str, Any], as_json: bool) -> None:
+def _show_study(study: StudyNote, as_json: bool) -> None:
     path = study["folder"] / "results.json"
     if as_json:
-        notes = {key: study[key] for key in ("id", "study", "created", "config")}
-        print(path.read_text() if path.exists() else json.dumps(notes, indent=1))
+        note = {name: value for name, value in study.items() if name in ("id", "study", "created", "config")}
+        print(path.read_text() if path.exists() else json.dumps(note, indent=1))
         return
     print(f"Study {study['id']}, {study['study']}, {study['created'].replace('T', ' ')}")
     if path.exists():

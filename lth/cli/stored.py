@@ -2,35 +2,54 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from lth.cli.errors import CommandError
 from lth.config import check_choice
 
 
-def study_documents(store: Path) -> list[dict[str, Any]]:
+class StudyNote(TypedDict):
+    """What the store notes of a study: `keys` are of its measurements, `jobs` of all that they stand on too."""
+
+    id: str
+    study: str
+    created: str
+    config: dict[str, Any]
+    keys: list[str]
+    jobs: list[str]
+    folder: Path
+
+
+def study_documents(store: Path) -> list[StudyNote]:
     """Return what the store notes of its studies, oldest first.
 
     Raises:
         CommandError: if a note is damaged.
     """
-    documents = []
+    notes: list[StudyNote] = []
     for path in store.glob("studies/*/study.json"):
         try:
             document = json.loads(path.read_text())
-            needed = {name: document[name] for name in ("id", "created", "config")}
             keys = document["keys"] if "keys" in document else [run["key"] for run in document["runs"]]
+            notes.append(
+                {
+                    "id": document["id"],
+                    "study": document.get("study", "find-ticket"),
+                    "created": str(document["created"]),
+                    "config": document["config"],
+                    "keys": keys,
+                    "jobs": document.get("jobs", keys),
+                    "folder": path.parent,
+                }
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CommandError(
                 f"{path} is damaged ({error}): remove the folder {path.parent}; its trainings are kept"
             ) from error
-        jobs = document.get("jobs", keys)
-        noted = {**needed, "keys": keys, "jobs": jobs, "folder": path.parent}
-        documents.append({"study": "find-ticket", **document, **noted})
-    return sorted(documents, key=lambda document: str(document["created"]))
+    return sorted(notes, key=lambda note: note["created"])
 
 
-def find_study(name: str, store: Path) -> dict[str, Any] | None:
+def find_study(name: str, store: Path) -> StudyNote | None:
     """Return the one study whose ID starts with this, or None.
 
     Raises:
