@@ -189,7 +189,7 @@ def test_masks_found_within_a_training_are_tested_as_tickets(sparsifier: str, tm
     [
         ({"moments": "keep"}, "'keep' goes with kept 'keep' or 'lr_rewind'"),
         ({"moments": "restore"}, "choose a sparsifier"),
-        ({"sparsifier": "rigl", "criterion": "movement"}, "Leave it at 'large_final'"),
+        ({"sparsifier": "rigl", "criterion": "movement"}, "drops weights by magnitude"),
         ({"sparsifier": "gradual", "granularity": "heads"}, "chooses single weights"),
         ({"sparsifier": "gradual", "rates": {"a": 0.1}}, "by its scope"),
         ({"sparsifier": "gradual", "criterion": "snip"}, "runs the network"),
