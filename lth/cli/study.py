@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Running) -> int:
     """Run each study that is asked for; a sweep ends in a comparison."""
-    from lth.launch import default_out, load_studies, run_study
+    from lth.launch import default_out, follow_study, load_studies, run_study
     from lth.launch.progress import make_progress
     from lth.lineage import Store
     from lth.training import Interrupted
 
     studies, execution = load_studies(study, settings, running.folder), execution_of(running)
+    if not execution.ranks.is_first:
+        for prepared in studies:
+            follow_study(prepared, Store(running.store), execution)
+        return 0
     # All are looked at before the first is run: one that cannot be trained as asked is said at once.
     notes = [engine_lines(prepared, execution) for prepared in studies]
     is_sweep, results = len(studies) > 1, list["Found"]()
@@ -135,6 +139,7 @@ def execution_of(running: Running) -> "Execution":
     import torch
 
     from lth.lineage import Execution
+    from lth.training.ranks import join
 
     if running.device == "cuda" and not torch.cuda.is_available():
         raise CommandError("--device cuda: PyTorch sees no GPU here. Leave the option out, or see `lth doctor`")
@@ -147,6 +152,7 @@ def execution_of(running: Running) -> "Execution":
         engine=running.engine,
         compiled=running.compiled,
         micro_batch=running.micro_batch,
+        ranks=join(running.device),
         **workers,
     )
 

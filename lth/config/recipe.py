@@ -36,6 +36,9 @@ class Recipe(BaseModel):
     batch_size: int = Field(
         default=60, ge=1, description="examples per step; an epoch's incomplete last batch is left out"
     )
+    batch_tokens: int | None = Field(
+        default=None, ge=1, description="tokens per step, where examples are tokens [default: by --batch-size]"
+    )
     duration: Duration = Field(default="5000it", description="length of the training: 5000it, 20ep or 10Mtok")
     weight_decay: float = Field(default=0.0, ge=0, description="weight decay, as the optimizer means it")
     no_decay: Names = Field(
@@ -92,6 +95,26 @@ class Recipe(BaseModel):
         if self.evaluate is None:
             idle |= dict.fromkeys(("evaluate_version", "metrics"), "it goes with a measurement of your own (evaluate)")
         return without_idle(self, idle)
+
+    def in_examples(self, tokens_per_example: int | None) -> "Recipe":
+        """Return the recipe with a batch in examples, where one in tokens is asked for.
+
+        Args:
+            tokens_per_example: None where examples are no tokens.
+        Raises:
+            ValueError: if examples are no tokens, or so many tokens are no whole examples.
+        """
+        if self.batch_tokens is None:
+            return self
+        if tokens_per_example is None:
+            raise ValueError("batch_tokens: these examples are no tokens; give --batch-size")
+        size, rest = divmod(self.batch_tokens, tokens_per_example)
+        if rest or not size:
+            raise ValueError(
+                f"batch_tokens: {self.batch_tokens:,} is no whole number of examples of {tokens_per_example:,} tokens; "
+                f"take {max(1, size) * tokens_per_example:,}"
+            )
+        return self.model_copy(update={"batch_size": size, "batch_tokens": None})
 
     def clock(self, num_train: int, tokens_per_example: int | None = None) -> Clock:
         """Return what durations are counted by.

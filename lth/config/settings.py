@@ -30,6 +30,11 @@ class StudySettings(BaseModel):
         default="digits",
         description="digits, mnist, fashion-mnist, diabetes, tiny-shakespeare, or the path of an .npz or .txt file",
     )
+    start_from: str | None = Field(
+        default=None,
+        description="weights that networks start from: a model folder of Hugging Face, or a safetensors file "
+        "[default: they are drawn]",
+    )
     replicates: int = Field(default=5, ge=1, description="networks with seeds of their own; intervals are over them")
     seed: int = Field(default=0, ge=0, description="the seed that all others are derived from")
     validation: int | None = Field(

@@ -4,7 +4,7 @@ from lth.launch.compact import CompactReport, compact_ticket
 from lth.launch.conclude import conclude_study, default_out
 from lth.launch.found import Found, results
 from lth.launch.load import load_studies
-from lth.launch.run import build_study, find_ticket, register, run_study, study
+from lth.launch.run import build_study, find_ticket, follow_study, register, run_study, study
 
 __all__ = [
     "CompactReport",
@@ -14,6 +14,7 @@ __all__ = [
     "conclude_study",
     "default_out",
     "find_ticket",
+    "follow_study",
     "load_studies",
     "register",
     "results",

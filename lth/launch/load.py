@@ -9,7 +9,9 @@ from typing import Any
 from lth.config import StudySettings, as_settings_error, check_choice, flat_fields
 from lth.data import Data, load_data
 from lth.lineage.executors.workers import IN_WORKER
+from lth.lineage.foreign import pretrained_digest
 from lth.models import Factory, is_importing, resolve_factory, resolve_function
+from lth.models.check import first_line
 from lth.studies import StudyType
 from lth.studies.prepare import Study, prepare
 
@@ -48,7 +50,7 @@ def load_studies(
     """
     refuse_nested()
     given = given or Given()
-    loaded = dict(given.data)
+    loaded, weights = dict(given.data), dict[str, tuple[str, Path]]()
     studies = []
     for each in settings:
         factory = given.models.get(each.model) or resolve_factory(each.model)
@@ -56,9 +58,36 @@ def load_studies(
             loaded[each.data] = load_data(each.data, folder)
         names = [name for name in (each.training.train, each.training.evaluate) if name is not None]
         functions = {name: given.functions.get(name) or resolve_function(name) for name in names}
+        start = each.start_from
+        if start is not None and start not in weights:
+            place = weights_place(start)
+            weights[start] = pretrained_digest(place), place
         with as_settings_error():  # all is loaded: what does not fit now are settings
-            studies.append(prepare(study_type, each, factory, loaded[each.data], functions))
+            pretrained = None if start is None else weights[start]
+            studies.append(prepare(study_type, each, factory, loaded[each.data], functions, pretrained))
     return studies
+
+
+def weights_place(name: str) -> Path:
+    """Return where weights lie: a file or folder, or the copy of a repository of the Hugging Face hub.
+
+    Args:
+        name: a path, or `hub:OWNER/NAME`, with a revision as `hub:OWNER/NAME@REVISION`.
+    Raises:
+        ValueError: if `huggingface_hub` is not installed, or does not find it.
+    """
+    if not name.startswith("hub:"):
+        return Path(name).expanduser()
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ValueError(f"{name} is fetched by `huggingface_hub`: pip install huggingface_hub") from error
+    repository, _, revision = name.removeprefix("hub:").partition("@")
+    try:
+        wanted = ["*.safetensors", "*.safetensors.index.json", "config.json"]
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
+    except Exception as error:  # whatever the network and the hub answer
+        raise ValueError(f"{name} cannot be fetched ({first_line(error)}): name a folder instead") from error
 
 
 def check_known(study_type: StudyType[Any], settings: Mapping[str, Any]) -> None:

@@ -12,7 +12,8 @@ from lth.data import Data, from_arrays, no_data
 from lth.launch.conclude import conclude_study, default_out
 from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
-from lth.lineage import Execution, Job, Observer, Store, build, derivation, json_to_bytes, write_file
+from lth.lineage import Execution, Job, Observer, Reader, Store, build, derivation, json_to_bytes, write_file
+from lth.lineage.executors import follow
 from lth.models import Factory
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study
@@ -122,6 +123,11 @@ def run_study(
     """
     skipped = build_study(prepared, store, execution, observer, out)
     return conclude_study(prepared, store, out, skipped)
+
+
+def follow_study(prepared: Study, store: Store, execution: Execution) -> None:
+    """Take part in the trainings of a study whose first rank runs it; nothing is written."""
+    follow(Reader(store, prepared.sources), execution.where)
 
 
 def build_study(

@@ -126,6 +126,7 @@ def build(
     choices = execution.choices((work.job for work in todo.works), sources)
     observer.planned(todo)
     if not todo.works:
+        execution.ranks.agree(None)  # the others need not wait
         return {}
     store.check_writable()
     with Leases() as leases, _interruptible() as is_interrupted:

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from lth.analysis.points import Point
 from lth.config import StudySettings, TaskSpec
 from lth.data import Data, default_validation, split
 from lth.lineage import DataSpec, Job, Sources
+from lth.lineage.foreign import read_pretrained
 from lth.models import Factory, describe
 from lth.sparsity import left_out
 from lth.studies.study_type import StudyType
@@ -67,6 +69,7 @@ def prepare(
     factory: Factory,
     data: Data,
     functions: Mapping[str, Callable[..., Any]] | None = None,
+    weights: tuple[str, Path] | None = None,
 ) -> Study:
     """Return the study that some settings describe.
 
@@ -76,10 +79,11 @@ def prepare(
         factory: makes the model.
         data: the data set.
         functions: the user's own training and evaluation functions, by name.
+        weights: digest and place of those that networks start from.
     Raises:
         ValueError: if a name is unknown, a setting does not fit the model or the data, or nothing can be pruned.
     """
-    recipe = settings.training.without_idle()
+    recipe = settings.training.without_idle().in_examples(data.tokens_per_example)
     settings = settings.model_copy(update={"training": recipe})
     OPTIMIZERS.pick(recipe.optimizer)
     spec, task = task_of(settings, data)
@@ -91,10 +95,13 @@ def prepare(
     model = describe(
         settings.model, factory, data.facts, settings.model_version, task=None if own else task, batch=batch
     )
-    sources = Sources(models={model.name: factory}, data={data.digest: data}, functions=dict(functions or {}))
+    digest, places = (weights[0], {weights[0]: weights[1]}) if weights else ("", {})
+    sources = Sources({model.name: factory}, {data.digest: data}, dict(functions or {}), places)
     check_optimizer(recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.optimizer_options)
     clock = recipe.clock(len(parts["train"]), data.tokens_per_example)
-    subject = Subject(model, data_spec, recipe.training(clock, spec), clock, sources)
+    subject = Subject(model, data_spec, recipe.training(clock, spec), clock, sources, pretrained=digest)
+    if weights:
+        read_pretrained(weights[1], sources.skeleton(model))  # what does not fit is said before anything is trained
     settings = settings.with_(validation=None if validation == "own" else validation)
     if study_type.resolve is not None:
         settings = study_type.resolve(settings, subject)
@@ -160,7 +167,9 @@ def _identity(study_type: StudyType[Any], settings: StudySettings, subject: Subj
     described: dict[str, Any] = {"study": study_type.name, "settings": settings.flat(only_changed=True)}
     for name, spec in (("model", subject.model), ("data", subject.data), ("task", subject.training.task)):
         described[name] = spec.model_dump(mode="json", exclude_defaults=True)
-    for name in ("data", "model", "task", "loss"):  # they stand there resolved
+    if subject.pretrained:
+        described["start_from"] = subject.pretrained
+    for name in ("data", "model", "task", "loss", "start_from"):  # they stand there resolved
         described["settings"].pop(name, None)
     canonical = json.dumps(described, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]

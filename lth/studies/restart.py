@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lth.config import Duration, Table
 
 if TYPE_CHECKING:
-    from lth.lineage import Initial, MasksNode, Trained, WeightsNode
+    from lth.lineage import MasksNode, Trained, WeightsNode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class Level:
     origin: "WeightsNode"
     source: "Trained"
     decided_by: "Trained"
-    redrawn: "Initial"
+    redrawn: "WeightsNode"
     number: int
     chosen: dict[str, Any]
 

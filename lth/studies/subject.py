@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lth.config import Clock, Pruning, Targets, Training
-from lth.lineage import DataSpec, Dense, Initial, MasksNode, Sources, Trained, WeightsNode
+from lth.lineage import DataSpec, Dense, Initial, MasksNode, Pretrained, Sources, Trained, WeightsNode
 from lth.models import MODELS, ModelSpec
 from lth.sparsity import (
     SCOPES,
@@ -37,6 +37,7 @@ class Subject:
         clock: what durations are counted by.
         sources: the live objects.
         traces: what trainings keep for criteria and moments.
+        pretrained: digest of the weights that networks start from; empty where they are drawn.
     """
 
     model: ModelSpec
@@ -45,6 +46,7 @@ class Subject:
     clock: Clock
     sources: Sources
     traces: tuple[str, ...] = ()
+    pretrained: str = ""
 
     @cached_property
     def module(self) -> nn.Module:
@@ -57,8 +59,10 @@ class Subject:
         entry = MODELS.get(self.model.name)
         return None if entry is None else entry.output
 
-    def initial(self, seeds: Seeds, *purpose: object) -> Initial:
-        """Return a replicate's initialisation; with a purpose (`"reinit", 3`) another draw."""
+    def initial(self, seeds: Seeds, *purpose: object) -> Initial | Pretrained:
+        """Return what a replicate starts from; with a purpose (`"reinit", 3`) another draw, of all weights."""
+        if self.pretrained and not purpose:
+            return Pretrained(spec=self.model, digest=self.pretrained)
         seed = derive_seed(seeds.init, *purpose) if purpose else seeds.init
         return Initial(spec=self.model, seed=seed)
 

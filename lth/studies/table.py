@@ -8,9 +8,10 @@ from lth.studies.find_ticket import FIND_TICKET
 from lth.studies.stability import STABILITY
 from lth.studies.study_type import StudyType
 from lth.studies.supermask import SUPERMASK
+from lth.studies.train import TRAIN
 
 STUDIES: Table[StudyType[Any]] = Table(
-    "study", {each.name: each for each in (FIND_TICKET, SUPERMASK, CONNECT, STABILITY)}
+    "study", {each.name: each for each in (FIND_TICKET, TRAIN, SUPERMASK, CONNECT, STABILITY)}
 )
 
 
