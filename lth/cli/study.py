@@ -37,7 +37,8 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         out = running.out / prepared.id if running.out and is_sweep else running.out
         if is_sweep and not running.quiet:
             print(f"study {number} of {len(studies)}: {prepared.id}", file=sys.stderr)
-        progress = make_progress(is_quiet=running.quiet or running.json_, notes=lines)
+        devices = [execution.device] * execution.ranks.size
+        progress = make_progress(is_quiet=running.quiet or running.json_, notes=lines, devices=devices)
         try:
             results.append(run_study(prepared, Store(running.store), execution, progress, out))
         except Interrupted:

@@ -94,10 +94,18 @@ class Bar(Tally):
             self._bar.set_postfix_str(self.time_left)
 
 
-def make_progress(*, is_quiet: bool = False, notes: Sequence[str] = ()) -> Callable[[Study], Quiet]:
-    """Return what makes the observer that fits where the output goes; it prints `notes` before anything is trained."""
+def make_progress(
+    *, is_quiet: bool = False, notes: Sequence[str] = (), devices: Sequence[str] = ("cpu",)
+) -> Callable[[Study], Quiet]:
+    """Return what makes the observer that fits where the output goes; it prints `notes` before anything is trained.
+
+    Args:
+        is_quiet: show nothing.
+        notes: lines.
+        devices: those that train together, whose peaks the speed is set beside.
+    """
     kind: type[Quiet] = Quiet if is_quiet else Bar if _in_notebook() else LiveTable if sys.stderr.isatty() else Plain
-    return lambda study: kind(study, notes)
+    return lambda study: kind(study, notes, devices)
 
 
 def _in_notebook() -> bool:

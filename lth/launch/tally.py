@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from lth.analysis.numbers import duration
 from lth.config import Metric
+from lth.launch.throughput import flops_per_token, in_words, peak_of
 from lth.launch.words import begun_in_words, for_terminal
 from lth.lineage import Job, Plan, Trained, Unobserved
 from lth.lineage.estimate import relative_cost
@@ -57,8 +58,8 @@ class Pace:
 class Quiet(Unobserved):
     """Show nothing."""
 
-    def __init__(self, study: Study, notes: Sequence[str] = ()) -> None:
-        self.study, self.notes = study, notes
+    def __init__(self, study: Study, notes: Sequence[str] = (), devices: Sequence[str] = ("cpu",)) -> None:
+        self.study, self.notes, self.devices = study, notes, devices
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +70,8 @@ class Quiet(Unobserved):
 class Tally(Quiet):
     """Count what is done, how fast, and what each arm has reached at each place of the study's axis."""
 
-    def __init__(self, study: Study, notes: Sequence[str] = ()) -> None:
-        super().__init__(study, notes)
+    def __init__(self, study: Study, notes: Sequence[str] = (), devices: Sequence[str] = ("cpu",)) -> None:
+        super().__init__(study, notes, devices)
         self.metric: Metric = study.task.metrics[0]
         self.arms = list(dict.fromkeys(point.arm for point in study.points))
         self.places = list(dict.fromkeys(point.at.get(study.type.axis, "") for point in study.points))
@@ -88,6 +89,7 @@ class Tally(Quiet):
         self.values: dict[str, float] = {}
         self.done: set[str] = set()
         self.num_stored, self.note, self.pace = 0, "", Pace()
+        self.tokens = Pace()
         self._jobs: dict[str, Job] = {}
         self._steps: dict[str, int] = {}
         self._costs: dict[str, tuple[float, float]] = {}
@@ -109,6 +111,7 @@ class Tally(Quiet):
         if before is not None and now > before:  # at first it tells where it starts, which may be in the middle
             self.note = ""
             self.pace.add((now - before) * self._costs[key][1])
+            self.tokens.add((now - before) * self._tokens_per_step(key))
         self._steps[key] = now
         if (value := values.get(f"validation/{self.metric.name}")) is not None:
             self.values[key] = value
@@ -130,6 +133,24 @@ class Tally(Quiet):
 
     def noted(self, text: str) -> None:
         self.note = text
+
+    def _tokens_per_step(self, key: str) -> int:
+        """Return the tokens of a step of a training; 0 where examples are no tokens."""
+        job = self._jobs[key]
+        tokens = self.study.subject.clock.tokens_per_step
+        return tokens if tokens is not None and isinstance(job, Trained) else 0
+
+    @property
+    def throughput(self) -> str:
+        """Return tokens a second in words; empty where examples are no tokens, or the pace is not known."""
+        speed, clock = self.tokens.per_second, self.study.subject.clock
+        if not speed or clock.tokens_per_step is None:
+            return ""
+        subject = self.study.subject
+        block = clock.tokens_per_step // subject.training.batch_size
+        peaks = [peak_of(device) for device in self.devices]
+        total = None if None in peaks else sum(peak for peak in peaks if peak is not None)
+        return in_words(speed, flops_per_token(subject.module, block), total)
 
     @property
     def share_done(self) -> float:
@@ -153,9 +174,10 @@ class Tally(Quiet):
 
     @property
     def time_left(self) -> str:
-        """In words; empty while the pace is not known, and at the end."""
+        """In words, with tokens a second; empty while the pace is not known, and at the end."""
         seconds = self.seconds_left
-        return f"{duration(seconds)} left" if seconds else ""
+        speed = self.throughput
+        return f"{duration(seconds)} left" + (f", {speed}" if speed else "") if seconds else ""
 
     def mean(self, place: Any, arm: str) -> float | None:
         """Return the mean of the last validation values of an arm at a place; None before the first."""
