@@ -10,6 +10,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Group, UnknownCommandError
 
 from lth.cli.compact import compact
+from lth.cli.data import data
 from lth.cli.doctor import doctor
 from lth.cli.errors import CommandError, UsageError
 from lth.cli.help import FILES, HELP, STORED, STUDY, description, with_examples
@@ -88,6 +89,7 @@ plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
 _add(STORED, reproduce, ls, show, report)
 app.command(ticket)
+app.command(data)
 _add(FILES, sparsity, compact)
 _add(HELP, methods, doctor)
 for _flag in ("--help", "--version"):
