@@ -3,6 +3,7 @@
 import hashlib
 import mmap
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from lth.tasks.task import Batch
 
 PIECE = 1 << 24
 """Tokens read at a time: the stream may be larger than memory."""
+
+LARGE = 1 << 30
+"""Bytes from which on a file is taken not to stay in memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,5 +96,20 @@ def _map_of(mapped: np.memmap[Any, Any]) -> Any:
     return mapped._mmap  # type: ignore[attr-defined]  # numpy has no public name for it
 
 
+def mapped(file: Path, dtype: str, offset: int = 0, length: int | None = None) -> NDArray[np.unsignedinteger]:
+    """Return the tokens in a file, memory-mapped, (token,); of a large file a window is read without its surroundings.
+
+    Args:
+        file: the file.
+        dtype: of a token.
+        offset: byte of the first token.
+        length: number of tokens [default: to the end].
+    """
+    tokens = np.memmap(file, dtype=dtype, mode="r", offset=offset, shape=None if length is None else (length,))
+    if tokens.nbytes >= LARGE and hasattr(mmap, "MADV_RANDOM"):
+        _map_of(tokens).madvise(mmap.MADV_RANDOM)  # else the system reads ahead what is not asked for
+    return tokens
+
+
 def _reopen(file: str, dtype: str, offset: int, length: int, block: int, stride: int | None, content: str) -> Windows:
-    return Windows(np.memmap(file, dtype=dtype, mode="r", offset=offset, shape=(length,)), block, stride, content)
+    return Windows(mapped(Path(file), dtype, offset, length), block, stride, content)

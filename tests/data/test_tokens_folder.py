@@ -22,6 +22,8 @@ from lth.data import (
     split,
     tokenizer_of,
 )
+from lth.data.tokens.bpe import Gpt2
+from lth.data.tokens.document import PartDocument, TokensDocument, document_of
 from lth.data.tokens.folder import check_content
 from lth.tasks import make_task
 
@@ -215,6 +217,34 @@ def test_files_that_are_no_tokens(nanogpt: Path) -> None:
     (nanogpt / "train.bin").unlink()
     with pytest.raises(ValueError, match=r"train\.bin is missing"):
         load_tokens(nanogpt)
+
+
+def test_nine_billion_tokens_are_only_mapped(tmp_path: Path) -> None:
+    """The files are sparse: they take no room on the disk."""
+    (tmp_path / "big").mkdir()
+    document = TokensDocument(
+        format="lth.tokens/1",
+        tokenizer=document_of(Gpt2()),
+        parts={
+            part: PartDocument(tokens=tokens, documents=0, bytes=4 * tokens, sha256="0" * 64)
+            for part, tokens in (("train", 9_000_000_000), ("val", 4_000_000))
+        },
+        source={},
+        split="",
+    )
+    (tmp_path / "big" / "tokens.json").write_text(document.model_dump_json(exclude_none=True))
+    for part, noted in document.parts.items():
+        with open(tmp_path / "big" / f"{part}.bin", "wb") as file:
+            file.seek(2 * noted.tokens - 6)
+            file.write(b"\1\0\2\0\3\0")
+    data = load_tokens(tmp_path / "big", 1024)
+    train = pickle.loads(pickle.dumps(data)).parts["train"]
+    assert isinstance(train, Windows)
+    assert (len(train), len(train.tokens), train.num_bytes) == (8_789_062, 9_000_000_000, 0)
+    assert train.tokens[-3:].tolist() == [1, 2, 3]
+    batch = train.take(epoch_order(len(train), 0, 0)[:64], CPU)
+    assert batch["x"].shape == (64, 1024)
+    assert int(batch["y"].sum()) == 0
 
 
 def test_windows_may_overlap_or_leave_gaps() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from lth.data import prepare_tokens, tokenizer_of
 from lth.data.tokens import Cutting, Progress, source_of
@@ -231,6 +232,14 @@ def test_a_source_that_changed_is_not_gone_on_with(text: Path, tmp_path: Path) -
     text.write_bytes(text.read_bytes() + b"more")
     with pytest.raises(ValueError, match="pieces of another preparation"):
         prepare_tokens(str(text), tmp_path / "out", "char")
+
+
+def test_one_at_a_time(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "incoming").mkdir(parents=True)
+    lock = FileLock(tmp_path / "out" / "incoming" / "lock")
+    with lock, pytest.raises(ValueError, match="is being prepared by another process"):
+        prepare_tokens(text, tmp_path / "out", "char")
+    assert prepare_tokens(text, str(tmp_path / "out"), "char").source["name"] == "own"
 
 
 def test_bad_input(text: Path, tmp_path: Path) -> None:

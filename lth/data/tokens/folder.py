@@ -11,9 +11,10 @@ from lth.data.tokens.bpe import VOCABULARY as GPT2_VOCABULARY
 from lth.data.tokens.document import FILE, PartDocument, TokensDocument, read_document
 from lth.data.tokens.tokenizer import Ids, Tokenizer
 from lth.data.types import Data
-from lth.data.windows import Windows
+from lth.data.windows import Windows, mapped
 
-PIECE = 1 << 24
+PIECE = 1 << 25
+"""Bytes read at a time."""
 NEEDED = ("train", "val")
 PARTS = (*NEEDED, "test")
 
@@ -114,7 +115,8 @@ def check_content(folder: Path, document: TokensDocument) -> None:
     """
     for part, noted in document.parts.items():
         path = folder / f"{part}.bin"
-        digest, largest = _read_through(_mapped(path, noted))
+        _mapped(path, noted)
+        digest, largest = _read_through(path)
         if digest != noted.sha256:
             raise ValueError(f"{path} is not as {FILE} says (wrong checksum): prepare the data again")
         if largest >= document.tokenizer.vocabulary:
@@ -124,7 +126,7 @@ def check_content(folder: Path, document: TokensDocument) -> None:
 def _open_nanogpt(folder: Path) -> TokenFolder:
     has_test = (folder / "test.bin").is_file()
     ids = {part: _mapped(folder / f"{part}.bin") for part in (PARTS if has_test else NEEDED)}
-    found = {part: _read_through(each) for part, each in ids.items()}
+    found = {part: _read_through(folder / f"{part}.bin") for part in ids}
     largest = max(each for _, each in found.values())
     has_meta = (folder / "meta.pkl").is_file()
     if has_meta:
@@ -154,14 +156,14 @@ def _mapped(path: Path, noted: PartDocument | None = None) -> Ids:
         raise ValueError(f"{path} has {size:,} bytes, an odd number: tokens are uint16, of two bytes each")
     if not size:
         raise ValueError(f"{path} is empty: prepare the data again")
-    return np.memmap(path.resolve(), dtype="<u2", mode="r")
+    return mapped(path.resolve(), "<u2")
 
 
-def _read_through(ids: Ids) -> tuple[str, int]:
-    """Return the SHA-256, in hex, and the largest id, a piece at a time."""
+def _read_through(path: Path) -> tuple[str, int]:
+    """Return the SHA-256, in hex, and the largest id of a file of tokens, a piece at a time."""
     content, largest = hashlib.sha256(), 0
-    for start in range(0, len(ids), PIECE):
-        piece = np.ascontiguousarray(ids[start : start + PIECE])
-        content.update(piece.data)
-        largest = max(largest, int(piece.max()))
+    with open(path, "rb") as file:
+        while piece := file.read(PIECE):
+            content.update(piece)
+            largest = max(largest, int(np.frombuffer(piece, dtype="<u2").max()))
     return content.hexdigest(), largest
