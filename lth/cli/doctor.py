@@ -129,23 +129,24 @@ def _check_gpus() -> Check:
 
 
 def _check_data(folder: Path | None) -> Check:
-    from lth.data import DATASETS, ON_DISK
+    from lth.data.catalogue import NOT_HERE, catalogue
 
-    found = [f"{', '.join(name for name in DATASETS if name not in ON_DISK)}: built in"]
-    advice = []
+    found, advice = [], []
     variable = os.environ.get("LTH_DATA_DIR")
     for label, place in (("--data", folder), ("LTH_DATA_DIR", Path(variable) if variable else None)):
         if place is not None and not place.expanduser().is_dir():
             found.append(f"{label} names {place}, which is no folder")
             advice.append(f"create {place}, or name another folder")
-    for name, locate in ON_DISK.items():
-        try:
-            place = locate(folder)
-        except ValueError as error:
-            found.append(f"{name} is not usable")
-            advice.append(str(error))
+    for each in catalogue(folder):
+        if "study" not in each.use:
+            continue
+        if not each.is_usable:
+            found.append(f"{each.name} is not usable")
+            advice.append(each.where)
         else:
-            found.append(f"{name} in {place}" if place else f"{name} not here yet, downloaded at first use")
+            found.append(
+                f"{each.name}: {'not here yet, downloaded at first use' if each.where == NOT_HERE else each.where}"
+            )
     return Check("data", "warn" if advice else "ok", "; ".join(found), "; ".join(advice))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Group, UnknownCommandError
 
 from lth.cli.compact import compact
+from lth.cli.data import data
 from lth.cli.doctor import doctor
 from lth.cli.errors import CommandError, UsageError
 from lth.cli.help import FILES, HELP, STORED, STUDY, description, with_examples
@@ -17,6 +18,7 @@ from lth.cli.ls import ls
 from lth.cli.methods import methods
 from lth.cli.options import defaults_in_words, study_command
 from lth.cli.report import report
+from lth.cli.sample import sample
 from lth.cli.show import show
 from lth.cli.sparsity import sparsity
 from lth.cli.study import plan, reproduce, run
@@ -86,8 +88,9 @@ for _study in STUDIES.values():
     _add_study(_study)
 plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
-_add(STORED, reproduce, ls, show, report)
+_add(STORED, reproduce, ls, show, report, sample)
 app.command(ticket)
+app.command(data)
 _add(FILES, sparsity, compact)
 _add(HELP, methods, doctor)
 for _flag in ("--help", "--version"):

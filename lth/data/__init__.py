@@ -1,18 +1,18 @@
-"""Data: one source per file, a table of data sets, seeded splits and batch orders."""
+"""Data: one source per file, a table of data sets, tokens/ for language models, seeded splits and batch orders."""
 
 from lth.data.arrays import Arrays
-from lth.data.datasets import DATASETS, ON_DISK, DataSet, load_data
+from lth.data.datasets import DATASETS, DataSet, load_data
 from lth.data.npz import load_npz
 from lth.data.order import epoch_order, seeded_generator
 from lth.data.own import from_arrays, no_data
 from lth.data.splits import OWN, default_validation, split
 from lth.data.text import load_text
+from lth.data.tokens import Tokenizer, load_tokens, prepare_tokens, tokenizer_of
 from lth.data.types import Data, Examples, Parts, Subset, batches_of
 from lth.data.windows import Windows
 
 __all__ = [
     "DATASETS",
-    "ON_DISK",
     "OWN",
     "Arrays",
     "Data",
@@ -20,6 +20,7 @@ __all__ = [
     "Examples",
     "Parts",
     "Subset",
+    "Tokenizer",
     "Windows",
     "batches_of",
     "default_validation",
@@ -28,7 +29,10 @@ __all__ = [
     "load_data",
     "load_npz",
     "load_text",
+    "load_tokens",
     "no_data",
+    "prepare_tokens",
     "seeded_generator",
     "split",
+    "tokenizer_of",
 ]

@@ -1,20 +1,15 @@
 """Texts as streams of characters: any file of the user's, and the tiny Shakespeare."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lth.data.download import download
-from lth.data.places import mirrors, roots, target
+from lth.data.shakespeare import SHAKESPEARE, shakespeare_file
+from lth.data.tokens.characters import Characters, code_points, text_of
+from lth.data.tokens.tokenizer import LARGEST_VOCABULARY
 from lth.data.types import Data
 from lth.data.windows import Windows
-
-SHAKESPEARE = "tiny-shakespeare"
-FILE = "input.txt"
-CHECKSUM = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
-PUBLIC = ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/",)
 
 
 def tiny_shakespeare(folder: Path | None = None, block: int = 64) -> Data:
@@ -32,11 +27,7 @@ def tiny_shakespeare(folder: Path | None = None, block: int = 64) -> Data:
 
     Source: A. Karpathy, char-rnn, 2015.
     """
-    path = locate_shakespeare(folder)
-    if path is None:
-        path = target(SHAKESPEARE, folder) / FILE
-        download({FILE: CHECKSUM}, path.parent, mirrors(SHAKESPEARE, PUBLIC), SHAKESPEARE)
-    return load_text(path, block, SHAKESPEARE)
+    return load_text(shakespeare_file(folder), block, SHAKESPEARE)
 
 
 def load_text(path: Path, block: int = 64, name: str | None = None) -> Data:
@@ -61,9 +52,8 @@ def load_text(path: Path, block: int = 64, name: str | None = None) -> Data:
         raise ValueError(f"{path} cannot be read ({error.strerror}): give the path of a text") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no UTF-8 (byte {error.start}): save it in UTF-8") from error
-    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    different, places = np.unique(characters, return_inverse=True)
-    is_small = len(different) <= 1 << 16
+    different, places = np.unique(code_points(text), return_inverse=True)
+    is_small = len(different) <= LARGEST_VOCABULARY
     tokens: NDArray[np.unsignedinteger] = places.astype(np.uint16) if is_small else places.astype(np.uint32)
     num_train = len(tokens) * 9 // 10
     parts = {"train": Windows(tokens[:num_train], block), "test": Windows(tokens[num_train:], block)}
@@ -74,22 +64,5 @@ def load_text(path: Path, block: int = 64, name: str | None = None) -> Data:
         )
     test = text[num_train:]
     facts = {"vocabulary": len(different), "block": block, "bytes_per_token": len(test.encode("utf-8")) / len(test)}
-    return Data(path.stem if name is None else name, parts, facts, "language-model")
-
-
-def locate_shakespeare(folder: Path | None) -> Path | None:
-    """Return the file on disk; None if there is none.
-
-    Raises:
-        ValueError: if a folder of that name holds another text.
-    """
-    for root in roots(folder):
-        for place in (root / SHAKESPEARE, root / "tinyshakespeare", root):
-            path = place / FILE
-            if not path.is_file():
-                continue
-            if hashlib.sha256(path.read_bytes()).hexdigest() == CHECKSUM:
-                return path
-            if place != root:  # a folder that keeps everything may have an input.txt of something else
-                raise ValueError(f"{path} is not {SHAKESPEARE} (wrong checksum): fetch the file again, or remove it")
-    return None
+    tokenizer = Characters(text_of(different)) if is_small else None
+    return Data(path.stem if name is None else name, parts, facts, "language-model", tokenizer)

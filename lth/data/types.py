@@ -4,12 +4,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from lth.tasks.task import Batch
+
+if TYPE_CHECKING:
+    from lth.data.tokens.tokenizer import Tokenizer
 
 
 class Examples(Protocol):
@@ -40,12 +43,14 @@ class Data:
         facts: what a model's factory or a task may ask for by name: `input_shape`, `num_classes`, `num_targets`,
             `vocabulary`, `block`, `bytes_per_token`.
         task: what the data is for, an entry of TASKS.
+        tokenizer: what its tokens stand for, where that is known; it does not enter the digest.
     """
 
     name: str
     parts: Mapping[str, Examples]
     facts: Mapping[str, Any] = field(default_factory=dict)
     task: str = "classification"
+    tokenizer: "Tokenizer | None" = None
     _digest: str = field(default="", init=False)
 
     @property

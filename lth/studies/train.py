@@ -152,9 +152,10 @@ TRAIN = StudyType(
         "nanogpt-124m-16": study_124m,
         "llmc-124m": llmc_124m,
     },
+    help="Several processes train one network together where `torchrun` or `srun` starts them: torchrun "
+    "--nproc-per-node 8 -m lth train --preset nanogpt-124m --device cuda.",
     examples=(
         "lth train                                         # LeNet on digits, seconds",
-        "lth train --preset shakespeare-char-cpu           # nanoGPT's character model, two minutes a replicate",
-        "torchrun --nproc-per-node 8 -m lth train --preset nanogpt-124m --folder ./datasets --device cuda",
+        "lth train --preset shakespeare-char-cpu           # GPT of 4 blocks, minutes a replicate",
     ),
 )

@@ -35,7 +35,7 @@ def test_this_machine_can_run_lth(tmp_path: Path) -> None:
     for name in ("Python", "torch", "data", "store"):
         assert by_name[name].status == "ok"
     assert by_name["torch"].found == torch.__version__
-    assert by_name["data"].found.startswith("digits, diabetes: built in; mnist not here yet")
+    assert by_name["data"].found.startswith("digits: comes with scikit-learn; mnist: not here yet")
     assert all(name in by_name["data"].found for name in DATASETS)
     assert by_name["store"].found.endswith("store does not exist yet, can be created")
     for check in checks:
@@ -88,7 +88,7 @@ def test_data_folder_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
 def test_data_sets_are_found(real_data_dir: Path, tmp_path: Path) -> None:
     check = next(check for check in examine(tmp_path, real_data_dir) if check.name == "data")
     assert check.status == "ok"
-    assert f"mnist in {real_data_dir / 'mnist'}; " in check.found
+    assert f"mnist: {real_data_dir / 'mnist'}; " in check.found
 
 
 def test_plain_output_without_a_terminal(tmp_path: Path) -> None:

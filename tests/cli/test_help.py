@@ -17,6 +17,7 @@ COMMANDS = [name for name in app if not name.startswith("-")]
 PAGES = [
     (), *((name,) for name in COMMANDS), *(("plan", name) for name in STUDIES),
     ("ticket", "show"), ("ticket", "verify"), ("ticket", "apply"),
+    ("data", "prepare"), ("data", "show"), ("data", "ls"),
 ]  # fmt: skip
 STUDY_PAGES = [*((name,) for name in STUDIES), *(("plan", name) for name in STUDIES), ("plan",)]
 
@@ -31,8 +32,8 @@ def words_of(text: str) -> str:
 
 def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     shown = help_of(capsys)
-    assert {*STUDIES, "plan", "reproduce", "ls", "show", "report", "ticket", "sparsity", "compact", "methods",
-            "doctor"} == set(COMMANDS)  # fmt: skip
+    assert {*STUDIES, "plan", "reproduce", "ls", "show", "report", "sample", "ticket", "sparsity", "compact", "methods",
+            "data", "doctor"} == set(COMMANDS)  # fmt: skip
     places = [shown.index(f"│ {command} ") for command in COMMANDS]
     assert places[:9] == sorted(places[:9])  # the most used first
     assert "130 interrupted" in shown
@@ -100,7 +101,8 @@ def test_where_other_models_differ_is_said(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["find-ticket", "--help"], ["plan", "--help"],
-                                       ["ticket", "verify", "--help"]], ids=" ".join)  # fmt: skip
+                                       ["ticket", "verify", "--help"],
+                                       ["data", "prepare", "--help"]], ids=" ".join)  # fmt: skip
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom lth.cli.main import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"

@@ -78,7 +78,8 @@ def stacked(population: int) -> Execution:
 
 
 @pytest.mark.parametrize(
-    ("most", "population", "advice"), [(1, 2, "take a --population below 2, or"), (0, 1, "cut batches into parts with")]
+    ("most", "population", "advice"),
+    [(1, 2, "take a --population below 2, or"), (0, 1, "cut batches with --micro-batch")],
 )
 def test_too_many_for_the_memory_is_an_error_in_one_line(
     most: int, population: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -357,7 +357,9 @@ def test_values_are_in_fresh_tensors(finished: tuple[Study, Store]) -> None:
 
 def test_every_value_is_here() -> None:
     """A new kind of weights or masks must come with a test."""
-    source = Path(__file__).read_text() + (Path(__file__).parent / "test_derive.py").read_text()
+    source = Path(__file__).read_text() + "".join(
+        (Path(__file__).parent / name).read_text() for name in ("test_derive.py", "test_pretrained.py")
+    )
     values = [name for name, kind in NODES.items() if issubclass(kind, WeightsNode | MasksNode)]
     missing = [name for name in values if f"{name}(" not in source and f"{name}.after(" not in source]
     assert missing == ["Sparsified"]  # in test_restarts.py

@@ -149,9 +149,9 @@ def test_the_test_set_is_read_once_at_the_end(monkeypatch: pytest.MonkeyPatch) -
     read: list[int] = []
     evaluate = Population.evaluate
 
-    def noting(self: Population, examples: Examples) -> Any:
+    def noting(self: Population, examples: Examples, *ranks: Any) -> Any:
         read.append(len(examples))
-        return evaluate(self, examples)
+        return evaluate(self, examples, *ranks)
 
     monkeypatch.setattr(Population, "evaluate", noting)
     assert (len(digits()["validation"]), len(digits()["test"])) == (100, 719)

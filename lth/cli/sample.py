@@ -1,0 +1,68 @@
+"""`lth sample`: text from a trained language model."""
+
+from pathlib import Path
+
+from lth.cli.errors import UsageError, settings_as_usage
+from lth.cli.stored import find_study, unknown_id
+
+
+def sample(
+    id: str,
+    folder: Path | None = None,
+    /,
+    *,
+    prompt: str = "\n",
+    arm: str | None = None,
+    replicate: int = 0,
+    num_tokens: int = 200,
+    temperature: float = 0.8,
+    top_k: int = 200,
+    seed: int = 0,
+    store: Path = Path("lth-store"),
+) -> int:
+    """Write text with a trained language model of a study.
+
+        lth sample 192b --prompt "ROMEO:"
+        lth sample 192b ./datasets --arm ticket --temperature 0.7
+
+    Args:
+        id: ID of the study; a beginning is enough.
+        folder: folder of data files, for the tokenizer.
+        prompt: text to go on from.
+        arm: whose network, at the last level [default: the first arm's].
+        replicate: which one.
+        num_tokens: tokens to write.
+        temperature: below 1 likelier, above 1 wilder; 0 takes the likeliest token.
+        top_k: draw among so many of the likeliest tokens.
+        seed: of the draws.
+        store: folder of results.
+    """
+    from lth.config import flat_fields
+    from lth.launch import load_studies
+    from lth.launch.sample import sample_text
+    from lth.lineage import Store
+    from lth.studies import STUDIES, settings_of
+
+    note = find_study(id, store)
+    if note is None:
+        raise unknown_id(id, store)
+    if temperature < 0 or top_k < 1 or num_tokens < 1:
+        raise UsageError("--temperature is 0 or more, --top-k and --num-tokens are 1 or more")
+    study_type = STUDIES.pick(note["study"])
+    names = {name for name, *_ in flat_fields(study_type.settings)}
+    with settings_as_usage():
+        given = {name: value for name, value in note["config"].items() if name in names and value is not None}
+        [prepared] = load_studies(study_type, [settings_of(study_type, given)], folder)
+        text = sample_text(
+            prepared,
+            Store(store),
+            prompt.encode().decode("unicode_escape") if "\\" in prompt else prompt,
+            arm=arm,
+            replicate=replicate,
+            num_tokens=num_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            seed=seed,
+        )
+    print(text)
+    return 0
