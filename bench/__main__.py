@@ -12,6 +12,7 @@ from typing import Any
 from bench.cases import load
 from bench.compact import compact_rows
 from bench.figure import write_figure
+from bench.gpt import gpt_rows
 from bench.gpu import gpu_rows
 from bench.lenet import lenet_rows
 from bench.limit import limit_rows
@@ -29,6 +30,7 @@ GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "study": study_rows,
     "workers": worker_rows,
     "networks": network_rows,
+    "gpt": gpt_rows,
     "masks": mask_rows,
     "limit": limit_rows,
     "memory": memory_rows,

@@ -1,5 +1,6 @@
 """The studies by name: commands, `plan`, `ls`, `show`, `report` and Python functions come from this table."""
 
+import warnings
 from typing import Any
 
 from lth.config import SettingsError, StudySettings, Table, as_settings_error
@@ -37,4 +38,16 @@ def settings_of(study: StudyType[Any], given: dict[str, Any]) -> StudySettings:
     usual = {} if base is None else base.flat(only_changed=True)
     with as_settings_error():
         settings: StudySettings = study.settings(**(usual | given))
+    if base is not None:
+        _warn_of_small_batch(base, settings)
     return settings.as_written(given.keys())
+
+
+def _warn_of_small_batch(preset: StudySettings, settings: StudySettings) -> None:
+    usual, asked = preset.training.batch_tokens, settings.training.batch_tokens
+    if usual is not None and asked is not None and asked < usual:
+        warnings.warn(
+            f"{asked:,} tokens a step are fewer than the {usual:,} of the preset: most reports of a loss that is stuck "
+            "come from that",
+            stacklevel=3,
+        )

@@ -45,7 +45,8 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
     from lth.analysis.statistics import interval
 
     config, confidence, sentences = results["config"], results["confidence"], []
-    for name, metric in results["metrics"].items():
+    for name in sorted(results["metrics"], key=lambda each: each != results["primary"]):  # the task's first one first
+        metric = results["metrics"][name]
         values = [row["end"].get(f"test/{name}") for row in results["rows"]]
         found = interval(values, confidence)
         if found["mean"] is not None:

@@ -70,7 +70,7 @@ LEAST: dict[str, dict[str, Any]] = {
 }
 """The least that makes a task."""
 
-KILLS = {"find-ticket": 60, "supermask": 12, "connect": 90, "stability": 50}
+KILLS = {"find-ticket": 60, "train": 12, "supermask": 12, "connect": 90, "stability": 50}
 """By study: reports of progress after which it is killed."""
 
 PAIRS = [(study, task) for study in STUDIES for task in TASKS if (study, task) not in NOT_RUN]
