@@ -5,12 +5,13 @@ from typing import Any
 from lth.config import SettingsError, StudySettings, Table, as_settings_error
 from lth.studies.connect import CONNECT
 from lth.studies.find_ticket import FIND_TICKET
+from lth.studies.sparsify import SPARSIFY
 from lth.studies.stability import STABILITY
 from lth.studies.study_type import StudyType
 from lth.studies.supermask import SUPERMASK
 
 STUDIES: Table[StudyType[Any]] = Table(
-    "study", {each.name: each for each in (FIND_TICKET, SUPERMASK, CONNECT, STABILITY)}
+    "study", {each.name: each for each in (FIND_TICKET, SUPERMASK, CONNECT, STABILITY, SPARSIFY)}
 )
 
 
