@@ -29,6 +29,8 @@ PROGRESS = {
 }
 """Columns of the table `progress`: a curve, or all that begin so (their mean), and what it is multiplied by."""
 
+OF_MASKS = ("sparsity", "revival", "dead_neurons")
+
 ZEROS = {
     "never_revived": ("zero_lifetime/never_revived", 100.0),
     "median": ("zero_lifetime/median", 1.0),
@@ -52,7 +54,7 @@ def verdict_and_tables(results: Results, reader: "Reader", points: list[Point]) 
     verdict = _verdict(results, compared, reached, zeros)
     shown = verdict["at"].get("target", _middle([point.at["target"] for point in pruned]))
     tables = {
-        "progress": list(_progress(finished, reader)),
+        "progress": [row for point in finished for row in _progress(point, reader, is_subject=point.arm in compared)],
         "zeros": zeros,
         "reached": reached,
         "layers": [row for point in pruned if point.at["target"] == shown for row in _layers(point, reader)],
@@ -123,20 +125,23 @@ def _zeros(results: Results, points: Iterable[Point], reader: "Reader") -> Itera
             yield place | values
 
 
-def _progress(points: Iterable[Point], reader: "Reader") -> Iterator[TableRow]:
-    """Give what was measured on the way, a row for each measurement."""
-    for point in points:
-        history = _history(point, reader)
-        place = {"arm": point.arm, "replicate": point.replicate, "target": point.at["target"]}
-        columns = {column: (_mean_curve(history.curves, name), factor) for column, (name, factor) in PROGRESS.items()}
-        for index, step in enumerate(history.steps):
-            row = {
-                column: factor * value
-                for column, (curve, factor) in columns.items()
-                if (value := curve[index] if curve else None) is not None
-            }
-            if row:
-                yield place | {"step": step} | row
+def _progress(point: Point, reader: "Reader", *, is_subject: bool) -> Iterator[TableRow]:
+    """Give what was measured on the way, a row for each measurement; where masks stay, only what can change."""
+    history = _history(point, reader)
+    place = {"arm": point.arm, "replicate": point.replicate, "target": point.at["target"]}
+    columns = {
+        column: (_mean_curve(history.curves, name), factor)
+        for column, (name, factor) in PROGRESS.items()
+        if is_subject or column not in OF_MASKS
+    }
+    for index, step in enumerate(history.steps):
+        row = {
+            column: factor * value
+            for column, (curve, factor) in columns.items()
+            if (value := curve[index] if curve else None) is not None
+        }
+        if row:
+            yield place | {"step": step} | row
 
 
 def _mean_curve(curves: Mapping[str, list[float | None]], name: str) -> list[float | None]:
