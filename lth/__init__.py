@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from lth.sparsity import select as select
     from lth.studies.connect import Connect as Connect
     from lth.studies.find_ticket_settings import FindTicket as FindTicket
+    from lth.studies.sparsify_settings import Sparsify as Sparsify
     from lth.studies.stability import Stability as Stability
     from lth.studies.supermask import LearnSupermask as LearnSupermask
     from lth.training import train as train
@@ -74,13 +75,14 @@ _PLACES = {
     "sparsity": ("select",),
     "studies.connect": ("Connect",),
     "studies.find_ticket_settings": ("FindTicket",),
+    "studies.sparsify_settings": ("Sparsify",),
     "studies.stability": ("Stability",),
     "studies.supermask": ("LearnSupermask",),
     "training": ("train",),
     "training.guard": ("guard", "levels", "load_masks", "masks", "save_masks", "sparsity_of"),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
-_STUDIES = ("supermask", "connect", "stability")
+_STUDIES = ("supermask", "connect", "stability", "sparsify")
 """Studies that are functions too: `lth.connect(...)` is `lth.study("connect", ...)`."""
 
 __all__ = [*_PLACE_OF, *_STUDIES, "__version__"]

@@ -121,6 +121,17 @@ SPARSIFIERS["from-the-end"] = SparsifierMethod(
     from_the_end, rising, "prunes the first weights", ("begin", "end", "applications", "curve", "moments")
 )
 ''',
+    "measure": '''
+from lth.training import MEASURES, Measure, View
+
+
+def largest(view: View) -> dict[str, float]:
+    """Return the largest weight of each layer."""
+    return {f"largest/{name}": float(view.weights[name].abs().max()) for name in view.kept}
+
+
+MEASURES["largest"] = Measure(largest, "largest weight of each layer")
+''',
     "engine": '''
 from lth.training import ENGINES, EngineType, TorchEngine
 
@@ -351,11 +362,16 @@ CHECKS: dict[tuple[str, ...], str] = {
     seen["criterion that runs the network"] = bool(slope[kept].min() > slope[~kept].max() - 1e-7)
     seen["engine"] = found.results["engines"]
 """,
-    ("sparsifier",): """
+    ("sparsifier", "measure"): """
     found, points, reader = run("find-ticket", "lenet-300-100", "digits", levels=1, rate=0.5, controls="none",
                                 sparsifier="from-the-end")
     mask = reader.masks(points["ticket", 1].masks)["hidden2.weight"].flatten()
     seen["sparsifier"] = [bool(mask[len(mask) // 2 :].all()), bool(mask[: len(mask) // 2].any())]
+    found, points, reader = run("sparsify", "lenet-300-100", "digits", methods="from-the-end", measures="largest")
+    weights = reader.weights(points["from-the-end", 0])["output.weight"]
+    curves = [each for each in found.details["curves"] if each["arm"] == "from-the-end"][0]["values"]
+    seen["measure"] = [abs(curves["largest/output.weight"][-1] - float(weights.abs().max())) < 1e-6,
+                       [arm["name"] for arm in found.results["arms"]]]
 """,
     ("task", "model", "data set", "node kind", "study"): """
     found, points, reader = run("scale", "narrow:width=6", "waves", task="distance")
@@ -400,6 +416,7 @@ EXPECTED: dict[str, Any] = {
     "kept action": True,
     "pruned action": True,
     "sparsifier": [True, False],
+    "measure": [True, ["dense", "from-the-end", "random static"]],
     "engine": {"patient": 2},
     "task": ["distance", True, True],
     "node kind": [True, True],

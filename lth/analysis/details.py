@@ -19,7 +19,7 @@ from lth.analysis.documents import (
     Verdict,
 )
 from lth.analysis.points import Point
-from lth.lineage import Reader, Trained, derivation
+from lth.lineage import Reader, Sparsified, Trained, derivation
 from lth.sparsity import Masks
 from lth.training import History, read_history
 
@@ -62,15 +62,18 @@ def details_document(
     for point in finished:
         groups[point.arm, tuple(point.at.items())].append(point)
     shown = set(shown)
-    networks = [(at, [(point, prunable) for point in group]) for (arm, at), group in groups.items() if arm in shown]
+    networks: dict[Place, list[Network]] = {}
+    for (arm, at), group in groups.items():
+        if arm in shown:  # of several at one place, the first
+            networks.setdefault(at, [(point, prunable) for point in group])
     chosen = _representative(points, subjects, verdict)
     return {
         "format": DETAILS,
         "version": VERSION,
         "id": id,
         "curves": [curve for key, group in groups.items() if (curve := _curve(*key, group, reader)) is not None],
-        "layers": [row for at, group in networks for row in _layers(at, group, reader)],
-        "distributions": _distributions(dict(networks), reader),
+        "layers": [row for at, group in networks.items() for row in _layers(at, group, reader)],
+        "distributions": _distributions(networks, reader),
         "derivation": [] if chosen is None else _derivation(chosen),
         "tables": dict(tables),
     }
@@ -85,10 +88,10 @@ def _history(point: Point, reader: Reader) -> History | None:
 
 
 def _masks(point: Point, prunable: Sequence[str], reader: Reader) -> Masks:
-    """Return a training's masks, with those of a dense network written out."""
+    """Return a training's masks at its end, with those of a dense network written out."""
     job = point.job
     assert isinstance(job, Trained)
-    masks = reader.masks(job.masks)
+    masks = reader.masks(job.masks if job.training.sparsifier is None else Sparsified(trained=job))
     if masks:
         return masks
     module = reader.skeleton(job.model)

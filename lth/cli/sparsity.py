@@ -32,7 +32,8 @@ def sparsity(
     effective rank says how many directions a matrix uses, the stable rank
     how many it uses strongly. A ticket says what is pruned; in any other
     file zeros count as pruned, and only matrices and convolutions that are
-    no embeddings are counted, told by shape and name.
+    no embeddings are counted, told by shape and name; --only '*' counts
+    embeddings, norms and biases too, and sums up each type.
 
     Args:
         file: a ticket, another safetensors file, or a Hugging Face model folder. Nothing is ever unpickled.
@@ -61,7 +62,9 @@ def sparsity(
     )
     width = shutil.get_terminal_size((10_000, 24)).columns  # a pipe has no width
     names = list(document["tensors"])
-    _print_table([*map(_row, names, document["tensors"].values()), _row("overall", overall)], names, width, "WEIGHTS")
+    types = {f"all {name}": each for name, each in document["types"].items() if len(document["types"]) > 1}
+    every = {**document["tensors"], **types, "overall": overall}
+    _print_table([_row(name, each) for name, each in every.items()], names, width, "WEIGHTS")
     if compare is not None:
         print(f"\nCompared with {document['compared']['file']} ({document['compared']['kind']})")
         print("In parentheses: what unrelated masks of the same densities would give\n")

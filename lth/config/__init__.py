@@ -9,7 +9,7 @@ from lth.config.pruning import Pruning, Targets
 from lth.config.recipe import Recipe
 from lth.config.running import Running
 from lth.config.settings import StudySettings, check_names, flat_fields, parts_of
-from lth.config.sparsifier import MaskSchedule, Sparsifier
+from lth.config.sparsifier import MaskChanges, MaskSchedule, Sparsifier
 from lth.config.supermask import SupermaskSettings
 from lth.config.sweep import expand_sweep
 from lth.config.training import Function, TaskSpec, Training
@@ -18,6 +18,7 @@ __all__ = [
     "Clock",
     "Duration",
     "Function",
+    "MaskChanges",
     "MaskSchedule",
     "Metric",
     "Pruning",

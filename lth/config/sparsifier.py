@@ -5,14 +5,12 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class MaskSchedule(BaseModel):
-    """When and how strongly a training changes its masks. Shares are of its own steps, from its first to its last."""
+class MaskChanges(BaseModel):
+    """How often and how strongly a training changes its masks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     group: ClassVar[str] = "Pruning within training"
 
-    begin: float = Field(default=0.15, ge=0, le=1, description="share of the training before which masks stay")
-    end: float = Field(default=0.85, gt=0, le=1, description="share of the training after which masks stay")
     applications: int = Field(
         default=10, ge=1, description="mask changes between begin and end (noise has one per epoch instead)"
     )
@@ -34,6 +32,13 @@ class MaskSchedule(BaseModel):
         description="optimizer moments of weights that are pruned or revived: zero (start over), keep (left alone), "
         "restore (zero while pruned, put back on revival)",
     )
+
+
+class MaskSchedule(MaskChanges):
+    """When too. Shares are of the training's own steps, from its first to its last."""
+
+    begin: float = Field(default=0.15, ge=0, le=1, description="share of the training before which masks stay")
+    end: float = Field(default=0.85, gt=0, le=1, description="share of the training after which masks stay")
 
     @model_validator(mode="after")
     def _begins_before_it_ends(self) -> Self:

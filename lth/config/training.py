@@ -51,6 +51,7 @@ class Training(BaseModel):
     first_step: int = Field(default=0, ge=0, description="where in schedule and data order it starts")
     sparsifier: Sparsifier | None = Field(default=None, description="what prunes within the training")
     traces: tuple[str, ...] = Field(default=(), description="sums and moments that are kept beside the weights")
+    measures: tuple[str, ...] = Field(default=(), description="entries of MEASURES that are taken on the way")
     function: Function | None = Field(default=None, description="the user's own, which trains in place of an engine")
 
     def with_(self, **changes: Any) -> "Training":

@@ -44,7 +44,7 @@ def conclude_study(
         config=prepared.document(),
         metrics=[*study_type.metrics, *task.metrics],
         stop_by=task.stop_by,
-        arms=study_type.arms,
+        arms=prepared.arms,
         axis=study_type.axis,
         plots=study_type.plots,
         points=prepared.points,
@@ -62,8 +62,8 @@ def conclude_study(
         prepared.points,
         reader,
         prunable=[] if masks is None else prepared.subject.prunable(masks),
-        shown=[arm.name for arm in study_type.arms if arm.role in ("baseline", "subject")],
-        subjects=[arm.name for arm in study_type.arms if arm.role == "subject"],
+        shown=[arm.name for arm in prepared.arms if arm.role in ("baseline", "subject")],
+        subjects=[arm.name for arm in prepared.arms if arm.role == "subject"],
         verdict=conclusion.verdict,
         tables=conclusion.tables,
     )
@@ -100,7 +100,7 @@ def default_out(prepared: Study) -> Path:
 
 def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator[tuple[str, Ticket]]:
     """Give every finished ticket of a study, with a file name and its metrics beside those of its level's arms."""
-    subjects = {arm.name for arm in prepared.type.arms if arm.role == "subject"}
+    subjects = {arm.name for arm in prepared.arms if arm.role == "subject"}
     rows = {(row["key"], row["arm"]): row for row in results["rows"]}
     by_level: dict[Any, dict[str, Any]] = {}
     for cell in cells(results, "primary"):

@@ -9,6 +9,9 @@ from lth.lineage import Execution, Reader, Store, Trained, derivation, plan
 from lth.lineage.estimate import estimate
 from lth.studies.prepare import Study
 
+MOST_COLUMNS = 6
+"""Trainings of one arm whose mask changes are printed side by side."""
+
 
 class EngineRow(TypedDict):
     """Which engine trains which arms, and why."""
@@ -29,6 +32,7 @@ class PlannedChange(TypedDict):
 class MaskChangesRow(TypedDict):
     """What a sparsifier does in the training of one place."""
 
+    arm: str
     at: At
     changes: list[PlannedChange]
 
@@ -127,8 +131,29 @@ def _mask_changes(prepared: Study) -> list[MaskChangesRow]:
             per_epoch = prepared.subject.clock.steps_per_epoch
             changes = plan_sparsifier(job.training.sparsifier, job.training.steps, steps_per_epoch=per_epoch)
             listed = [PlannedChange(step=each.step, density=each.density, words=each.words) for each in changes]
-            rows.append({"at": dict(point.at), "changes": listed})
+            rows.append({"arm": point.arm, "at": dict(point.at), "changes": listed})
     return rows
+
+
+def _print_mask_changes(rows: list[MaskChangesRow]) -> None:
+    """Print when masks change and what they keep, or prune where places are targets: a column for each training."""
+    for arm in dict.fromkeys(row["arm"] for row in rows):
+        first, *others = (row for row in rows if row["arm"] == arm)
+        steps = [change["step"] for change in first["changes"]]
+        alike = [first, *(row for row in others if [change["step"] for change in row["changes"]] == steps)]
+        columns, is_pruned = alike[:MOST_COLUMNS], "target" in first["at"]
+        more = " (more in --json)" if len(columns) <= len(others) else ""
+        places = ", ".join(_place_words(row["at"]) for row in columns)
+        print(f"  weights that {arm} has {'pruned' if is_pruned else 'kept'} at {places}{more}:")
+        for number, change in enumerate(first["changes"]):
+            densities = [row["changes"][number]["density"] for row in columns]
+            shares = "".join(f"{100 * (1 - each if is_pruned else each):6.2f} %  " for each in densities)
+            print(f"    after step {change['step']:>7,}  {shares}{change['words']}")
+
+
+def _place_words(at: At) -> str:
+    shown = {name: value for name, value in at.items() if name != "density"} or at
+    return ", ".join(f"{name} {value:g}" if isinstance(value, float | int) else value for name, value in shown.items())
 
 
 def print_plan(document: PlanDocument) -> None:
@@ -143,11 +168,7 @@ def print_plan(document: PlanDocument) -> None:
         cells += [f"{row['kept']:>10,} weights"] if "kept" in row else []
         if cells:
             print(f"    {'   '.join(cells)}")
-    if document["mask_changes"]:
-        first = document["mask_changes"][0]
-        print("  masks within the first such training (others in --json):")
-        for change in first["changes"]:
-            print(f"    after step {change['step']:>7,}  {100 * change['density']:6.2f} %  {change['words']}")
+    _print_mask_changes(document["mask_changes"])
     begun = begun_in_words(document["begun"].values())
     to_do = f"{document['to_do']} to do" + (f" ({begun})" if begun else "")
     print(f"  {document['done']} done, {to_do}: {document['steps']:,} steps")

@@ -112,20 +112,26 @@ def _panel(
     title_of_x = None if plot["x"] == "arm" else axis_of(results, plot["x"], plot["x_words"]).title
     limit = 7 * min(max(map(len, order)), LONGEST)
     y = alt.Y("category:N", sort=order, title=title_of_x, axis=alt.Axis(grid=False, ticks=False, labelLimit=limit))
-    offset: dict[str, Any] = {"yOffset": alt.YOffset("line:N", sort=names)} if is_grouped else {}
+    offset: dict[str, Any] = (
+        {"yOffset": alt.YOffset("line:N", sort=names, scale=alt.Scale(paddingInner=0.28))} if is_grouped else {}
+    )
     scale_of_colour = {
         "arm": alt.Scale(domain=colour_domain(results)),
         "study": alt.Scale(domain=names),
     }.get(plot["colour"], alt.Scale(domain=names, range=OTHER))
     colour = alt.Color(
-        "line:N", scale=scale_of_colour, legend=alt.Legend(title=None, values=names) if is_grouped else None
+        "line:N",
+        scale=scale_of_colour,
+        legend=alt.Legend(title=None, values=names, symbolType="square") if is_grouped else None,
     )
     base = alt.Chart(rows(table)).encode(y=y, **offset)
     tooltip = [alt.Tooltip("category:N", title=plot["x"])]
     tooltip += [alt.Tooltip("line:N", title=plot["colour"].replace("_", " "))] if is_grouped else []
     tooltip += [alt.Tooltip("value:N", title="mean"), alt.Tooltip("interval:N", title="interval")]
+    # Grouped bars of a relative height would lie beside their intervals.
+    height_of_bar: dict[str, Any] = {} if is_grouped else {"height": {"band": 0.72}}
     marked: Any = (
-        base.mark_bar(height={"band": 0.72}, opacity=0.8)
+        base.mark_bar(opacity=0.8, **height_of_bar)
         if plot["mark"] == "bar"
         else base.mark_point(filled=True, size=60, opacity=1)
     )

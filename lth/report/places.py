@@ -29,7 +29,7 @@ class Axis:
         return f"{self.text(value)}{self.unit}"
 
 
-PERCENT = {"density": "Weights remaining (%)", "sparsity": "Weights removed (%)"}
+PERCENT = {"density": "Weights remaining (%)", "sparsity": "Weights removed (%)", "target": "Target sparsity (%)"}
 """Axes that are shown in percent, with their titles."""
 
 

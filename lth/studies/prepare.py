@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lth.analysis.points import Point
+from lth.analysis.points import Arm, Point
 from lth.config import StudySettings, TaskSpec
 from lth.data import Data, default_validation, split
 from lth.lineage import DataSpec, Job, Sources
@@ -41,6 +41,11 @@ class Study:
     settings: StudySettings
     subject: Subject
     points: tuple[Point, ...]
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms of its kind and of its settings, in the order of every legend."""
+        return all_arms(self.type, self.settings)
 
     @property
     def sources(self) -> Sources:
@@ -113,7 +118,7 @@ def prepare(
         for replicate in range(settings.replicates)
         for point in study_type.derive(settings, subject, seeds_of(settings.seed, replicate), replicate)
     ]
-    order = {arm.name: index for index, arm in enumerate(study_type.arms)}
+    order = {arm.name: index for index, arm in enumerate(all_arms(study_type, settings))}
     points.sort(key=lambda point: (_place(point, study_type.axis), order[point.arm], point.replicate))
     return Study(_identity(study_type, settings, subject), study_type, settings, subject, tuple(points))
 
@@ -150,6 +155,11 @@ def task_of(settings: StudySettings, data: Data) -> tuple[TaskSpec, Task]:
     spec = TaskSpec(name=name, arguments=arguments)
     spec = spec.model_copy(update={"version": TASKS[name].version})  # type: ignore[attr-defined]
     return spec, make_task(spec)
+
+
+def all_arms(study_type: StudyType[Any], settings: StudySettings) -> tuple[Arm, ...]:
+    """Return the arms that a kind of study has with these settings."""
+    return study_type.arms + (() if study_type.arms_of is None else study_type.arms_of(settings))
 
 
 def _place(point: Point, axis: str) -> tuple[int, float, str]:

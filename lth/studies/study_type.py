@@ -35,6 +35,7 @@ class StudyType(Generic[S]):
         words: one line for help: what it answers.
         settings: flags, YAML and Python keywords come from it.
         arms: in the order of every legend.
+        arms_of: settings -> further arms, after those, where they follow from the settings.
         derive: (settings, subject, seeds, replicate) -> the points of one replicate; pure: nothing is trained in it.
         conclude: (results document without verdict, reader, points) -> what it says; by default each subject beside
             the baseline and every control.
@@ -62,6 +63,7 @@ class StudyType(Generic[S]):
     metrics: tuple[Metric, ...] = ()
     resolve: "Callable[[S, Subject], S] | None" = None
     traces: Callable[[S], tuple[str, ...]] | None = None
+    arms_of: Callable[[S], tuple[Arm, ...]] | None = None
     help: str = ""
     examples: tuple[str, ...] = ()
 

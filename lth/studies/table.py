@@ -6,13 +6,14 @@ from typing import Any
 from lth.config import SettingsError, StudySettings, Table, as_settings_error
 from lth.studies.connect import CONNECT
 from lth.studies.find_ticket import FIND_TICKET
+from lth.studies.sparsify import SPARSIFY
 from lth.studies.stability import STABILITY
 from lth.studies.study_type import StudyType
 from lth.studies.supermask import SUPERMASK
 from lth.studies.train import TRAIN
 
 STUDIES: Table[StudyType[Any]] = Table(
-    "study", {each.name: each for each in (FIND_TICKET, TRAIN, SUPERMASK, CONNECT, STABILITY)}
+    "study", {each.name: each for each in (FIND_TICKET, TRAIN, SPARSIFY, SUPERMASK, CONNECT, STABILITY)}
 )
 
 

@@ -12,6 +12,7 @@ from lth.training.engines import (
 )
 from lth.training.history import History, read_history
 from lth.training.journal import Interrupted, Journal, NoJournal
+from lth.training.measures import MEASURES, Measure
 from lth.training.optimizers import OPTIMIZERS, check_optimizer, make_optimizer
 from lth.training.population import Member, Moments
 from lth.training.seeds import Seeds, derive_seed, seeds_of
@@ -22,6 +23,7 @@ from lth.training.where import Where
 
 __all__ = [
     "ENGINES",
+    "MEASURES",
     "MOMENTS",
     "OPTIMIZERS",
     "SPARSIFIERS",
@@ -31,6 +33,7 @@ __all__ = [
     "History",
     "Interrupted",
     "Journal",
+    "Measure",
     "Member",
     "Moments",
     "NoJournal",

@@ -46,7 +46,7 @@ class History(BaseModel):
     Attributes:
         steps: where evaluations were made.
         curves: values by `part/metric` (`validation/loss`, `train/loss`), one per entry of `steps`; the training loss
-            is the mean since the evaluation before, None at the first.
+            is the mean since the evaluation before, None at the first. Measures (`sparsity/overall`) stand beside them.
         best: the early-stopping point.
         end: what was measured at the end, by `part/metric`.
         at_best: the same of the weights at the early-stopping point.
@@ -70,7 +70,13 @@ class History(BaseModel):
     counted: int | None = None
 
     def add(
-        self, step: int, validation: Mapping[str, float], train_loss: float | None, stop_by: str, sign: int
+        self,
+        step: int,
+        validation: Mapping[str, float],
+        train_loss: float | None,
+        stop_by: str,
+        sign: int,
+        more: Mapping[str, float] | None = None,
     ) -> bool:
         """Note one evaluation; return whether it is the best so far.
 
@@ -80,12 +86,14 @@ class History(BaseModel):
             train_loss: mean training loss since the last evaluation.
             stop_by: the metric of early stopping.
             sign: 1 if higher is better, else -1.
+            more: further values, by the names of their curves.
         """
         value = validation[stop_by]
         if not math.isfinite(value):
             self.diverged_at = step
             return False
-        self.note(step, {f"validation/{name}": each for name, each in validation.items()} | {"train/loss": train_loss})
+        measured: dict[str, float | None] = {f"validation/{name}": each for name, each in validation.items()}
+        self.note(step, measured | {"train/loss": train_loss, **(more or {})})
         if self.best is not None and sign * value <= sign * self.best.value:
             return False
         self.best = Best(step=step, value=value, by=f"validation/{stop_by}")

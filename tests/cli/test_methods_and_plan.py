@@ -57,7 +57,8 @@ def test_plan_of_a_sparsifier_ends_on_its_target(capsys: pytest.CaptureFixture[s
     assert [row["changes"][-1]["density"] for row in document["mask_changes"]] == [0.5, 0.25]
     assert document["mask_changes"][0]["changes"][-1]["step"] == 85
     shown = run(capsys, "plan", *arguments, "--store", str(tmp_path))
-    assert "after step      85   50.00 %  prune the lowest weights" in shown
+    assert "  weights that sparsified has kept at level 1, level 2:\n" in shown
+    assert "after step      85   50.00 %   25.00 %  prune the lowest weights" in shown
 
 
 def test_plan_of_rounds_tells_each_level(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import lth
 from lth.cli.sparsity import sparsity
+from lth.lineage.foreign.report import type_of
 from lth.sparsity import density
 from lth.sparsity.metrics import effective_rank, overlap
 
@@ -216,3 +217,35 @@ def test_nearly_all_is_not_all(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     weight = (torch.arange(100_000) < kept).float().reshape(1, -1)
     row = run(capsys, saved(tmp_path / "n.safetensors", {"w": weight})).splitlines()[4]
     assert row.split()[3] == shown
+
+
+NAMES = {
+    "attention": ("h.0.attn.c_attn.weight", "h.0.attn.c_proj.weight", "layers.1.self_attn.q_proj.weight",
+                  "encoder.layer.0.attention.self.query.weight"),
+    "mlp": ("h.3.mlp.c_fc.weight", "layers.0.mlp.up_proj.weight", "fc1.weight",
+            "bert.encoder.layer.0.output.dense.weight"),
+    "embedding": ("wte.weight", "wpe.weight", "bert.embeddings.word_embeddings.weight", "model.embed_tokens.weight"),
+    "norm": ("h.0.ln_1.weight", "ln_f.weight", "bert.embeddings.LayerNorm.weight", "layers.0.input_layernorm.weight",
+             "model.norm.weight", "bn1.weight"),
+    "bias": ("h.0.ln_1.bias", "output.bias", "bias"),
+    "other": ("hidden1.weight", "conv1.weight", "lm_head.weight"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in NAMES.items() for name in names])
+def test_types_are_told_by_names(kind: str, name: str) -> None:
+    assert type_of(name) == kind
+
+
+def test_each_type_is_summed_up(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    attention, mlp = torch.eye(4), torch.ones(2, 4)
+    state = {"h.0.attn.c_attn.weight": attention, "h.0.attn.c_proj.weight": mlp, "h.0.mlp.c_fc.weight": mlp.clone(),
+             "h.0.mlp.c_fc.bias": torch.zeros(2)}  # fmt: skip
+    file = saved(tmp_path / "net.safetensors", state)
+    types = as_json(capsys, file, "--only", "*")["types"]
+    assert {kind: (each["tensors"], each["kept"], each["weights"]) for kind, each in types.items()} == {
+        "attention": (2, 12, 24), "mlp": (1, 8, 8), "bias": (1, 0, 2),
+    }  # fmt: skip
+    shown = run(capsys, file, "--only", "*")
+    assert any(line.split()[:4] == ["all", "attention", "24", "50.00"] for line in shown.splitlines())
+    assert "all attention" not in run(capsys, file, "--only", "*attn*")

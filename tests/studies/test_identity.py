@@ -14,6 +14,7 @@ GOLDEN = {
     "supermask": "6ad8d78bdebd",
     "connect": "3930e24c73c9",
     "stability": "a13c5da00132",
+    "sparsify": "c225f10b19e7",
 }
 
 

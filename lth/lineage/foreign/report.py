@@ -1,5 +1,6 @@
 """The sparsity of a file, as JSON values: per tensor and overall, and beside an earlier file."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,17 @@ from lth.sparsity.metrics import Overlap, dead_inputs, dead_outputs, overlap, po
 from lth.sparsity.patterns import matching
 
 FORMAT = "lth.sparsity/1"
+
+TYPES = {
+    "bias": re.compile(r"(^|[._])bias$"),
+    "norm": re.compile(r"(^|[._])(ln|norm|layernorm|bn|batchnorm)[_\d]*[a-z]?([._]|$)|norm\d*[._]|ln_f"),
+    "embedding": re.compile(r"embed|(^|[._])(wte|wpe)([._]|$)"),
+    "attention": re.compile(r"att|quer|(^|[._])(q|k|v|o|qkv)(_proj)?([._]|$)"),
+    "mlp": re.compile(
+        r"mlp|ffn|feed_?forward|c_fc|intermediate|layer\.\d+\.output\.|(^|[._])(fc|up_proj|down_proj|gate_proj)\d*([._]|$)"
+    ),
+}
+"""Types of parameters by their names, in lower case; the first that fits."""
 
 
 def sparsity_document(
@@ -27,8 +39,8 @@ def sparsity_document(
         rank_limit: ranks are computed where the shorter side of the (output, input * kernel) matrix is at most this.
         earlier: a file of the same architecture, to compare with.
     Returns:
-        format, file, kind, has_masks, tensors (by name), overall, collapsed (names), left_out (reason by name),
-        no_ranks (reason by name), note; with `earlier` also compared (file, kind, has_masks, missing: names).
+        format, file, kind, has_masks, tensors (by name), types (as overall), overall, collapsed (names), left_out
+        (reason by name), no_ranks (reason by name), note; with `earlier` also compared (file, kind, has_masks, missing: names).
     Raises:
         ValueError: if nothing is left to count, a pattern matches nothing, or the two files do not fit each other.
     """
@@ -54,6 +66,7 @@ def sparsity_document(
         "kind": file.kind,
         "has_masks": file.has_masks,
         "tensors": tensors,
+        "types": _by_type(tensors),
         "overall": _overall(list(tensors.values())),
         "collapsed": [name for name, each in tensors.items() if each["dead_outputs"] is not None and not each["kept"]],
         "left_out": {name: reasons.get(name, "not chosen") for name in file.shapes if name not in tensors},
@@ -127,6 +140,17 @@ def _ranks(entry: Entry, limit: int) -> dict[str, float] | str:
     except ValueError:
         return "NaN or infinity"
     return {"effective_rank": ranked.effective, "stable_rank": ranked.stable}
+
+
+def type_of(name: str) -> str:
+    """Return the type of a parameter, told by its name: attention, mlp, embedding, norm, bias, or other."""
+    return next((kind for kind, pattern in TYPES.items() if pattern.search(name.lower())), "other")
+
+
+def _by_type(tensors: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the counts of each type of parameter that is there."""
+    kinds = dict.fromkeys(map(type_of, tensors))
+    return {kind: _overall([each for name, each in tensors.items() if type_of(name) == kind]) for kind in kinds}
 
 
 def _overall(tensors: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -77,6 +77,12 @@ class Engine(Protocol):
     def evaluate(self, part: str) -> list[dict[str, float]]:
         """Return the metrics of each member on a part of the data."""
 
+    def measures_of(self, index: int, step: int, *, at_end: bool = False) -> dict[str, float]:
+        """Return what the training's measures give of one member after `step` steps, in its order: once an evaluation.
+
+        At the end: what they say of the whole training. An engine without measures has none.
+        """
+
     def keep_best(self, improved: Sequence[bool]) -> None:
         """Keep the present state of these members as their best."""
 

@@ -100,6 +100,9 @@ class Loop:
         states = [self.engine.state_of(index) for index in range(len(self.members))]
         if read_test:
             self._read_tests("end")
+            for index, history in enumerate(self.histories):
+                if history.diverged_at is None:
+                    history.end |= self.engine.measures_of(index, self.step, at_end=True)
             if any(history.best is not None for history in self.histories):
                 self.engine.load_best()
                 self._read_tests("at_best")
@@ -146,7 +149,7 @@ class Loop:
         self.recent = []
         improved = []
         names = [metric.name for metric in self.task.metrics]
-        for history, values, train_losses in zip(self.histories, measured, recent, strict=True):
+        for index, (history, values, train_losses) in enumerate(zip(self.histories, measured, recent, strict=True)):
             improved.append(False)
             if history.diverged_at is not None:
                 continue
@@ -157,7 +160,9 @@ class Loop:
                 continue
             kept = {name: values[name] for name in names}
             mean = sum(train_losses) / since if since else None
-            improved[-1] = history.add(self.step, kept, mean, self.task.stop_by, self.sign)
+            is_finite = math.isfinite(kept[self.task.stop_by])
+            more = self.engine.measures_of(index, self.step) if is_finite else {}
+            improved[-1] = history.add(self.step, kept, mean, self.task.stop_by, self.sign, more)
         if any(improved):
             self.engine.keep_best(improved)
 

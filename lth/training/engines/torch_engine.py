@@ -15,6 +15,7 @@ from lth.training.engines.engine import StepChanges
 from lth.training.engines.layers import quicken
 from lth.training.engines.passes import compiled_losses, try_stacking
 from lth.training.engines.signature import Signature
+from lth.training.measures import RunningMeasures
 from lth.training.moments import counter_device, load_moments, moments_of
 from lth.training.optimizers import make_optimizer
 from lth.training.population import Member, Moments, Population
@@ -54,6 +55,7 @@ class TorchEngine:
         self._epoch, self._orders = -1, torch.empty(0, dtype=torch.int64)
         self._changes: list[StepChanges] = []
         self.sparsifier = None if training.sparsifier is None else self._running(training.sparsifier)
+        self.measures = RunningMeasures(training, members, self.population, self.sparsifier)
         batch = self._batch(training.first_step)
         if self.population.is_stacked:
             try_stacking(self.population, batch)
@@ -100,6 +102,9 @@ class TorchEngine:
 
     def evaluate(self, part: str) -> list[dict[str, float]]:
         return self.population.evaluate(self.parts[part], self.ranks)
+
+    def measures_of(self, index: int, step: int, *, at_end: bool = False) -> dict[str, float]:
+        return self.measures.at_end(index) if at_end else self.measures.values(index, step)
 
     def keep_best(self, improved: Sequence[bool]) -> None:
         for name, value in self.population.tensors().items():
@@ -149,6 +154,7 @@ class TorchEngine:
             tensors |= {f"trace/{kind}/{name}": own(value) for name, value in sums.items()}
         if self.sparsifier is not None:
             tensors |= self.sparsifier.tensors(index)
+        tensors |= self.measures.tensors(index)
         states = {"cpu": torch.get_rng_state()}
         if population.device.type == "cuda":
             states["cuda"] = torch.cuda.get_rng_state(population.device)
@@ -178,6 +184,8 @@ class TorchEngine:
                 self.optimizer.state[parameter][entry] = restored
         if self.sparsifier is not None:
             self.sparsifier.restore(snapshots)
+        for index, snapshot in enumerate(snapshots):
+            self.measures.restore(index, snapshot.part("measure"))
         self._restore_generators(snapshots[0])
 
     def _restore_generators(self, snapshot: Snapshot) -> None:
@@ -214,6 +222,7 @@ class TorchEngine:
         losses = self._backward(self._batch(step))
         if self.sparsifier is not None:
             self._sparsify(step, has_gradients=True)
+        self.measures.keep_gradients(step)
         self.population.mask_gradients()
         for kind, sums in self.sums.items():
             SUMS[kind](sums, self.population)

@@ -125,6 +125,9 @@ class SparseEngine:
         }
         return [self.task.read(tally)]
 
+    def measures_of(self, index: int, step: int, *, at_end: bool = False) -> dict[str, float]:
+        return {}
+
     def keep_best(self, improved: Sequence[bool]) -> None:
         if improved[0]:
             self.best[:] = self.network.values.weights

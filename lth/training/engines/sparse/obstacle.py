@@ -24,6 +24,8 @@ def sparse_obstacle(module: nn.Module, training: Training, population: int, devi
         return f"sparsifier {training.sparsifier.method!r} changes masks during training"
     if sums := [trace for trace in training.traces if trace in SUMS]:
         return f"{', '.join(sums)} is summed up over the steps"
+    if training.measures:
+        return f"measures are taken while it trains ({training.measures[0]}{', ...' * (len(training.measures) > 1)})"
     if training.precision == "bfloat16":
         return "the precision is bfloat16"
     if training.weight_decay and training.no_decay:
