@@ -279,7 +279,7 @@ def settings(scale):
                       batch_size=20, evaluate_every=10, replicates=2)
 
 
-def tickets(results):
+def tickets(results, details):
     values = [row["end"]["test/r2"] for row in results["rows"] if row["arm"] == "ticket"]
     return interval(values, results["confidence"])
 

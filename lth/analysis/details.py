@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lth.analysis.documents import (
+    BOX_SHARES,
     DETAILS,
     VERSION,
+    Box,
     Curve,
     DerivationStep,
     Details,
@@ -67,13 +69,15 @@ def details_document(
         if arm in shown:  # of several at one place, the first
             networks.setdefault(at, [(point, prunable) for point in group])
     chosen = _representative(points, subjects, verdict)
+    distributions, boxes = _distributions(networks, reader)
     return {
         "format": DETAILS,
         "version": VERSION,
         "id": id,
         "curves": [curve for key, group in groups.items() if (curve := _curve(*key, group, reader)) is not None],
         "layers": [row for at, group in networks.items() for row in _layers(at, group, reader)],
-        "distributions": _distributions(networks, reader),
+        "distributions": distributions,
+        "boxes": boxes,
         "derivation": [] if chosen is None else _derivation(chosen),
         "tables": dict(tables),
     }
@@ -138,19 +142,26 @@ def _layers(at: Place, group: list[Network], reader: Reader) -> list[LayerDensit
     ]
 
 
-def _distributions(networks: dict[Place, list[Network]], reader: Reader) -> list[Distribution]:
-    """Return densities of the surviving weights before and after training, on one set of edges per layer.
+def _distributions(networks: dict[Place, list[Network]], reader: Reader) -> tuple[list[Distribution], list[Box]]:
+    """Return densities of the surviving weights before and after training, on one set of edges per layer, and boxes.
 
-    Two passes over the networks, one at a time in memory: the first finds the edges, the second counts.
+    Two passes over the networks, one at a time in memory: the first finds edges and quantiles, the second counts.
     """
     widths: dict[str, float] = defaultdict(float)
-    for group in networks.values():
+    boxes: list[Box] = []
+    for at, group in networks.items():
+        quantiles: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
         for network in group:
-            for name, _, after in _survivors(*network, reader):
+            for name, before, after in _survivors(*network, reader):
                 if after.size:
-                    widths[name] = max(widths[name], float(np.quantile(np.abs(after), 0.999)))
+                    both = np.quantile(np.abs(np.stack([before, after])), [*BOX_SHARES, 0.999], axis=1)
+                    widths[name] = max(widths[name], float(both[-1, 1]))
+                    quantiles[name].append(both[:-1].T.astype(np.float64))
+        for name, values in quantiles.items():
+            start, end = np.mean(values, axis=0).tolist()
+            boxes.append(Box(at=dict(at), layer=name, start=start, end=end))
     edges = {name: np.linspace(-(width or 1.0), width or 1.0, BINS + 1) for name, width in widths.items()}
-    return [row for at, group in networks.items() for row in _histograms(at, group, edges, reader)]
+    return [row for at, group in networks.items() for row in _histograms(at, group, edges, reader)], boxes
 
 
 def _histograms(

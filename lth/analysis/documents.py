@@ -193,6 +193,19 @@ class Distribution(TypedDict):
     end: list[float | None]
 
 
+class Box(TypedDict):
+    """Magnitudes of the surviving weights of one layer, before and after training: their quantiles at BOX_SHARES."""
+
+    at: At
+    layer: str
+    start: list[float]
+    end: list[float]
+
+
+BOX_SHARES = (0.01, 0.25, 0.5, 0.75, 0.99)
+"""Shares of the weights that lie below the numbers of a Box: the ends of its whiskers, its ends, its middle."""
+
+
 class DerivationStep(TypedDict):
     """One result on the way to another: its key, its kind and one line in words."""
 
@@ -210,6 +223,7 @@ class Details(TypedDict):
     curves: list[Curve]
     layers: list[LayerDensity]
     distributions: list[Distribution]
+    boxes: NotRequired[list[Box]]  # means over replicates
     derivation: list[DerivationStep]
     tables: dict[str, list[TableRow]]
 

@@ -47,7 +47,10 @@ def study_command(study: StudyType[Any], command: Command) -> Callable[..., int]
     own = [name for name in study.settings.model_fields if name in fields and name not in StudySettings.model_fields]
     parameters = [_parameter(name, *fields[name]) for name in dict.fromkeys([*POSITIONAL, *own, *fields])]
     if study.presets:
-        words = f"whole settings by name: {', '.join(study.presets)} [default: the one of the model and data]"
+        several = "".join(f"; {name}: all of {', '.join(group)}" for name, group in study.groups.items())
+        grouped = {name for group in study.groups.values() for name in group}
+        single = ", ".join(name for name in study.presets if name not in grouped)
+        words = f"whole settings by name: {single}{several} [default: the one of the model and data]"
         parameters.insert(len(POSITIONAL), _keyword("preset", str, words, "Study"))
     words = "YAML file of these options (and a sweep); the command line wins"
     parameters.append(_keyword("config", Path, words, "Running"))
@@ -83,10 +86,16 @@ def read_settings(
         with as_settings_error():
             running = Running(**{name: value for name, value in merged.items() if name in running_names})
             swept = expand_sweep({name: value for name, value in merged.items() if name not in running_names})
-            studies = [settings_of(study, settings) for settings in swept]
+            studies = [settings_of(study, settings) for each in swept for settings in _of_group(study, each)]
     except SettingsError as error:
         raise UsageError(f"{prefix}{error}") from error
     return studies, running
+
+
+def _of_group(study: StudyType[Any], settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return these settings for each preset of a group, where `preset` names one."""
+    presets = study.groups.get(settings.get("preset", ""))
+    return [settings] if presets is None else [settings | {"preset": name} for name in presets]
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag
-from lth.config import Running, StudySettings, as_settings_error
-from lth.studies import EXPERIMENTS, StudyType
+from lth.config import Running, StudySettings, as_settings_error, check_choice
+from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, StudyType
 
 if TYPE_CHECKING:
     from lth.launch import Found
@@ -51,11 +51,7 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         if not running.json_:
             print_outcome(results[-1], running.store)
     if is_sweep:
-        from lth.report import read_study, write_report
-
-        ids = hashlib.sha256("".join(each.id for each in results).encode()).hexdigest()[:8]
-        folder = (running.out or default_out(studies[0]).parent) / f"comparison-{ids}"
-        path = write_report([read_study(each.folder) for each in results], folder)
+        path = write_comparison(results, running.out or default_out(studies[0]).parent, preset_names(study, settings))
         if not running.json_:
             print(f"Comparison {path}")
     if running.json_:
@@ -67,18 +63,41 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
 def plan(study: StudyType[Any], settings: Sequence[StudySettings], running: Running) -> int:
     """Show what a study would do: what is done already, steps, time. Nothing is kept."""
     from lth.launch import load_studies
-    from lth.launch.plan import plan_document, print_plan
+
+    studies = load_studies(study, settings, running.folder)
+    show_plan(studies, preset_names(study, settings) or [prepared.id for prepared in studies], running)
+    return 0
+
+
+def show_plan(studies: "Sequence[Study]", names: Sequence[str], running: Running) -> None:
+    """Print what each study would do, and of several what they have in common."""
+    from lth.launch.plan import plan_documents, print_plan, print_together
     from lth.lineage import Store
 
-    execution = execution_of(running)
-    studies = load_studies(study, settings, running.folder)
-    documents = [plan_document(prepared, Store(running.store), execution) for prepared in studies]
+    documents = plan_documents(studies, Store(running.store), execution_of(running))
     if running.json_:
         print(json.dumps(documents if len(documents) > 1 else documents[0], indent=1))
-    else:
-        for document in documents:
-            print_plan(document)
-    return 0
+        return
+    for document in documents:
+        print_plan(document)
+    if len(studies) > 1:
+        print_together(studies, documents, names)
+
+
+def preset_names(study: StudyType[Any], settings: Sequence[StudySettings]) -> list[str]:
+    """Return the names of several presets that are run together as they stand; none where it is another sweep."""
+    for group in study.groups.values():
+        if [study.presets[name]().flat() for name in group] == [each.flat() for each in settings]:
+            return list(group)
+    return []
+
+
+def write_comparison(results: "Sequence[Found]", folder: Path, names: Sequence[str]) -> Path:
+    """Write the page of several studies side by side; return its path."""
+    from lth.report import read_study, write_report
+
+    ids = hashlib.sha256("".join(each.id for each in results).encode()).hexdigest()[:8]
+    return write_report([read_study(each.folder) for each in results], folder / f"comparison-{ids}", names)
 
 
 def reproduce(
@@ -88,6 +107,7 @@ def reproduce(
     *,
     scale: float = 1.0,
     replicates: int | None = None,
+    plan: Flag = False,
     store: Path = Path("lth-store"),
     out: Path | None = None,
     workers: int | None = None,
@@ -97,14 +117,16 @@ def reproduce(
     """Run a published experiment and put its numbers beside ours, with a verdict for each. Without a name: list them.
 
         lth reproduce frankle-carbin-lenet ./datasets --scale 0.1 --replicates 3
+        lth reproduce lwh-table ./datasets --scale 0.02 --plan   # what a table of experiments shares
 
     Args:
-        name: an experiment.
+        name: an experiment, or a table of several.
         folder: folder of data files; missing ones are downloaded into it.
         scale: share of the paper's training length, as 0.1; numbers that need the full length say so.
         replicates: networks with seeds of their own [default: the paper's].
+        plan: show what would be done instead of doing it.
         store: folder of results.
-        out: folder of the report.
+        out: folder of the report; of a table, of all its reports.
         workers: one-thread worker processes [default: one per core].
         quiet: show no progress.
         json_: print JSON.
@@ -112,23 +134,47 @@ def reproduce(
     if name is None:
         for each, experiment in EXPERIMENTS.items():
             print(f"{each:28} {experiment.words} ({experiment.source})")
+        for each, group in EXPERIMENT_GROUPS.items():
+            print(f"{each:28} all of {', '.join(group)}")
         return 0
     with settings_as_usage():
-        experiment = EXPERIMENTS.pick(name)
+        chosen = EXPERIMENT_GROUPS.get(name) or (check_choice("experiment", name, [*EXPERIMENTS, *EXPERIMENT_GROUPS]),)
     if not 0 < scale <= 1:
         raise UsageError(f"--scale {scale:g} is no share of the paper's length: give a number above 0, at most 1")
-    from lth.launch.reproduce import print_comparison, reproduce_experiment
+    from lth.launch.reproduce import load_experiments
 
     with settings_as_usage():
         with as_settings_error():
             running = Running(folder=folder, store=store, out=out, workers=workers, quiet=quiet, json=json_)
-        outcome, rows = reproduce_experiment(experiment, scale, replicates, running, execution_of(running))
-    if json_:
-        print(json.dumps({"experiment": name, "scale": scale, "study": outcome.id, "rows": rows}, indent=1))
+        studies = load_experiments([EXPERIMENTS[each] for each in chosen], scale, replicates, running.folder)
+    if plan:
+        show_plan(studies, chosen, running)
     else:
-        print_comparison(experiment, scale, rows)
-        print(f"Report     {outcome.report}")
+        _reproduce(chosen, studies, scale, running)
     return 0
+
+
+def _reproduce(names: Sequence[str], studies: "Sequence[Study]", scale: float, running: Running) -> None:
+    """Run experiments one after the other and print their numbers; several end in a comparison."""
+    from lth.launch import default_out
+    from lth.launch.reproduce import print_comparison, reproduce_experiment
+
+    documents, outcomes, is_table = [], list["Found"](), len(names) > 1
+    for name, prepared in zip(names, studies, strict=True):
+        out = running.out / name if running.out and is_table else running.out
+        place = running.model_copy(update={"out": out})
+        outcome, rows = reproduce_experiment(EXPERIMENTS[name], prepared, scale, place, execution_of(running))
+        outcomes.append(outcome)
+        documents.append({"experiment": name, "scale": scale, "study": outcome.id, "rows": rows})
+        if not running.json_:
+            print_comparison(EXPERIMENTS[name], scale, rows)
+            print(f"Report     {outcome.report}", end="\n\n" if is_table else "\n")
+    if is_table:
+        path = write_comparison(outcomes, running.out or default_out(studies[0]).parent, names)
+        if not running.json_:
+            print(f"Comparison {path}")
+    if running.json_:
+        print(json.dumps(documents if is_table else documents[0], indent=1))
 
 
 def execution_of(running: Running) -> "Execution":

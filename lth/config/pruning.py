@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from lth.config.text import Names, Numbers, Rates, split_pairs
+from lth.config.text import Entries, Names, Numbers, Rates, split_pairs
 
 
 def _rates_or_default(value: Any) -> Any:
@@ -24,7 +24,8 @@ class Targets(BaseModel):
     )
     scope: str = Field(
         default="layerwise",
-        description="which weights are ranked together: layerwise, global, per-pattern, erk, uniform-plus",
+        description="which weights are ranked together: layerwise, global, per-pattern, erk, uniform-plus, "
+        "owl (by outliers)",
     )
     schedule: str = Field(
         default="iterative",
@@ -34,7 +35,9 @@ class Targets(BaseModel):
     level_rates: Numbers = Field(default=(), description="rate of each level for schedule list, as 0.05,0.1,0.15,0.2")
     rate: float = Field(default=0.2, gt=0, lt=1, description="fraction of the remaining weights removed at each level")
     prune_only: Names = Field(
-        default=(), description="patterns of the parameters to prune; none: weights of linear, conv, recurrent layers"
+        default=(),
+        description="patterns of the parameters to prune, or matrices (all of two dimensions and more, embeddings "
+        "too), everything (all parameters); none: weights of linear, conv, recurrent layers",
     )
     never_prune: Names = Field(default=(), description="patterns of parameters that stay dense")
 
@@ -64,6 +67,11 @@ class Pruning(Targets):
         default=None,
         description="other rates by name pattern, as PATTERN=RATE,...; by default a known model's output layer "
         "has half the rate",
+    )
+
+    protect: Entries = Field(
+        default=(),
+        description="single weights that are never pruned, as h.2.mlp.c_proj:447,666;...: others go in their place",
     )
 
     @model_validator(mode="after")

@@ -62,6 +62,23 @@ def _scalar(text: str) -> Any:
     return text
 
 
+def split_entries(value: Any) -> Any:
+    """Return `"h.2.mlp.c_proj:447,666;head:3,1"` as ("h.2.mlp.c_proj:447,666", "head:3,1"), `"none"` as ().
+
+    Raises:
+        ValueError: if an entry is not NAME:INDEX,INDEX.
+    """
+    if isinstance(value, str):
+        value = [] if value.strip().lower() in ("none", "") else value.split(";")
+    if not isinstance(value, list | tuple):
+        return value
+    entries = tuple(re.sub(r"\s", "", str(entry)) for entry in value)
+    for entry in entries:
+        if not re.fullmatch(r"[^:]+:\d+(,\d+)*", entry):
+            raise ValueError(f"{entry!r} must read NAME:OUTPUT,INPUT, as h.2.mlp.c_proj:447,666; put ; between several")
+    return entries
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
 """Several names: a list, or text with commas; `none` for none."""
 
@@ -73,3 +90,6 @@ Rates = Annotated[dict[str, float], BeforeValidator(split_pairs)]
 
 Options = Annotated[dict[str, Any], BeforeValidator(split_pairs)]
 """Values by name: a table, or text `NAME=VALUE,...`."""
+
+Entries = Annotated[tuple[str, ...], BeforeValidator(split_entries)]
+"""Single weights, as NAME:OUTPUT,INPUT: a list, or text with semicolons; `none` for none."""

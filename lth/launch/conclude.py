@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lth.analysis.csv_files import csv_files
 from lth.analysis.details import details_document
 from lth.analysis.documents import Results
 from lth.analysis.points import Point
@@ -70,6 +71,8 @@ def conclude_study(
     for place in (store.study_folder(prepared.id), folder):
         write_file(place / "results.json", json_to_bytes(results))
         write_file(place / "details.json", json_to_bytes(details))
+    for name, text in csv_files(prepared.points, conclusion.tables, reader):
+        write_file(folder / name, text.encode())
     written = []
     for name, ticket in study_tickets(prepared, reader, results):
         written.append(folder / "tickets" / f"{name}.ticket.safetensors")

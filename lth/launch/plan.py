@@ -1,11 +1,13 @@
 """What a study would do, and how long it should take."""
 
-from typing import Any, TypedDict
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NotRequired, TypedDict
 
 from lth.analysis.documents import At
 from lth.analysis.numbers import duration
 from lth.launch.words import begun_in_words
-from lth.lineage import Execution, Reader, Store, Trained, derivation, plan
+from lth.lineage import Execution, Job, Reader, Store, Trained, derivation, plan
 from lth.lineage.estimate import estimate
 from lth.studies.prepare import Study
 
@@ -45,6 +47,8 @@ class PlanDocument(TypedDict):
     model: str
     data: str
     replicates: int
+    prunable: int
+    parameters: int
     jobs: int
     done: int
     to_do: int
@@ -58,6 +62,7 @@ class PlanDocument(TypedDict):
     axis: str
     places: list[At]
     mask_changes: list[MaskChangesRow]
+    shared: NotRequired[int]  # of its jobs, those that another of several planned studies needs too
 
 
 def plan_document(prepared: Study, store: Store, execution: Execution) -> PlanDocument:
@@ -68,12 +73,15 @@ def plan_document(prepared: Study, store: Store, execution: Execution) -> PlanDo
         expected = estimate(todo, todo, Reader(store, prepared.sources), execution)
         seconds, source = (expected.total(todo, at_once) if expected.seconds else None), expected.source
     jobs = {job.key for job in (*todo.done, *(work.job for work in todo.works))}
+    module, names = prepared.subject.module, _prunable(prepared)
     return {
         "study": prepared.id,
         "type": prepared.type.name,
         "model": prepared.settings.model,
         "data": prepared.settings.data,
         "replicates": prepared.settings.replicates,
+        "prunable": sum(module.get_parameter(name).numel() for name in names),
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
         "jobs": len(jobs),
         "done": len(jobs) - sum(work.finish for work in todo.works),
         "to_do": len(todo.works),
@@ -88,6 +96,36 @@ def plan_document(prepared: Study, store: Store, execution: Execution) -> PlanDo
         "places": _places(prepared),
         "mask_changes": _mask_changes(prepared),
     }
+
+
+def plan_documents(studies: Sequence[Study], store: Store, execution: Execution) -> list[PlanDocument]:
+    """Return the plan of each study; of several it says how many jobs each has in common with others."""
+    documents = [plan_document(prepared, store, execution) for prepared in studies]
+    if len(studies) > 1:
+        needed = [_jobs(prepared) for prepared in studies]
+        times = Counter(key for keys in needed for key in keys)
+        for document, keys in zip(documents, needed, strict=True):
+            document["shared"] = sum(times[key] > 1 for key in keys)
+    return documents
+
+
+def print_together(studies: Sequence[Study], documents: Sequence[PlanDocument], names: Sequence[str]) -> None:
+    """Print what several studies need together, and what they have in common by key: that is done once."""
+    keys = {key: job for prepared in studies for key, job in _jobs(prepared).items()}
+    width = max(len(name) for name in names)
+    print(f"Together {len(keys)} jobs, {sum(job.steps for job in keys.values()):,} steps; in common, done once:")
+    for name, prepared, document in zip(names, studies, documents, strict=True):
+        mine, others = _jobs(prepared), []
+        for other_name, other in zip(names, studies, strict=True):
+            if other is not prepared and (common := len(mine.keys() & _jobs(other).keys())):
+                others.append(f"{common} with {other_name}")
+        jobs = f"{document['jobs']} jobs, {document.get('shared', 0)} in common"
+        print(f"  {name:{width}}  {jobs}{': ' if others else ''}{', '.join(others)}")
+
+
+def _jobs(prepared: Study) -> dict[str, Job]:
+    """Return the jobs of a study by key, those that its points stand on among them."""
+    return {key: node for key, node in derivation(*prepared.targets).items() if isinstance(node, Job)}
 
 
 def engines_of(prepared: Study, execution: Execution) -> list[EngineRow]:
@@ -106,11 +144,15 @@ def engines_of(prepared: Study, execution: Execution) -> list[EngineRow]:
     return [{"engine": choice.name, "reason": choice.reason, "arms": names} for choice, names in rows.items()]
 
 
+def _prunable(prepared: Study) -> list[str]:
+    """Return the names of the parameters that are pruned; none where nothing is."""
+    masks = getattr(prepared.settings, "masks", None)
+    return [] if masks is None else prepared.subject.prunable(masks)
+
+
 def _places(prepared: Study) -> list[At]:
     """Return each place of the study's axis, with its density and how many weights that is."""
-    masks = getattr(prepared.settings, "masks", None)
-    names = [] if masks is None else prepared.subject.prunable(masks)
-    total = sum(prepared.subject.module.get_parameter(name).numel() for name in names)
+    total = sum(prepared.subject.module.get_parameter(name).numel() for name in _prunable(prepared))
     rows: dict[float | str | None, At] = {}
     for point in prepared.points:
         at = {name: value for name, value in point.at.items() if name in (prepared.type.axis, "density")}
@@ -160,6 +202,8 @@ def print_plan(document: PlanDocument) -> None:
     """Print a plan for people."""
     print(f"Study {document['study']}, {document['type']}: {document['model']} on {document['data']}")
     print(f"  {document['jobs']} jobs: {document['replicates']} replicates of {', '.join(document['arms'])}")
+    if document["prunable"]:
+        print(f"  prunable: {document['prunable']:,} of {document['parameters']:,} parameters")
     for row in document["places"]:
         cells = [
             f"{name.replace('_', ' ')} {value:g}" for name, value in row.items() if name not in ("density", "kept")

@@ -1,5 +1,8 @@
 """Published experiments, run here: their numbers beside ours."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from lth.config import Running, as_settings_error
 from lth.launch.found import Found
 from lth.launch.load import load_studies
@@ -8,30 +11,54 @@ from lth.launch.run import run_study
 from lth.lineage import Execution, Store, json_to_bytes, write_file
 from lth.studies import STUDIES, Experiment
 from lth.studies.experiments.experiment import ComparedNumber, comparison
+from lth.studies.prepare import Study
+
+
+def load_experiments(
+    experiments: Sequence[Experiment], scale: float, replicates: int | None, folder: Path | None
+) -> list[Study]:
+    """Return the studies of some experiments at a scale, ready to plan or run.
+
+    Raises:
+        SettingsError: if the number of replicates does not fit.
+        ValueError: if the data is not at hand.
+    """
+    studies = []
+    for experiment in experiments:
+        settings = experiment.settings(scale)
+        if replicates is not None:
+            with as_settings_error():
+                settings = settings.with_(replicates=replicates)
+        studies += load_studies(STUDIES[experiment.study], [settings], folder)
+    return studies
 
 
 def reproduce_experiment(
-    experiment: Experiment, scale: float, replicates: int | None, running: Running, execution: Execution
+    experiment: Experiment, prepared: Study, scale: float, running: Running, execution: Execution
 ) -> tuple[Found, list[ComparedNumber]]:
     """Run an experiment at a scale; return what it left, and each published number beside ours.
 
     The comparison is written to reproduction.json in the report's folder too.
     """
-    settings = experiment.settings(scale)
-    if replicates is not None:
-        with as_settings_error():
-            settings = settings.with_(replicates=replicates)
-    [prepared] = load_studies(STUDIES[experiment.study], [settings], running.folder)
     progress = make_progress(is_quiet=running.quiet or running.json_)
     outcome = run_study(prepared, Store(running.store), execution, progress, running.out)
-    rows = comparison(experiment, outcome.results, scale)
-    write_file(outcome.folder / "reproduction.json", json_to_bytes({"scale": scale, "rows": rows}))
+    rows = comparison(experiment, outcome.results, outcome.details, scale)
+    document = {"scale": scale, "small": small_words(experiment, scale), "rows": rows}
+    write_file(outcome.folder / "reproduction.json", json_to_bytes(document))
     return outcome, rows
+
+
+def small_words(experiment: Experiment, scale: float) -> str:
+    """Return what stands in place of what at a scale; empty at full scale."""
+    return experiment.small if scale < 1 else ""
 
 
 def print_comparison(experiment: Experiment, scale: float, rows: list[ComparedNumber]) -> None:
     """Print each published number beside ours."""
-    print(f"{experiment.words}\n{experiment.source}, at {100 * scale:g} % of its length\n")
+    print(f"{experiment.words}\n{experiment.source}, at {100 * scale:g} % of its length")
+    if small := small_words(experiment, scale):
+        print(f"Below full scale: {small}")
+    print()
     for row in rows:
         ours, digits = row["ours"], row["digits"]
         value = "not measured"

@@ -5,6 +5,7 @@ from lth.lineage.build import BuildError, Execution, build
 from lth.lineage.compact_files import load_compact
 from lth.lineage.executors import WorkerDied
 from lth.lineage.files import StoreError, json_to_bytes, weights_to_bytes, write_file
+from lth.lineage.foreign_masks import masks_digest, read_masks_file
 from lth.lineage.kinds import (
     Ablated,
     Checkpoint,
@@ -13,6 +14,7 @@ from lth.lineage.kinds import (
     Constant,
     Dense,
     Evaluated,
+    Given,
     Initial,
     Interpolated,
     LearnedMasks,
@@ -55,6 +57,7 @@ __all__ = [
     "Diverged",
     "Evaluated",
     "Execution",
+    "Given",
     "Initial",
     "Interpolated",
     "Job",
@@ -97,7 +100,9 @@ __all__ = [
     "json_to_bytes",
     "load_compact",
     "make_ticket",
+    "masks_digest",
     "plan",
+    "read_masks_file",
     "read_ticket",
     "to_documents",
     "weights_to_bytes",

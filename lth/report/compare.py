@@ -12,6 +12,7 @@ from lth.report.frames import DataRow, Domain, cropped, falling_axis, rows
 from lth.report.lines import CUT, DASHES, POINTS, from_baseline, has_line, line_domain
 from lth.report.marks import Mark, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import axis_of
+from lth.report.side_by_side import survival_figure
 from lth.report.study import StudyFiles
 from lth.report.words import plain_fields
 
@@ -55,9 +56,9 @@ def study_names(studies: Sequence[StudyFiles]) -> list[str]:
     ]
 
 
-def comparison_figures(studies: Sequence[StudyFiles]) -> list[Figure]:
+def comparison_figures(studies: Sequence[StudyFiles], names: Sequence[str] = ()) -> list[Figure]:
     """Return the figures that all studies have: colour is the study, the dash is the arm."""
-    names = study_names(studies)
+    names = list(names) or study_names(studies)
     figures = []
     for plot in studies[0].results["plots"]:
         same = [each for study in studies for each in study.results["plots"] if each["name"] == plot["name"]]
@@ -65,7 +66,8 @@ def comparison_figures(studies: Sequence[StudyFiles]) -> list[Figure]:
         if is_simple and len(same) == len(studies) and all(each["y"] == plot["y"] for each in same):
             drawn = _lines(studies, names, plot) if plot["mark"] == "line" else _bars(studies, names, plot)
             figures += [drawn] if drawn else []
-    return figures
+    survival = survival_figure(studies, names)
+    return [*figures, *([survival] if survival else [])]
 
 
 def _marks_of_lines(

@@ -15,19 +15,22 @@ from lth.analysis.reading import arms_of, metric_named, metric_of, num_replicate
 from lth.config.choices import check_choice
 from lth.report import words
 from lth.report.bars import bar_figure
+from lth.report.boxes import box_figure
 from lth.report.bundle import bundle
 from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
 from lth.report.curves import curve_figure
 from lth.report.figure import Figure, as_chart, draw_png, without_legends
 from lth.report.lines import line_figure
 from lth.report.marks import colour_domain, marks
+from lth.report.side_by_side import questions, side_by_side
 from lth.report.study import StudyFiles
 from lth.report.tables import diverged, main_table, more_tables
 from lth.report.theme import DARK, LIGHT, Palette, category_colors, vega_config
+from lth.report.watched import COLUMNS, summary_figure, watched_figure, watched_lines
 from lth.report.weights import distribution_figure, layer_density_figure
 
 
-def write_report(studies: Sequence[StudyFiles], folder: Path) -> Path:
+def write_report(studies: Sequence[StudyFiles], folder: Path, names: Sequence[str] = ()) -> Path:
     """Write report.html, a full page for one study or a comparison of several, and return its path.
 
     The page holds everything it needs and asks for nothing outside itself. Each figure is also written to
@@ -36,6 +39,7 @@ def write_report(studies: Sequence[StudyFiles], folder: Path) -> Path:
     Args:
         studies: at least one, as from `read_study`; several must have one primary metric.
         folder: created if missing; older files of these names are replaced.
+        names: of several studies, as the page calls them [default: what sets them apart].
     Raises:
         ValueError: if there is no study, or if they measure different things.
     """
@@ -43,22 +47,27 @@ def write_report(studies: Sequence[StudyFiles], folder: Path) -> Path:
         raise ValueError("found no study to report on; give at least one, as from read_study(folder)")
     check_comparable(studies)
     script = bundle()
-    drawn = figures(studies[0]) if len(studies) == 1 else comparison_figures(studies)
+    names = names or study_names(studies)
+    drawn = figures(studies[0]) if len(studies) == 1 else comparison_figures(studies, names)
     images = Path(folder) / "figures"
     images.mkdir(parents=True, exist_ok=True)
     colors = _colors(studies, LIGHT)
     for figure in drawn:
         (images / f"{figure.name}.png").write_bytes(draw_png(figure, LIGHT, colors))
     path = Path(folder) / "report.html"
-    path.write_text(render(studies, drawn, script.result()), encoding="utf-8")
+    path.write_text(render(studies, drawn, script.result(), names), encoding="utf-8")
     return path
 
 
 def figures(study: StudyFiles) -> list[Figure]:
     """Return all figures of one study that its files allow, in the order of the page."""
     with debug_mode(False):  # altair checks every row of the data otherwise, for a second
-        drawn = [_drawn(study, plot) for plot in study.results["plots"]]
-        drawn += [curve_figure(study), layer_density_figure(study), distribution_figure(study)]
+        drawn = [
+            summary_figure(study),
+            *(_drawn(study, plot) for plot in study.results["plots"]),
+            watched_figure(study),
+        ]
+        drawn += [box_figure(study), curve_figure(study), layer_density_figure(study), distribution_figure(study)]
     return [figure for figure in drawn if figure is not None]
 
 
@@ -78,7 +87,7 @@ def chart(study: StudyFiles, name: str | None = None) -> alt.TopLevelMixin:
     return as_chart(by_name[check_choice("figure", name, by_name)], LIGHT, _colors([study], LIGHT))
 
 
-def render(studies: Sequence[StudyFiles], drawn: Sequence[Figure], script: str) -> str:
+def render(studies: Sequence[StudyFiles], drawn: Sequence[Figure], script: str, names: Sequence[str] = ()) -> str:
     """Return the page as text, with these figures in it and the script that draws them."""
     alone = len(studies) == 1
     schemes = (("light", LIGHT), ("dark", DARK))
@@ -94,7 +103,7 @@ def render(studies: Sequence[StudyFiles], drawn: Sequence[Figure], script: str) 
     }
     template = _environment().get_template("study.html.jinja" if alone else "comparison.html.jinja")
     return template.render(
-        **(_study_context(studies[0]) if alone else _comparison_context(studies)),
+        **(_study_context(studies[0]) if alone else _comparison_context(studies, names or study_names(studies))),
         figures=drawn,
         drawn=document,
         schemes=[(asdict(palette), _colors(studies, palette)) for _, palette in schemes],
@@ -135,12 +144,13 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
         "table": main_table(results),
         "more_tables": more_tables(results),
         "diverged": diverged(results),
+        "watched": {"columns": COLUMNS, "lines": watched_lines(study)},
         "config": words.plain_fields(results["config"]),
         "versions": words.plain_fields(results["environment"] | {"engine": words.engines(results)}),
     }
 
 
-def _comparison_context(studies: Sequence[StudyFiles]) -> dict[str, Any]:
+def _comparison_context(studies: Sequence[StudyFiles], names: Sequence[str]) -> dict[str, Any]:
     subjects = list(dict.fromkeys(words.subject(study.results["config"]) for study in studies))
     compared = [
         {
@@ -149,7 +159,7 @@ def _comparison_context(studies: Sequence[StudyFiles]) -> dict[str, Any]:
             "results": study.results,
             "tiles": {tile["label"]: tile for tile in study.results["verdict"]["tiles"]},
         }
-        for name, study in zip(study_names(studies), studies, strict=True)
+        for name, study in zip(names, studies, strict=True)
     ]
     labels = dict.fromkeys(tile["label"] for study in studies for tile in study.results["verdict"]["tiles"])
     return {
@@ -157,6 +167,8 @@ def _comparison_context(studies: Sequence[StudyFiles]) -> dict[str, Any]:
         "studies": compared,
         "labels": list(labels),
         "differences": differing_fields(studies),
+        "side": side_by_side(studies, names),
+        "questions": questions(studies, names),
     }
 
 

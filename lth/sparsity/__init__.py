@@ -17,15 +17,28 @@ from lth.sparsity.actions import (
 )
 from lth.sparsity.batches import some_examples, split_batch
 from lth.sparsity.criteria import CRITERIA, Criterion, criterion
+from lth.sparsity.entries import Entry, entries_of
 from lth.sparsity.evidence import Evidence, Network, network_of
 from lth.sparsity.granularities import GRANULARITIES, Granularity, Structure, granularity, structure_of
 from lth.sparsity.merge import MERGES, complement, merged
 from lth.sparsity.metrics import density, density_by_tensor, warn_of_collapse
 from lth.sparsity.prunable import left_out, prunable
-from lth.sparsity.prune import densities_by_pattern, density_of_level, prune
+from lth.sparsity.prune import densities_by_pattern, density_of_level, protected_entries, prune
 from lth.sparsity.rounds import in_rounds
 from lth.sparsity.schedule import SCHEDULES, Schedule, schedule
-from lth.sparsity.scope import SCOPES, Group, Scope, erk, global_scope, layerwise, per_pattern, uniform_plus
+from lth.sparsity.scope import (
+    EvidenceScope,
+    Group,
+    Scope,
+    erk,
+    global_scope,
+    layerwise,
+    per_pattern,
+    uniform_plus,
+    with_evidence,
+    without_evidence,
+)
+from lth.sparsity.scopes import SCOPES
 from lth.sparsity.select import planned_counts, planned_density, select
 from lth.sparsity.shuffle import shuffle_within_tensors
 from lth.sparsity.threshold import kth_smallest, survivors
@@ -41,7 +54,9 @@ __all__ = [
     "SCHEDULES",
     "SCOPES",
     "Criterion",
+    "Entry",
     "Evidence",
+    "EvidenceScope",
     "Granularity",
     "Group",
     "Masks",
@@ -63,6 +78,7 @@ __all__ = [
     "density",
     "density_by_tensor",
     "density_of_level",
+    "entries_of",
     "erk",
     "global_scope",
     "granularity",
@@ -77,6 +93,7 @@ __all__ = [
     "permuted",
     "planned_counts",
     "planned_density",
+    "protected_entries",
     "prunable",
     "prune",
     "reshuffled",
@@ -91,7 +108,9 @@ __all__ = [
     "uniform_plus",
     "units_lost_by_ties",
     "warn_of_collapse",
+    "with_evidence",
     "with_signs",
+    "without_evidence",
     "words_of",
     "zeroed_by_movement",
 ]

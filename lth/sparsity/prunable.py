@@ -1,7 +1,7 @@
 """Which parameters of a module may be pruned."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from torch import nn
 
@@ -9,6 +9,18 @@ from lth.sparsity.patterns import matching
 
 SMALL = re.compile(r"bias|embed|token|(^|[._])(wte|wpe|pos|positions?|positional)([._]|$)")
 """Names of parameters that people do not expect to be pruned: biases, positions, embeddings, class tokens."""
+
+
+def _of_all(module: nn.Module) -> list[str]:
+    return [name for name, _ in module.named_parameters()]
+
+
+def _of_two_dimensions(module: nn.Module) -> list[str]:
+    return [name for name, parameter in module.named_parameters() if parameter.ndim >= 2]
+
+
+CHOICES: Mapping[str, Callable[[nn.Module], list[str]]] = {"matrices": _of_two_dimensions, "everything": _of_all}
+"""Choices of parameters by name: all of two dimensions and more, embeddings too; all, biases and gains too."""
 
 
 def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[str]:
@@ -21,14 +33,17 @@ def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[s
 
     Args:
         module: any network.
-        include: names or patterns that replace the default choice; frozen parameters can be named.
+        include: names, patterns or CHOICES that replace the default choice; frozen parameters can be named.
         exclude: names or patterns taken out of the choice.
     Raises:
         ValueError: if nothing is left to prune, or a pattern matches no parameter.
     """
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     if include:
-        chosen = matching(names.values(), include)
+        wider = [name for name in include if name in CHOICES and name not in names.values()]
+        wanted = {name for choice in wider for name in CHOICES[choice](module)}
+        wanted |= set(matching(names.values(), [name for name in include if name not in wider]))
+        chosen = [name for name in names.values() if name in wanted]
     else:
         embedded = _embedded(module)
         wanted = {

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -9,12 +10,14 @@ from torch import Tensor, nn
 from lth.config import Pruning
 from lth.sparsity.batches import examples_at
 from lth.sparsity.criteria import criterion
+from lth.sparsity.entries import Entry, entries_of
 from lth.sparsity.evidence import Evidence
 from lth.sparsity.granularities import Granularity, Structure, families_of, granularity, structure_of
 from lth.sparsity.granularities.units import alive_units, unit_scores
 from lth.sparsity.rounds import in_rounds
 from lth.sparsity.schedule import schedule
-from lth.sparsity.scope import SCOPES, Group
+from lth.sparsity.scope import Group, with_evidence
+from lth.sparsity.scopes import SCOPES
 from lth.sparsity.select import planned_counts, select
 from lth.sparsity.ties import Decided, decided_by_ties, describe, together
 from lth.sparsity.types import Masks, Scores
@@ -34,15 +37,16 @@ def prune(evidence: Evidence, module: nn.Module, pruning: Pruning, level: int) -
     names, grain, chosen = list(evidence.end), granularity(pruning.granularity), criterion(pruning.criterion)
     structure = _structure(evidence, module, names, grain)
     density, by_pattern = density_of_level(pruning, level), densities_by_pattern(pruning, level)
+    protected = protected_entries(module, names, pruning.protect)
     decided: dict[str, Decided] = {}
 
     def cut(scores: Scores, masks: Masks, share: float) -> Masks:
         """Return the masks after a share of the way to the level's density, counted in equal factors."""
         nonlocal decided
-        scores = {name: scores[name] for name in names}
+        scores = with_highest({name: scores[name] for name in names}, protected)
         settings = {
             "density": density**share,
-            "scope": SCOPES.pick(pruning.scope),
+            "scope": with_evidence(SCOPES.pick(pruning.scope), replace(evidence, masks=masks)),
             "by_pattern": {pattern: each**share for pattern, each in by_pattern.items()},
             "granularity": grain,
             "structure": structure,
@@ -64,6 +68,30 @@ def prune(evidence: Evidence, module: nn.Module, pruning: Pruning, level: int) -
             stacklevel=2,
         )
     return masks
+
+
+def protected_entries(module: nn.Module, names: list[str], texts: tuple[str, ...]) -> list[Entry]:
+    """Return the weights that are never pruned.
+
+    Raises:
+        ValueError: if one does not exist, or is not among the prunable weights.
+    """
+    entries = entries_of(module, texts)
+    for entry in entries:
+        if entry.name not in names:
+            raise ValueError(f"protect: {entry.text!r} is in {entry.name}, which is not pruned: leave it out")
+    return entries
+
+
+def with_highest(scores: Scores, protected: list[Entry]) -> Scores:
+    """Return scores in which some entries stand above all others: selection keeps them, and counts stay exact."""
+    raised = dict(scores)
+    for name in {entry.name for entry in protected}:
+        raised[name] = scores[name].clone()
+        for entry in protected:
+            if entry.name == name:
+                raised[name][entry.index] = torch.inf
+    return raised
 
 
 def density_of_level(pruning: Pruning, level: int) -> float:

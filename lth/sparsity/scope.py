@@ -3,10 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
-from lth.config.choices import Table
 from lth.sparsity.patterns import owners
 from lth.sparsity.types import Shapes
+from lth.sparsity.words import first_paragraph
+
+if TYPE_CHECKING:
+    from lth.sparsity.evidence import Evidence
 
 LAST_LAYER_DENSITY = 0.2
 """Least that `uniform-plus` keeps of the last layer."""
@@ -24,13 +28,63 @@ Scope = Callable[[Shapes, float, Mapping[str, float]], list[Group]]
 """(shapes in the order of the network, overall density, density by name pattern) -> groups."""
 
 
+@dataclass(frozen=True, slots=True)
+class EvidenceScope:
+    """A scope that looks at weights, masks and activations too.
+
+    Attributes:
+        name: as in SCOPES.
+        groups: (shapes, density, density by pattern, evidence) -> groups, in all exactly what is asked.
+        words: what it does; by default the first paragraph of the docstring of `groups`.
+    """
+
+    name: str
+    groups: "Callable[[Shapes, float, Mapping[str, float], Evidence], list[Group]]"
+    words: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.words:
+            object.__setattr__(self, "words", first_paragraph(self.groups))
+
+    def __call__(self, shapes: Shapes, density: float, by_pattern: Mapping[str, float]) -> list[Group]:
+        """Refuse shapes alone.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            f"scope {self.name!r} looks at weights and activations, so it goes with pruning single weights after "
+            "training: use another scope here, such as 'layerwise' or 'erk'"
+        )
+
+
+def with_evidence(scope: Scope, evidence: "Evidence") -> Scope:
+    """Return a scope that needs shapes only; one that looks at evidence looks at this, once for each density."""
+    if not isinstance(scope, EvidenceScope):
+        return scope
+    known: dict[tuple[float, tuple[str, ...]], list[Group]] = {}
+
+    def groups(shapes: Shapes, density: float, by_pattern: Mapping[str, float]) -> list[Group]:
+        place = (density, tuple(shapes))
+        if place not in known:
+            known[place] = scope.groups(shapes, density, by_pattern, evidence)
+        return known[place]
+
+    return groups
+
+
+def without_evidence(scope: Scope) -> Scope:
+    """Return a scope for plans: where the shares need evidence, one group that keeps as much in all."""
+    return global_scope if isinstance(scope, EvidenceScope) else scope
+
+
 def global_scope(shapes: Shapes, density: float, by_pattern: Mapping[str, float]) -> list[Group]:
     """Rank all weights together, by their raw scores (not normalised per tensor).
 
     Raises:
         ValueError: if patterns have a density of their own, which one ranking cannot honour.
     """
-    _refuse_patterns("global", by_pattern)
+    refuse_patterns("global", by_pattern)
     return [Group(tuple(shapes), density)]
 
 
@@ -63,7 +117,7 @@ def erk(shapes: Shapes, density: float, by_pattern: Mapping[str, float]) -> list
 
     Source: Evci et al. 2020, arXiv:1911.11134, Section 3 (1), after Mocanu et al. 2018, arXiv:1707.04383.
     """
-    _refuse_patterns("erk", by_pattern)
+    refuse_patterns("erk", by_pattern)
     sizes = {name: prod(shape) for name, shape in shapes.items()}
     raw = {name: sum(shape) / sizes[name] for name, shape in shapes.items()}
     num_kept = density * sum(sizes.values())
@@ -77,7 +131,7 @@ def erk(shapes: Shapes, density: float, by_pattern: Mapping[str, float]) -> list
             break
         dense |= full
     wanted = [sizes[name] * (1.0 if name in dense else factor * raw[name]) for name in shapes]
-    return _exact_groups(sizes, wanted)
+    return exact_groups(sizes, wanted)
 
 
 def uniform_plus(shapes: Shapes, density: float, by_pattern: Mapping[str, float]) -> list[Group]:
@@ -88,7 +142,7 @@ def uniform_plus(shapes: Shapes, density: float, by_pattern: Mapping[str, float]
 
     Source: Gale et al. 2019, arXiv:1902.09574, Section 5.
     """
-    _refuse_patterns("uniform-plus", by_pattern)
+    refuse_patterns("uniform-plus", by_pattern)
     sizes = {name: prod(shape) for name, shape in shapes.items()}
     first, *middle = sizes
     last = middle.pop() if middle else None
@@ -103,10 +157,10 @@ def uniform_plus(shapes: Shapes, density: float, by_pattern: Mapping[str, float]
             f"{least:.3f} at least; {density:.3f} is asked. Use 'erk' or 'layerwise'"
         )
     kept = {first: float(sizes[first]), **{name: sizes[name] * max(share, 0.0) for name in middle}}
-    return _exact_groups(sizes, [*kept.values(), *([kept_of_last] if last else [])])
+    return exact_groups(sizes, [*kept.values(), *([kept_of_last] if last else [])])
 
 
-def _exact_groups(sizes: Mapping[str, int], wanted: Sequence[float]) -> list[Group]:
+def exact_groups(sizes: Mapping[str, int], wanted: Sequence[float]) -> list[Group]:
     """Return one group per tensor; integer counts add up to the rounded sum of the wanted ones (largest remainder)."""
     total = int(sum(wanted) + 0.5 + 1e-9)
     counts = [min(int(count + 1e-9), size) for count, size in zip(wanted, sizes.values(), strict=True)]
@@ -116,21 +170,14 @@ def _exact_groups(sizes: Mapping[str, int], wanted: Sequence[float]) -> list[Gro
     return [Group((name,), count / size) for (name, size), count in zip(sizes.items(), counts, strict=True)]
 
 
-def _refuse_patterns(scope: str, by_pattern: Mapping[str, float]) -> None:
+def refuse_patterns(scope: str, by_pattern: Mapping[str, float]) -> None:
+    """Refuse densities by pattern.
+
+    Raises:
+        ValueError: if there are some.
+    """
     if by_pattern:
         raise ValueError(
             f"scope {scope!r} shares out one budget itself, so {', '.join(map(repr, by_pattern))} cannot have a rate "
             "of its own. Drop `rates`, or use scope 'per-pattern' or 'layerwise'"
         )
-
-
-SCOPES: Table[Scope] = Table(
-    "scope",
-    {
-        "global": global_scope,
-        "layerwise": layerwise,
-        "per-pattern": per_pattern,
-        "erk": erk,
-        "uniform-plus": uniform_plus,
-    },
-)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lth.analysis.documents import Results
 from lth.analysis.points import Conclusion, Plot, Point
 from lth.config import MaskSchedule, Pruning, Sparsifier, Targets
+from lth.studies.experiments.lwh import PRESETS, TABLE
 from lth.studies.find_ticket_settings import (
     ARMS,
     AfterTraining,
@@ -43,15 +44,15 @@ def derive(settings: FindTicket, subject: "Subject", seeds: "Seeds", replicate: 
     densities = densities_of(settings, subject)
     dense = subject.train(subject.initial(seeds), None, seeds)
     jobs = [("dense", 0, dense)]
-    trained = [dense]
-    for number in range(1, settings.levels + 1):
+    trained = dict.fromkeys(range(settings.start_level), dense)
+    for number in range(settings.start_level, settings.levels + 1):
         before = trained[schedule(settings.masks.schedule).source(number)]
         masks, source = search.masks(before, number, densities[number])
         if source is not before:
             jobs.append(("sparsified", number, source))
         level = search.level(masks, dense, source, number)
-        trained.append(search.ticket(level))
-        jobs.append(("ticket", number, trained[-1]))
+        trained[number] = search.ticket(level)
+        jobs.append(("ticket", number, trained[number]))
         if "reinit" in settings.controls:
             jobs.append(("reinit", number, search.reinit(level)))
         if "random" in settings.controls:
@@ -83,9 +84,11 @@ class Search:
 
     def masks(self, before: "Trained", number: int, density: float) -> "tuple[MasksNode, Trained]":
         """Return the masks of a level and the training that decided them: the one before, or one that prunes."""
-        from lth.lineage import Prunable, Pruned, Sparsified
+        from lth.lineage import Given, Prunable, Pruned, Sparsified
 
         chosen_by, subject = self.settings.masks, self.subject
+        if self.settings.start_masks and number == self.settings.start_level:
+            return Given(model=subject.model, digest=self.settings.start_digest, density=density), before
         if isinstance(chosen_by, AfterTraining):
             return Pruned.after(before, pruning_of(chosen_by), number), before
         full = Prunable(model=subject.model, prune_only=chosen_by.prune_only, never_prune=chosen_by.never_prune)
@@ -155,17 +158,26 @@ def pruning_of(settings: AfterTraining) -> Pruning:
 
 def densities_of(settings: FindTicket, subject: "Subject") -> tuple[float, ...]:
     """Return the fraction of the prunable weights that each level keeps, from level 0."""
+    from lth.studies.start_masks import start_densities
+
     targets = settings.masks
     shared = {name: getattr(targets, name) for name in Targets.model_fields}
     pruning = pruning_of(targets) if isinstance(targets, AfterTraining) else Pruning(**shared)
-    return subject.densities(pruning, settings.levels)
+    densities = subject.densities(pruning, settings.levels)
+    return start_densities(settings, subject, densities) if settings.start_masks else densities
 
 
 def resolve(settings: FindTicket, subject: "Subject") -> FindTicket:
     """Return the settings with rates filled in; check what needs tables and the network."""
+    from lth.sparsity import entries_of, protected_entries
     from lth.studies.pruning import checked, with_rates
+    from lth.studies.start_masks import with_start
 
-    return with_rates(checked(settings), subject)
+    resolved = with_start(with_rates(checked(settings), subject), subject)
+    entries_of(subject.module, resolved.watch)
+    if isinstance(resolved.masks, AfterTraining):
+        protected_entries(subject.module, subject.prunable(resolved.masks), resolved.masks.protect)
+    return resolved
 
 
 def traces(settings: FindTicket) -> tuple[str, ...]:
@@ -183,12 +195,14 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
     from lth.analysis.verdict import compare_with_baseline
     from lth.studies.restart_verdict import verdict_on_restarts
     from lth.studies.survival import survival_table
+    from lth.studies.watched import watched_tables
 
     pruned = PRUNED_ACTIONS[results["config"]["pruned"]]
     if pruned.trains:
         return Conclusion(verdict_on_restarts(results, pruned.done))
     verdict = compare_with_baseline(results, margin=results["config"]["margin"])
-    return Conclusion(verdict, {"survival": survival_table(reader, points, results["confidence"])})
+    tables = {"survival": survival_table(reader, points, results["confidence"])}
+    return Conclusion(verdict, tables | watched_tables(reader, points, results))
 
 
 FIND_TICKET = StudyType(
@@ -242,12 +256,28 @@ FIND_TICKET = StudyType(
             panel="layer",
             table="survival",
         ),
+        Plot(
+            "watched_survival",
+            "Survival of watched weights, beside their base rates",
+            "Share of the replicates in which a watched weight is kept, beside the share kept of its matrix, of the "
+            "tenth of its matrix with about its magnitude at the start, and of all prunable weights.",
+            "density",
+            "mean",
+            x_words="Weights remaining (%)",
+            y_words="Survival (%)",
+            log_x=True,
+            colour="weights",
+            panel="layer",
+            table="watched_survival",
+        ),
     ),
     presets={
         "digits": lenet_on_digits,
         "frankle-carbin-lenet": frankle_carbin_lenet,
         "frankle-carbin-lenet-fashion": lambda: frankle_carbin_lenet("fashion-mnist"),
+        **PRESETS,
     },
+    groups=TABLE,
     help="On mnist and fashion-mnist the preset is the protocol of Frankle & Carbin 2019, Section 2: --levels 21 "
     "--duration 50000it.",
     examples=(

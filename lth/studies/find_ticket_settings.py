@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lth.analysis.points import Arm
 from lth.config import MaskSchedule, Pruning, Recipe, Sparsifier, StudySettings, Targets
-from lth.config.text import split_names
+from lth.config.text import Entries, split_names
 from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS, Restart
 
 ARMS = (
@@ -71,6 +71,16 @@ class FindTicket(StudySettings):
         description="what a ticket may lose and still count as matching, in the metric's own unit: 0.005 is half a "
         "point of accuracy",
     )
+    watch: Entries = Field(
+        default=(),
+        description="single weights to follow over levels, as h.2.mlp.c_proj:447,666 (output, input), several with ; "
+        "between: analysis only, nothing is trained again for it",
+    )
+    start_masks: str = Field(
+        default="", description="go on from the masks in this file, a ticket or a safetensors file of masks by name"
+    )
+    start_level: int = Field(default=1, ge=1, description="the level that --start-masks are those of")
+    start_digest: str = Field(default="", description="SHA-256 of that file [default: as it is found]")
     training: Recipe = Recipe(duration="600it")
     masks: AfterTraining | WithinTraining = AfterTraining()
     restart: Restart = Restart()
@@ -115,12 +125,25 @@ class FindTicket(StudySettings):
                 f"rewind_to: kept {self.restart.kept!r} goes back to no step; found {self.restart.rewind_to!r}, leave "
                 "it out"
             )
+        self._check_start()
         if self.masks.schedule == "list" and len(self.masks.level_rates) < self.levels:
             raise ValueError(
                 f"level_rates: found {len(self.masks.level_rates)} rates for {self.levels} levels; schedule 'list' "
                 "needs one per level"
             )
         return self
+
+    def _check_start(self) -> None:
+        if not self.start_masks:
+            if self.start_level != 1 or self.start_digest:
+                raise ValueError("start_level and start_digest go with start_masks: name the file, or leave them out")
+            return
+        if isinstance(self.masks, WithinTraining) or self.masks.schedule == "one-shot":
+            raise ValueError("start_masks: levels go on from the level before, which a sparsifier or one-shot does not")
+        if self.start_level > self.levels:
+            raise ValueError(
+                f"start_level {self.start_level} lies beyond {self.levels} levels: raise --levels to prune further"
+            )
 
 
 def lenet_on_digits() -> FindTicket:

@@ -3,7 +3,8 @@
 from typing import Any, TypeVar
 
 from lth.config import MaskSchedule, Pruning, StudySettings, without_idle
-from lth.sparsity import SCOPES, criterion, granularity
+from lth.sparsity import SCOPES, EvidenceScope, criterion, granularity
+from lth.sparsity.granularities import unstructured
 from lth.sparsity.schedule import schedule
 from lth.studies.subject import Subject
 
@@ -20,7 +21,7 @@ def checked(settings: S) -> S:
     """
     targets: Any = settings.masks  # type: ignore[attr-defined]
     chosen = criterion(targets.criterion)
-    SCOPES.pick(targets.scope)
+    scope = SCOPES.pick(targets.scope)
     schedule(targets.schedule)
     sparsifier = getattr(targets, "sparsifier", None)
     if sparsifier is not None and chosen.needs_examples:
@@ -28,6 +29,8 @@ def checked(settings: S) -> S:
             f"criterion: {targets.criterion!r} runs the network on examples of its own; within a training choose one "
             "of weights alone, such as large_final"
         )
+    if isinstance(scope, EvidenceScope) and (sparsifier or granularity(targets.granularity) is not unstructured):
+        scope({}, 1.0, {})  # it says what it goes with
     idle = _idle_within(targets) if sparsifier is not None else _idle_after(targets)
     is_fixed = sparsifier is None and granularity(targets.granularity).pattern is not None
     if is_fixed and "levels" in type(settings).model_fields and "levels" not in settings.written:

@@ -41,6 +41,7 @@ class StudyType(Generic[S]):
             the baseline and every control.
         plots: figures, the most important one first.
         presets: whole settings by name; the first that fits a model and data set is their default.
+        groups: presets that are run together, by one name.
         axis: the axis whose values are rows of progress and of `lth show`; empty for one row.
         metrics: the study's own, beside those of the task; the first is its primary one, if there are any.
         resolve: (settings, subject) -> settings with defaults that follow from the model filled in.
@@ -59,6 +60,7 @@ class StudyType(Generic[S]):
     plots: tuple[Plot, ...]
     conclude: "Callable[[Results, Reader, list[Point]], Conclusion]" = compared
     presets: Mapping[str, Callable[[], S]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     axis: str = ""
     metrics: tuple[Metric, ...] = ()
     resolve: "Callable[[S, Subject], S] | None" = None

@@ -21,6 +21,7 @@ from lth.sparsity import (
     planned_density,
     prunable,
     structure_of,
+    without_evidence,
 )
 from lth.tasks import make_task
 from lth.training import Seeds, derive_seed
@@ -116,7 +117,7 @@ class Subject:
         for level in range(1, levels + 1):
             wanted: dict[str, Any] = {
                 "density": density_of_level(pruning, level),
-                "scope": SCOPES[pruning.scope],
+                "scope": without_evidence(SCOPES[pruning.scope]),
                 "by_pattern": densities_by_pattern(pruning, level),
                 "granularity": grain,
                 "structure": structure,

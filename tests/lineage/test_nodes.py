@@ -45,6 +45,7 @@ GOLDEN: dict[str, str] = {
     "Checkpoint": "a7792047efe745cd8840e4b2453ec3e5570a247e77b2decb73ac6908b434fcec",
     "Pruned": "1c24e1dfcd8b6066c8ada1b5b66e136b3d5e871ea4ae875158b57dc4eeeb1d68",
     "Shuffled": "c0f23ee7a7fa0f9f3b5d0a4bf6e835126506514efc3c5028b12623ff1ad18fb3",
+    "Given": "d83e915f32722d0a6141e992c408f3da2127efdef82bc74eed4d7d80705ab32c",
     "Sparsified": "8c4ec9c1d8bad106e7126604d9dcca977355f7811ba69364bcaedbb29b8519bb",
     "Merged": "d5f24abbac4f4b42ccfa1c654186f0beca03bfb02c13ed020522d65dda939658",
     "Complement": "06e50892c932904b52f6577d85df590049c86bf72eb8b583b1143024c9166b66",
@@ -101,6 +102,7 @@ CHANGES: dict[type[BaseModel], dict[str, Any]] = {
         "level_rates": (0.1, 0.2),
         "rounds": 3,
         "samples": 5,
+        "protect": ("output:0,1",),
     },
     Sparsifier: {
         "method": "soft",

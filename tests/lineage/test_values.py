@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from builds import HERE, assert_same_weights, built, jobs, study, tiny, weights_in
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lth.config import Pruning, SupermaskSettings
@@ -20,6 +21,7 @@ from lth.lineage import (
     Complement,
     Constant,
     Dense,
+    Given,
     Initial,
     Interpolated,
     LearnedMasks,
@@ -40,6 +42,8 @@ from lth.lineage import (
     ZeroedByMovement,
     Zeros,
     build,
+    masks_digest,
+    read_masks_file,
 )
 from lth.models import ModelSpec, Supermask
 from lth.sparsity import Masks, Weights
@@ -363,3 +367,29 @@ def test_every_value_is_here() -> None:
     values = [name for name, kind in NODES.items() if issubclass(kind, WeightsNode | MasksNode)]
     missing = [name for name in values if f"{name}(" not in source and f"{name}.after(" not in source]
     assert missing == ["Sparsified"]  # in test_restarts.py
+
+
+def test_given_masks_are_checked_and_kept(tmp_path: Path, reader: Reader) -> None:
+    """Masks of a file are those of its digest; once read the store has them, and the file may go."""
+    path, model = tmp_path / "masks.safetensors", initial().spec
+    shape = reader.skeleton(model).get_parameter("3.weight").shape
+    mask = torch.zeros(shape, dtype=torch.bool)
+    mask[0] = True
+    save_file({"3.weight": mask}, path)
+    digest = masks_digest(path)
+    node = Given(model=model, digest=digest, density=0.1)
+    reader.sources.weights[digest] = path
+    assert torch.equal(reader.masks(node)["3.weight"], mask)
+    path.unlink()
+    assert torch.equal(reader.masks(node)["3.weight"], mask)
+    module = reader.skeleton(model)
+    for tensors, words in (
+        ({"3.weight": torch.full(shape, 0.5)}, "is no mask: it holds other values than 0 and 1"),
+        ({"other.weight": mask}, "the model has no parameter 'other.weight'"),
+        ({"3.weight": mask[1:]}, r"the mask of '3.weight' is \["),
+    ):
+        save_file(tensors, path)
+        with pytest.raises(ValueError, match=words):
+            read_masks_file(path, module)
+    with pytest.raises(ValueError, match="has changed since the study began"):
+        read_masks_file(path, module, digest)

@@ -1,5 +1,6 @@
 """One contract for every criterion, scope and granularity, over three networks: exact counts and nested masks."""
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
 
@@ -15,6 +16,7 @@ from lth.sparsity import (
     SCHEDULES,
     SCOPES,
     Evidence,
+    EvidenceScope,
     Masks,
     Network,
     Scores,
@@ -29,6 +31,7 @@ from lth.sparsity import (
     select,
     some_examples,
     structure_of,
+    with_evidence,
     words_of,
 )
 from lth.sparsity.granularities import families_of
@@ -97,8 +100,16 @@ def check_two_levels(network: str, name: str, scope: str, grain: str) -> None:
     structure, scores = evidence(network)[1], scores_of(network, name)
     shapes = {key: score.shape for key, score in scores.items()}
     levels: list[Masks] = [{}]
+    if isinstance(SCOPES[scope], EvidenceScope) and grain != "unstructured":
+        return  # settings refuse it
     for density in (0.5,) if grain == "2:4" else (0.7, 0.4):
-        how = {"density": density, "scope": SCOPES[scope], "granularity": granularity(grain), "structure": structure}
+        known = replace(evidence(network)[0], masks=levels[-1])
+        how = {
+            "density": density,
+            "scope": with_evidence(SCOPES[scope], known),
+            "granularity": granularity(grain),
+            "structure": structure,
+        }
         try:
             masks = select(scores, levels[-1], **how)
         except ValueError as error:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from lth.sparsity import left_out, prunable
+from lth.models import Gpt2
+from lth.sparsity import left_out, prunable, select
 
 
 def test_matrices_of_linear_and_convolution_layers() -> None:
@@ -136,3 +137,36 @@ def test_an_exact_name_matches_itself_alone_whatever_its_characters() -> None:
     assert prunable(module, include=["parts.stage[0].weight"]) == ["parts.stage[0].weight"]
     assert prunable(module, include=["parts.stage[01].weight"]) == ["parts.stage0.weight"]
     assert prunable(module, exclude=["parts.stage[0].weight"]) == ["parts.stage0.weight", "parts.stage[1].weight"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        (("matrices",), ["embedding.weight", "hidden.weight"]),
+        (("everything",), ["embedding.weight", "hidden.weight", "hidden.bias", "norm.weight", "norm.bias"]),
+        (("matrices", "norm.*"), ["embedding.weight", "hidden.weight", "norm.weight", "norm.bias"]),
+    ],
+)
+def test_choices_by_name_beside_patterns(choice: tuple[str, ...], names: list[str]) -> None:
+    layers = {"embedding": nn.Embedding(7, 4), "hidden": nn.Linear(4, 4), "norm": nn.LayerNorm(4)}
+    assert prunable(nn.ModuleDict(layers), choice) == names
+    assert prunable(nn.ModuleDict(layers), choice, ["norm.*"]) == [n for n in names if not n.startswith("norm")]
+
+
+def test_everything_in_gpt2_is_what_a_study_of_it_pruned() -> None:
+    with torch.device("meta"):
+        module = Gpt2(50257, 1024, bias=False)
+    sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
+    assert sum(sizes[name] for name in prunable(module, ["everything"])) == 124_373_760
+    assert sum(sizes[name] for name in prunable(module)) == 84_934_656
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("init", "share"), [("gpt2", 0.145), ("xavier", 0.77)])
+def test_base_rate_of_an_mlp_projection_before_any_training(init: str, share: float) -> None:
+    """At 41 % sparsity under global magnitude over everything it follows from the initial scale alone."""
+    torch.manual_seed(0)
+    module = Gpt2(50257, 1024, bias=False, init=init)
+    weights = {name: value.detach() for name, value in module.named_parameters()}
+    mask = select(weights, {}, density=0.59, key=torch.abs)["h.2.mlp.c_proj.weight"]
+    assert float(mask.float().mean()) == pytest.approx(share, abs=0.01)

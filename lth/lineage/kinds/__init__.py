@@ -7,6 +7,7 @@ from lth.lineage.kinds.complement import Complement
 from lth.lineage.kinds.constant import Constant
 from lth.lineage.kinds.dense import Dense, Prunable
 from lth.lineage.kinds.evaluated import Evaluated
+from lth.lineage.kinds.given import Given
 from lth.lineage.kinds.initial import Initial
 from lth.lineage.kinds.interpolated import Interpolated
 from lth.lineage.kinds.merged import Merged
@@ -32,6 +33,7 @@ __all__ = [
     "Constant",
     "Dense",
     "Evaluated",
+    "Given",
     "Initial",
     "Interpolated",
     "LearnedMasks",

@@ -5,7 +5,7 @@ from lth.sparsity.metrics.dead import dead_inputs, dead_outputs
 from lth.sparsity.metrics.density import density, density_by_tensor
 from lth.sparsity.metrics.overlap import Overlap, overlap, overlap_by_tensor, pooled
 from lth.sparsity.metrics.rank import Ranks, effective_rank, ranks, singular_values, stable_rank
-from lth.sparsity.metrics.survival import Survival, largest, survival
+from lth.sparsity.metrics.survival import Survival, largest, same_tenth, survival
 
 __all__ = [
     "Overlap",
@@ -23,6 +23,7 @@ __all__ = [
     "overlap_by_tensor",
     "pooled",
     "ranks",
+    "same_tenth",
     "singular_values",
     "stable_rank",
     "survival",

@@ -60,6 +60,25 @@ def largest(weights: Weights, share: float = 0.1) -> Masks:
     return {name: select({name: value}, {}, density=share, key=torch.abs)[name] for name, value in weights.items()}
 
 
+def same_tenth(values: torch.Tensor, index: tuple[int, ...]) -> torch.Tensor:
+    """Return where magnitudes lie in the same tenth of their ranks as one entry, True; that entry is among them.
+
+    Ranks go from the smallest magnitude up, of equal ones by index.
+
+    Args:
+        values: a tensor.
+        index: of the entry.
+    """
+    size = values.numel()
+    order = values.abs().flatten().argsort(stable=True)
+    flat = int(torch.arange(size).reshape(values.shape)[index])
+    tenth = int((order == flat).nonzero()) * 10 // size
+    first, last = -(-tenth * size // 10), -(-(tenth + 1) * size // 10)
+    places = torch.zeros(size, dtype=torch.bool)
+    places[order[first:last]] = True
+    return places.reshape(values.shape)
+
+
 def _share(before: torch.Tensor, after: torch.Tensor) -> float | None:
     total = int(before.sum())
     return int((before & after).sum()) / total if total else None

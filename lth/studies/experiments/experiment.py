@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
-from lth.analysis.documents import Interval, Results
+from lth.analysis.documents import Details, Interval, Results
 from lth.config import StudySettings
 
 
@@ -14,7 +14,7 @@ class Published:
 
     Attributes:
         words: what it is.
-        measure: results document -> our value and its interval; None where it was not measured.
+        measure: (results, details) -> our value and its interval; None where it was not measured.
         value: what the paper reports.
         band: lowest and highest value that we count as the same finding.
         source: where in the paper.
@@ -23,7 +23,7 @@ class Published:
     """
 
     words: str
-    measure: Callable[[Results], Interval | None]
+    measure: Callable[[Results, Details], Interval | None]
     value: float
     band: tuple[float, float]
     source: str
@@ -41,6 +41,7 @@ class Experiment:
         study: an entry of STUDIES.
         settings: scale in (0, 1] -> settings; 1 is the paper's own size.
         rows: what the paper reports.
+        small: what stands in place of what below full scale; empty where only trainings are shorter.
     """
 
     words: str
@@ -48,6 +49,7 @@ class Experiment:
     study: str
     settings: Callable[[float], StudySettings]
     rows: tuple[Published, ...]
+    small: str = ""
 
 
 class Mean(TypedDict):
@@ -70,14 +72,14 @@ class ComparedNumber(TypedDict):
     digits: int
 
 
-def comparison(experiment: Experiment, results: Results, scale: float) -> list[ComparedNumber]:
+def comparison(experiment: Experiment, results: Results, details: Details, scale: float) -> list[ComparedNumber]:
     """Return each published number beside ours, with a verdict.
 
     A verdict is `inside` or `outside` (our mean against the band), `not comparable at this scale`, or `not measured`.
     """
     rows: list[ComparedNumber] = []
     for row in experiment.rows:
-        ours = row.measure(results)
+        ours = row.measure(results, details)
         if ours is None or ours["mean"] is None:
             verdict = "not measured"
         elif scale < row.min_scale:

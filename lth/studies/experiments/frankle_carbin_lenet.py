@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lth.analysis.documents import Interval, Results
+from lth.analysis.documents import Details, Interval, Results
 from lth.studies.experiments.experiment import Experiment, Published
 from lth.studies.find_ticket_settings import FindTicket, frankle_carbin_lenet
 
@@ -27,10 +27,10 @@ def _values(results: Results, arm: str, density: float, measure: str) -> list[fl
 
 def _difference(
     first: tuple[str, float], second: tuple[str, float], factor: float = 100.0
-) -> Callable[[Results], Interval | None]:
+) -> Callable[[Results, Details], Interval | None]:
     """Return the measure of how many points of accuracy the first arm is above the second, paired."""
 
-    def measure(results: Results) -> Interval | None:
+    def measure(results: Results, details: Details) -> Interval | None:
         from lth.analysis.statistics import interval
 
         pairs = [_values(results, *each, "test/accuracy") for each in (first, second)]
@@ -45,10 +45,10 @@ def _difference(
 
 def _ratio(
     first: tuple[str, float], second: tuple[str, float], of: Callable[[float, float], float]
-) -> Callable[[Results], Interval | None]:
+) -> Callable[[Results, Details], Interval | None]:
     """Return the measure of two arms' steps of early stopping, put together replicate by replicate."""
 
-    def measure(results: Results) -> Interval | None:
+    def measure(results: Results, details: Details) -> Interval | None:
         from lth.analysis.statistics import interval
 
         pairs = [_values(results, *each, "best_step") for each in (first, second)]

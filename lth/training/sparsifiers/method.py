@@ -8,7 +8,7 @@ import torch
 from lth.config.sparsifier import Sparsifier
 from lth.sparsity.criteria import criterion as pick_criterion
 from lth.sparsity.evidence import Evidence
-from lth.sparsity.scope import SCOPES
+from lth.sparsity.scopes import SCOPES
 from lth.sparsity.select import planned_counts, select
 from lth.sparsity.types import Masks, Scores, Shapes, Traces, Weights
 from lth.training.sparsifiers.schedule import Application, Planner

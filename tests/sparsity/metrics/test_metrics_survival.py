@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lth.sparsity import select
-from lth.sparsity.metrics import Survival, largest, survival
+from lth.sparsity.metrics import Survival, largest, same_tenth, survival
 
 
 def test_by_hand() -> None:
@@ -37,3 +39,22 @@ def test_magnitude_pruning_keeps_the_top_decile_and_random_pruning_knows_none() 
 def test_masks_of_two_architectures_are_refused() -> None:
     with pytest.raises(ValueError, match=r"'w' has shapes \(2,\), \(3,\) and \(3,\)"):
         survival({"w": torch.ones(2).bool()}, {}, {"w": torch.ones(3).bool()})
+
+
+def test_the_tenth_of_an_entry_by_magnitude() -> None:
+    values = torch.arange(20.0).reshape(4, 5) * -1.0
+    places = same_tenth(values, (1, 2))  # magnitude 7: of ranks 6 and 7
+    assert places.flatten().nonzero().flatten().tolist() == [6, 7]
+    few = torch.tensor([3.0, 1.0, 2.0])  # fewer weights than tenths: an entry stands alone
+    assert [same_tenth(few, (index,)).tolist().index(True) for index in range(3)] == [0, 1, 2]
+    assert all(int(same_tenth(few, (index,)).sum()) == 1 for index in range(3))
+
+
+@given(st.integers(1, 60), st.data())
+def test_tenths_hold_their_entry_and_part_the_tensor(size: int, data: st.DataObject) -> None:
+    values = torch.tensor(data.draw(st.lists(st.sampled_from([0.0, 1.0, -2.0, 3.0]), min_size=size, max_size=size)))
+    tenths = [same_tenth(values, (index,)) for index in range(size)]
+    assert all(bool(tenth[index]) for index, tenth in enumerate(tenths))
+    different = torch.tensor(sorted({tuple(tenth.tolist()) for tenth in tenths}))
+    assert different.sum(0).tolist() == [1] * size
+    assert len(different) <= 10
