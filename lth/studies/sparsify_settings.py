@@ -77,7 +77,7 @@ class Sparsify(StudySettings):
         ge=0,
         description="what a sparse network may lose and still count as matching, in the metric's own unit",
     )
-    training: Recipe = Recipe(duration="600it", evaluate_every=20)
+    training: Recipe = Recipe(duration="600it", evaluate_every=60)
     masks: Masks = Masks()
 
     @field_validator("sparsities", "methods", "measures")

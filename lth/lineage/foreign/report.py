@@ -40,8 +40,8 @@ def sparsity_document(
         earlier: a file of the same architecture, to compare with.
     Returns:
         format, file, kind, has_masks, tensors (by name), types (as overall), overall, collapsed (names), left_out
-        (reason by name), no_ranks (reason by name), note; with `earlier` also compared (file, kind, has_masks,
-        missing: names).
+        (reason by name), no_ranks (reason by name), note; with `earlier` also compared (file, kind, has_masks, missing:
+        names).
     Raises:
         ValueError: if nothing is left to count, a pattern matches nothing, or the two files do not fit each other.
     """
