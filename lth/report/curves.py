@@ -44,7 +44,7 @@ def curve_figure(study: StudyFiles) -> Figure | None:
     domain, is_cut = frame(
         metric, reference, focus, [value for role, value in bests if role not in ("baseline", "subject")]
     )
-    domain = _with_climb(domain, metric, is_cut)
+    domain = _with_climb(domain, metric, is_cut) if others else _of_one(curves, name, metric)
     beyond = any(not domain[0] <= value <= domain[1] for curve in curves for value in _values(curve, name, metric))
     draw = _Drawing(results, name, metric, domain, axis, _labels(curves, axis) if axis else arms)
     if axis is None or not others:
@@ -102,6 +102,15 @@ def _with_climb(domain: Domain, metric: Measure, is_cut: bool) -> Domain:
     if is_cut:
         return domain
     return (max(low - room, 0.0) if metric.unit == "fraction" else low - room), high
+
+
+def _of_one(curves: list[Curve], name: str, metric: Measure) -> Domain:
+    """Return a range for the baseline alone: all values but those of the first quarter."""
+    late = [
+        value for curve in curves for value in _values(curve, name, metric)[-max(1, 3 * _count(curve, name) // 4) :]
+    ]
+    room = max(0.06 * (max(late) - min(late)), 0.01 * abs(max(late)), 1e-9)
+    return min(late) - room, max(late) + room
 
 
 class _Drawing:

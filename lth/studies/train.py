@@ -41,7 +41,7 @@ def derive(settings: Train, subject: "Subject", seeds: "Seeds", replicate: int) 
 
 
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
-    """Say what the networks reach, and draw how they got there, with intervals over replicates."""
+    """Say what the networks reach, with intervals over replicates."""
     from lth.analysis.statistics import interval
 
     config, confidence, sentences = results["config"], results["confidence"], []
@@ -51,7 +51,8 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
         found = interval(values, confidence)
         if found["mean"] is not None:
             ends = "" if found["low"] is None else f" [{found['low']:.4g}, {found['high']:.4g}]"
-            sentences.append(f"{name} {found['mean']:.4g}{ends} ({metric['words']}).")
+            words = name.replace("_", " ")
+            sentences.append(f"{words} {found['mean']:.4g}{ends} ({metric['words']}).")
     title = f"{config['model']} on {config['data']}"
     verdict: Verdict = {
         "found": False,
@@ -62,22 +63,7 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
         "tiles": [],
         "at": {},
     }
-    return Conclusion(verdict, {"curves": _curves(reader, points, confidence)})
-
-
-def _curves(reader: "Reader", points: list[Point], confidence: float) -> list[dict[str, Any]]:
-    """Return the loss by step, of training and validation, with intervals over replicates."""
-    from lth.analysis.statistics import interval
-
-    values: dict[tuple[str, int], list[float | None]] = {}
-    for point in points:
-        if reader.store.has(point.job):
-            document = reader.document(point.job)
-            for part in ("train", "validation"):
-                for step, value in zip(document["steps"], document["curves"].get(f"{part}/loss", ()), strict=False):
-                    values.setdefault((part, step), []).append(value)
-    rows = [{"part": part, "step": step, **interval(each, confidence)} for (part, step), each in values.items()]
-    return [row for row in rows if row["mean"] is not None]
+    return Conclusion(verdict)
 
 
 def shakespeare_char_cpu() -> Train:
