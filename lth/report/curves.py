@@ -106,9 +106,8 @@ def _with_climb(domain: Domain, metric: Measure, is_cut: bool) -> Domain:
 
 def _of_one(curves: list[Curve], name: str, metric: Measure) -> Domain:
     """Return a range for the baseline alone: all values but those of the first quarter."""
-    late = [
-        value for curve in curves for value in _values(curve, name, metric)[-max(1, 3 * _count(curve, name) // 4) :]
-    ]
+    all_values = [_values(curve, name, metric) for curve in curves]
+    late = [value for values in all_values for value in values[len(values) // 4 :]]
     room = max(0.06 * (max(late) - min(late)), 0.01 * abs(max(late)), 1e-9)
     return min(late) - room, max(late) + room
 
