@@ -41,7 +41,7 @@ def sample(
     from lth.launch import load_studies
     from lth.launch.sample import sample_text
     from lth.lineage import Store
-    from lth.studies import STUDIES, settings_of
+    from lth.studies import STUDIES
 
     note = find_study(id, store)
     if note is None:
@@ -51,12 +51,12 @@ def sample(
     study_type = STUDIES.pick(note["study"])
     names = {name for name, *_ in flat_fields(study_type.settings)}
     with settings_as_usage():
-        given = {name: value for name, value in note["config"].items() if name in names and value is not None}
-        [prepared] = load_studies(study_type, [settings_of(study_type, given)], folder)
+        given = {name: value for name, value in note["config"].items() if name in names}
+        [prepared] = load_studies(study_type, [study_type.settings(**given)], folder)
         text = sample_text(
             prepared,
             Store(store),
-            prompt.encode().decode("unicode_escape") if "\\" in prompt else prompt,
+            prompt.replace("\\n", "\n").replace("\\t", "\t"),
             arm=arm,
             replicate=replicate,
             num_tokens=num_tokens,

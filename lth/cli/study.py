@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,11 +26,10 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
     from lth.lineage import Store
     from lth.training import Interrupted
 
-    studies, execution = load_studies(study, settings, running.folder), execution_of(running)
+    studies, execution = load_studies(study, settings, running.folder), execution_of(running, over_ranks=True)
     if not execution.ranks.is_first:
-        for prepared in studies:
-            follow_study(prepared, Store(running.store), execution)
-        return 0
+        finished = (follow_study(prepared, Store(running.store), execution) for prepared in studies)
+        return 0 if all(finished) else 130
     # All are looked at before the first is run: one that cannot be trained as asked is said at once.
     notes = [engine_lines(prepared, execution) for prepared in studies]
     is_sweep, results = len(studies) > 1, list["Found"]()
@@ -177,17 +177,22 @@ def _reproduce(names: Sequence[str], studies: "Sequence[Study]", scale: float, r
         print(json.dumps(documents if is_table else documents[0], indent=1))
 
 
-def execution_of(running: Running) -> "Execution":
+def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
     """Return how jobs run here.
 
+    Args:
+        running: what the user asks for.
+        over_ranks: whether the command can train over the processes that were started with this one.
     Raises:
-        CommandError: if a GPU is asked for and there is none.
+        CommandError: if a GPU is asked for and there is none, or the command runs in one process alone.
     """
     import torch
 
     from lth.lineage import Execution
-    from lth.training.ranks import join
+    from lth.training.ranks import ALONE, join, ranks_of
 
+    if not over_ranks and ranks_of(os.environ).size > 1:
+        raise CommandError("this command runs in one process: start it without torchrun or srun")
     if running.device == "cuda" and not torch.cuda.is_available():
         raise CommandError("--device cuda: PyTorch sees no GPU here. Leave the option out, or see `lth doctor`")
     workers: dict[str, Any] = {} if running.workers is None else {"workers": running.workers}
@@ -199,7 +204,7 @@ def execution_of(running: Running) -> "Execution":
         engine=running.engine,
         compiled=running.compiled,
         micro_batch=running.micro_batch,
-        ranks=join(running.device),
+        ranks=join(running.device) if over_ranks else ALONE,
         **workers,
     )
 

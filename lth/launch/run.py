@@ -13,6 +13,7 @@ from lth.launch.conclude import conclude_study, default_out
 from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
 from lth.lineage import Execution, Job, Observer, Reader, Store, build, derivation, json_to_bytes, write_file
+from lth.lineage.build import interruptible
 from lth.lineage.executors import follow
 from lth.models import Factory
 from lth.studies import STUDIES, settings_of
@@ -125,9 +126,14 @@ def run_study(
     return conclude_study(prepared, store, out, skipped)
 
 
-def follow_study(prepared: Study, store: Store, execution: Execution) -> None:
-    """Take part in the trainings of a study whose first rank runs it; nothing is written."""
-    follow(Reader(store, prepared.sources), execution.where)
+def follow_study(prepared: Study, store: Store, execution: Execution) -> bool:
+    """Take part in the trainings of a study whose first rank runs it; nothing is written.
+
+    Returns:
+        Whether it ended without an interruption.
+    """
+    with interruptible() as is_interrupted:
+        return follow(Reader(store, prepared.sources), execution.where, is_interrupted)
 
 
 def build_study(

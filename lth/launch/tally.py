@@ -148,7 +148,7 @@ class Tally(Quiet):
             return ""
         subject = self.study.subject
         block = clock.tokens_per_step // subject.training.batch_size
-        peaks = [peak_of(device) for device in self.devices]
+        peaks = [peak_of(device) if subject.training.precision == "bfloat16" else None for device in self.devices]
         total = None if None in peaks else sum(peak for peak in peaks if peak is not None)
         return in_words(speed, flops_per_token(subject.module, block), total)
 

@@ -12,6 +12,7 @@ from lth.config import SettingsError
 from lth.lineage.agenda import Agenda, Observer, Unobserved
 from lth.lineage.engines import engine_choices
 from lth.lineage.executors import Executor, FirstRank, Here, Report, Workers
+from lth.lineage.executors.ranks import END
 from lth.lineage.executors.workers import workers_that_fit
 from lth.lineage.lease import Leases
 from lth.lineage.nodes import Job
@@ -93,7 +94,7 @@ class Execution:
         """Most networks in one program."""
         if self.in_workers:
             return 1
-        return self.population or (1 if self.device == "cpu" else GPU_POPULATION)
+        return self.population or (1 if self.device == "cpu" or self.ranks.size > 1 else GPU_POPULATION)
 
     def choices(self, jobs: Iterable[Job], sources: Sources) -> dict[str, EngineChoice]:
         """Return the engine of each training where none has begun yet, and why, by its key.
@@ -126,10 +127,10 @@ def build(
     choices = execution.choices((work.job for work in todo.works), sources)
     observer.planned(todo)
     if not todo.works:
-        execution.ranks.agree(None)  # the others need not wait
+        execution.ranks.broadcast(END)  # the others need not wait
         return {}
     store.check_writable()
-    with Leases() as leases, _interruptible() as is_interrupted:
+    with Leases() as leases, interruptible() as is_interrupted:
         agenda = Agenda(todo, store, leases, observer)
         announce = _announcer(choices, observer)
         with _executor(execution, agenda, sources, is_interrupted) as executor:
@@ -213,7 +214,7 @@ def _announcer(choices: dict[str, EngineChoice], observer: Observer) -> Callable
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
+def interruptible() -> Iterator[Callable[[], bool]]:
     """Note Ctrl-C; a second one ends at once."""
     pressed = threading.Event()
 

@@ -38,7 +38,7 @@ MODELS: Table[ModelEntry] = Table(
         "convnet": ModelEntry(ConvNet, "output.weight", "two convolutions with batch norm, for images"),
         "transformer": ModelEntry(Transformer, "output.weight", "small vision transformer, for images"),
         "gpt2": ModelEntry(Gpt2, None, "GPT-2, causal transformer for tokens: 12 blocks, 768 wide (124M)"),
-        "gpt2-medium": ModelEntry(Gpt2, None, "GPT-2 of 350M", {"n_layer": 24, "n_head": 16, "n_embd": 1024}),
+        "gpt2-medium": ModelEntry(Gpt2, None, "GPT-2 of 355M", {"n_layer": 24, "n_head": 16, "n_embd": 1024}),
         "gpt2-large": ModelEntry(Gpt2, None, "GPT-2 of 774M", {"n_layer": 36, "n_head": 20, "n_embd": 1280}),
         "gpt2-xl": ModelEntry(Gpt2, None, "GPT-2 of 1558M", {"n_layer": 48, "n_head": 25, "n_embd": 1600}),
         "gpt-char": ModelEntry(

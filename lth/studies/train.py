@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ARMS = (Arm("dense", "the dense network", "baseline"),)
 
-ADAMW: dict[str, Any] = {
+NANOGPT: dict[str, Any] = {
     "optimizer": "adamw",
     "optimizer_options": "betas=0.9:0.95",
     "weight_decay": 0.1,
@@ -41,7 +41,7 @@ def derive(settings: Train, subject: "Subject", seeds: "Seeds", replicate: int) 
 
 
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
-    """Say what the networks reach, with intervals over replicates."""
+    """Say what the networks reach."""
     from lth.analysis.statistics import interval
 
     config, confidence, sentences = results["config"], results["confidence"], []
@@ -72,7 +72,7 @@ def shakespeare_char_cpu() -> Train:
     Source: A. Karpathy, nanoGPT, README, "I only have a macbook".
     """
     return Train(
-        **ADAMW
+        **NANOGPT
         | {"optimizer_options": "betas=0.9:0.99", "model": "gpt-char", "data": "tiny-shakespeare", "replicates": 3},
         lr=1e-3, final_lr=1e-4, warmup="100it", batch_size=12, duration="2000it", evaluate_every=250,
     )  # fmt: skip
@@ -84,7 +84,7 @@ def shakespeare_char() -> Train:
     Source: A. Karpathy, nanoGPT, config/train_shakespeare_char.py.
     """
     return Train(
-        **ADAMW | {"optimizer_options": "betas=0.9:0.99"},
+        **NANOGPT | {"optimizer_options": "betas=0.9:0.99"},
         model="gpt-char:n_layer=6,n_head=6,n_embd=384,dropout=0.2", data="tiny-shakespeare:block=256",
         lr=1e-3, final_lr=1e-4, warmup="100it", batch_size=64, duration="5000it", evaluate_every=250,
     )  # fmt: skip
@@ -101,12 +101,12 @@ def nanogpt_124m() -> Train:
     Source: A. Karpathy, nanoGPT, config/train_gpt2.py.
     """
     return Train(
-        **ADAMW, model="gpt2:bias=false", data="openwebtext:block=1024", batch_tokens=491_520, precision="bfloat16",
+        **NANOGPT, model="gpt2:bias=false", data="openwebtext:block=1024", batch_tokens=491_520, precision="bfloat16",
         lr=6e-4, final_lr=6e-5, warmup="2000it", duration="600000it", evaluate_every=1000,
     )  # fmt: skip
 
 
-def study_124m() -> Train:
+def nanogpt_124m_large_batch() -> Train:
     """Return the same with 983,040 tokens a step, for 16 GPUs."""
     return nanogpt_124m().with_(batch_tokens=983_040)
 
@@ -117,7 +117,7 @@ def llmc_124m() -> Train:
     Source: A. Karpathy, llm.c, discussion 481.
     """
     return Train(
-        **ADAMW, model="gpt2", data="fineweb:block=1024", batch_tokens=524_288, precision="bfloat16",
+        **NANOGPT, model="gpt2", data="fineweb:block=1024", batch_tokens=524_288, precision="bfloat16",
         lr=6e-4, final_lr=0.0, warmup="700it", duration="18865it", evaluate_every=250,
     )  # fmt: skip
 
@@ -136,7 +136,7 @@ TRAIN = StudyType(
         "shakespeare-char": shakespeare_char,
         "shakespeare-bpe": shakespeare_bpe,
         "nanogpt-124m": nanogpt_124m,
-        "nanogpt-124m-16": study_124m,
+        "nanogpt-124m-large-batch": nanogpt_124m_large_batch,
         "llmc-124m": llmc_124m,
     },
     help="Several processes train one network together where `torchrun` or `srun` starts them: torchrun "

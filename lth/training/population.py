@@ -150,7 +150,10 @@ class Population:
                     before = tallies[index]
                     tallies[index] = more if before is None else self.task.merge(before, more)
         self.module.train(was_training)
-        of_ranks = ranks.gather(tallies)
+        if ranks.size == 1:
+            return [self.task.read(self._merged([tally])) for tally in tallies]
+        on_cpu = [None if tally is None else {name: value.cpu() for name, value in tally.items()} for tally in tallies]
+        of_ranks = ranks.all_gather(on_cpu)
         return [self.task.read(self._merged(list(of_member))) for of_member in zip(*of_ranks, strict=True)]
 
     def _merged(self, tallies: Sequence[Tally | None]) -> Tally:

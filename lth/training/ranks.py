@@ -13,11 +13,11 @@ from torch import Tensor
 
 T = TypeVar("T")
 
-PATIENCE = datetime.timedelta(days=2)
+TIMEOUT = datetime.timedelta(days=2)
 """How long ranks wait for the first one while it does what it does alone."""
 
 FIRST_PORT, NUM_PORTS = 20_000, 20_000
-"""Where ranks that Slurm started meet: the port follows from the number of the job."""
+"""Where ranks that Slurm started meet: the port follows from the numbers of job and step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class Ranks:
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def own(self, values: Tensor, dim: int = 0) -> Tensor:
+    def part(self, values: Tensor, dim: int = 0) -> Tensor:
         """Return this rank's part of a tensor: parts are as even as can be and follow one another."""
         return values if self.size == 1 else values.tensor_split(self.size, dim)[self.rank]
 
-    def agree(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """Return what the first rank says."""
         if self.size == 1:
             return value
@@ -50,7 +50,7 @@ class Ranks:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
-    def gather(self, value: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         """Return what each rank says, in order."""
         if self.size == 1:
             return [value]
@@ -58,23 +58,23 @@ class Ranks:
         dist.all_gather_object(boxes, value)
         return boxes
 
-    def add_up(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
         """Put the sum over all ranks in place of each tensor; returns when all are there."""
-        for sending in [self.send(tensor) for tensor in tensors]:
-            sending.wait()
+        for reduction in [self.start_all_reduce(tensor) for tensor in tensors]:
+            reduction.wait()
 
-    def send(self, tensor: Tensor) -> "Sending":
+    def start_all_reduce(self, tensor: Tensor) -> "Reduction":
         """Begin to put the sum over all ranks in place of a tensor."""
-        return Sending(None if self.size == 1 else dist.all_reduce(tensor, async_op=True))
+        return Reduction(None if self.size == 1 else dist.all_reduce(tensor, async_op=True))
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Return when every rank has come here."""
         if self.size > 1:
             dist.barrier()
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class Reduction:
     """A sum over ranks on its way."""
 
     _work: Any
@@ -113,11 +113,12 @@ def join(device: str) -> Ranks:
         return ranks
     if "MASTER_ADDR" not in os.environ:
         os.environ["MASTER_ADDR"] = _first_host(os.environ)
-        os.environ["MASTER_PORT"] = str(FIRST_PORT + int(os.environ.get("SLURM_JOB_ID", 0)) % NUM_PORTS)
+    step = sum(int(os.environ.get(name, 0)) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    os.environ.setdefault("MASTER_PORT", str(FIRST_PORT + step % NUM_PORTS))
     if device != "cpu":
-        torch.cuda.set_device(ranks.local_rank)
+        torch.cuda.set_device(ranks.local_rank % torch.cuda.device_count())  # each may see one device alone
     backend = "gloo" if device == "cpu" else "nccl"
-    dist.init_process_group(backend, rank=ranks.rank, world_size=ranks.size, timeout=PATIENCE)
+    dist.init_process_group(backend, rank=ranks.rank, world_size=ranks.size, timeout=TIMEOUT)
     return ranks
 
 

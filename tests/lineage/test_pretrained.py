@@ -89,6 +89,17 @@ def test_another_size_is_named(tmp_path: Path, arguments: dict[str, Any], messag
         read_pretrained(tmp_path, small(**arguments))
 
 
+def test_an_output_layer_of_its_own_is_named(tmp_path: Path) -> None:
+    published(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    head = tensors["transformer.wte.weight"].clone()
+    save_file(tensors | {"lm_head.weight": head}, tmp_path / "model.safetensors")
+    read_pretrained(tmp_path, small())
+    save_file(tensors | {"lm_head.weight": head + 1}, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"holds lm_head\.weight, which the model lacks"):
+        read_pretrained(tmp_path, small())
+
+
 def test_what_is_drawn_anew(tmp_path: Path) -> None:
     published(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")

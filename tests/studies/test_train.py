@@ -36,8 +36,10 @@ def text(tmp_path: Path) -> str:
 
 def prepared(study: str, text: str, **settings: Any) -> Study:
     study_type = STUDIES[study]
-    wanted = settings_of(study_type, {"model": MODEL, "data": text, **SHORT, **settings})
-    return load_studies(study_type, [wanted])[0]
+    given = {"model": MODEL, "data": text, **SHORT, **settings}
+    if "batch_tokens" in given:
+        del given["batch_size"]
+    return load_studies(study_type, [settings_of(study_type, given)])[0]
 
 
 def train(text: str, folder: Path, **settings: Any) -> lth.Found:
@@ -67,6 +69,14 @@ def test_batches_in_tokens(text: str) -> None:
     study_type = STUDIES["train"]
     with pytest.raises(SettingsError, match="these examples are no tokens; give --batch-size"):
         load_studies(study_type, [settings_of(study_type, {"batch_tokens": 64})])
+
+
+def test_a_batch_size_goes_before_the_presets_tokens() -> None:
+    study_type = STUDIES["train"]
+    settings = settings_of(study_type, {"preset": "nanogpt-124m", "batch_size": 12})
+    assert (settings.training.batch_size, settings.training.batch_tokens) == (12, None)
+    with pytest.raises(SettingsError, match="both say how large a batch is"):
+        settings_of(study_type, {"batch_size": 12, "batch_tokens": 64})
 
 
 def test_a_batch_below_the_presets_is_warned_of() -> None:

@@ -84,3 +84,11 @@ def test_memory_is_that_of_a_part() -> None:
 
     run([member(Noting, 1)], Noting(), short_training(steps=2), micro_batch=4)
     assert seen == [4] * 10
+
+
+def test_batch_norms_are_trained_in_whole_batches() -> None:
+    def normed() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
+
+    with pytest.raises(ValueError, match="batch norms, whose statistics are of whole batches"):
+        run([member(normed, 1)], normed(), short_training(steps=2), micro_batch=4)

@@ -1,7 +1,7 @@
 """Networks that others trained, read strictly into a module; and GPT-2 written as `transformers` reads it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -58,7 +58,9 @@ def read_pretrained(path: Path, module: nn.Module, fresh: Sequence[str] = ()) ->
             f"{path} lacks {_some(missing)}: it is another network. Name its size as arguments of the model, or what "
             "is drawn anew"
         )
-    others = sorted(stored for stored in file.shapes.keys() - set(held.values()) if not _is_known(stored, state, fresh))
+    others = sorted(
+        each for each in file.shapes.keys() - set(held.values()) if not _is_known(each, file, held, state, fresh)
+    )
     if others:
         raise ValueError(f"{path} holds {_some(others)}, which the model lacks: choose its arguments to fit")
     values = {name: _fitted(file, stored, name, module) for name, stored in held.items()}
@@ -119,11 +121,13 @@ def _own_name(stored: str, own: dict[str, nn.Parameter]) -> str | None:
     return next((name for name in [*plain, *(f"{prefix}{stored}" for prefix in PREFIXES)] if name in own), None)
 
 
-def _is_known(stored: str, state: Weights, fresh: Sequence[str]) -> bool:
+def _is_known(stored: str, file: WeightsFile, held: Mapping[str, str], state: Weights, fresh: Sequence[str]) -> bool:
     """Return whether a tensor that fills no parameter may be passed over: tied, drawn anew, or no weight."""
     ends = (stored, *(stored.removeprefix(prefix) for prefix in PREFIXES))
-    is_tied = stored == "lm_head.weight"
-    return is_tied or stored.endswith(UNTRAINED) or any(name in state or name in fresh for name in ends)
+    if stored == "lm_head.weight" and "wte.weight" in held:
+        head, embedding = file.read(stored).weights, file.read(held["wte.weight"]).weights
+        return head is not None and embedding is not None and torch.equal(head, embedding)
+    return stored.endswith(UNTRAINED) or any(name in state or name in fresh for name in ends)
 
 
 def _fitted(file: WeightsFile, stored: str, name: str, module: nn.Module) -> torch.Tensor:

@@ -196,10 +196,10 @@ def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) ->
     assert isinstance(first, Trained)
     ranks = where.ranks
     if not ranks.is_first:
-        ranks.wait()  # until the first one has stored the masks that this training needs
+        ranks.barrier()  # until the first one has stored the masks that this training needs
     members = [_member(work.job, reader) for work in works]
     if ranks.is_first:
-        ranks.wait()
+        ranks.barrier()
     paths = [_snapshots(reader.store, work.key) for work in works]
     engine = engine_to_use(
         works,

@@ -67,7 +67,7 @@ class Loop:
         seconds_per_step = float("inf")
         while self.step < end and any(history.diverged_at is None for history in self.histories):
             before, look_in = now, min(next_look, next_snapshot) - now
-            count = self.ranks.agree(min(self._steps_to_event(end), max(1, int(look_in / seconds_per_step))))
+            count = self.ranks.broadcast(min(self._steps_to_event(end), max(1, int(look_in / seconds_per_step))))
             self.recent.append(self.engine.advance(self.step, count))
             self.step += count
             self._note_mask_changes()
@@ -78,10 +78,10 @@ class Loop:
                 self._evaluate()
             now = time.monotonic()
             seconds_per_step = max(now - before, 1e-9) / count
-            looks, saves = self.ranks.agree((now >= min(next_look, next_snapshot), now >= next_snapshot))
+            looks, saves = self.ranks.broadcast((now >= min(next_look, next_snapshot), now >= next_snapshot))
             if looks:
                 self._report()
-                stop = any(self.ranks.gather(self.journal.should_stop()))
+                stop = any(self.ranks.all_gather(self.journal.should_stop()))
                 if saves or stop:
                     began = time.monotonic()
                     self._save_snapshots()

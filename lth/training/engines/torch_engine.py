@@ -19,7 +19,7 @@ from lth.training.measures import RunningMeasures
 from lth.training.moments import counter_device, load_moments, moments_of
 from lth.training.optimizers import make_optimizer
 from lth.training.population import Member, Moments, Population
-from lth.training.ranks import Sending
+from lth.training.ranks import Reduction
 from lth.training.seeds import derive_seed
 from lth.training.snapshot import Snapshot
 from lth.training.sparsifiers import RunningSparsifier, plan_sparsifier
@@ -63,16 +63,33 @@ class TorchEngine:
         self.paths = ["compiled"] if compiled else quicken(self.population, batch)
         self.losses = compiled or self.population.losses
         stacking = self.population.stacking if self.population.is_stacked else None
+        self._check_cut()
         cuts = [f"ranks-{self.ranks.size}"] if self.ranks.size > 1 else []
         cuts += [f"micro-{self.micro_batch}"] if self.micro_batch < training.batch_size else []
         self.signature = str(Signature(self.name, device.type, len(members), stacking, (*self.paths, *cuts)))
         self._draw_anew()
-        self._sendings: list[Sending] = []
+        self._reductions: list[Reduction] = []
         self._is_last_pass = False
         if self.ranks.size > 1:
             for parameter in self.population.parameters.values():
                 parameter.register_post_accumulate_grad_hook(self._send)  # type: ignore[no-untyped-call]
         self._sparsify(training.first_step)
+
+    def _check_cut(self) -> None:
+        """Check that a batch can be shared out over ranks and passes.
+
+        Raises:
+            ValueError: if there are fewer examples than ranks, or statistics of a batch norm would be of its parts.
+        """
+        size, batch = self.ranks.size, self.training.batch_size
+        if batch < size:
+            raise ValueError(f"a batch of {batch} examples cannot be shared out over {size} processes: take fewer")
+        norms = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in self.population.module.modules())
+        if norms and (size > 1 or self.micro_batch < batch):
+            raise ValueError(
+                "the network has batch norms, whose statistics are of whole batches: train it in one process, without "
+                "--micro-batch"
+            )
 
     def _draw_anew(self, *purpose: object) -> None:
         """Seed what is drawn in passes, as dropout: of each rank its own."""
@@ -158,7 +175,7 @@ class TorchEngine:
         states = {"cpu": torch.get_rng_state()}
         if population.device.type == "cuda":
             states["cuda"] = torch.cuda.get_rng_state(population.device)
-        for rank, of_rank in enumerate(self.ranks.gather(states)):
+        for rank, of_rank in enumerate(self.ranks.all_gather(states)):
             end = f"/{rank}" if rank else ""
             tensors |= {f"generator/{device}{end}": state for device, state in of_rank.items()}
         return tensors
@@ -248,7 +265,7 @@ class TorchEngine:
         # Each part counts by what its mean is over: examples, or tokens that are no padding.
         weights = torch.stack([self._weights(part) for part in parts]).to(population.dtype)  # (part, member)
         total_weight = weights.sum(0)
-        self.ranks.add_up([total_weight])
+        self.ranks.all_reduce([total_weight])
         shares = weights / total_weight.clamp(min=1)
         total = torch.zeros(population.size, dtype=population.dtype, device=population.device)
         for number, (part, share) in enumerate(zip(parts, shares, strict=True), start=1):
@@ -256,16 +273,16 @@ class TorchEngine:
             losses = self.losses(part) * share
             losses.sum().backward()
             total += losses.detach()
-        self.ranks.add_up([total])
-        for sending in self._sendings:
-            sending.wait()
-        self._sendings.clear()
+        self.ranks.all_reduce([total])
+        for reduction in self._reductions:
+            reduction.wait()
+        self._reductions.clear()
         return total
 
     def _send(self, parameter: Tensor) -> None:
         """Add up a gradient over all ranks as soon as the last pass has made it, while the pass goes on."""
         if self._is_last_pass and parameter.grad is not None:
-            self._sendings.append(self.ranks.send(parameter.grad))
+            self._reductions.append(self.ranks.start_all_reduce(parameter.grad))
 
     def _weights(self, batch: Batch) -> Tensor:
         """Return how much counts in the batch of each member, (member,)."""
@@ -283,7 +300,7 @@ class TorchEngine:
             orders = [epoch_order(self.num_train, member.seeds.order, epoch) for member in self.members]
             self._epoch, self._orders = epoch, torch.stack(orders).to(self.population.device)
         start, size = position * self.training.batch_size, self.training.batch_size
-        indices = self.ranks.own(self._orders[:, start : start + size], 1)
+        indices = self.ranks.part(self._orders[:, start : start + size], 1)
         batch = self.population.fitted(self.parts["train"].take(indices.reshape(-1), self.population.device))
         if not self.population.is_stacked:
             return batch

@@ -72,11 +72,8 @@ def train(
         if snapshots:
             loop.restore(snapshots)
         resumed_at = loop.step
-        if where.ranks.agree(resumed_at) != resumed_at:
-            raise ValueError(
-                f"rank {where.ranks.rank} finds a snapshot of step {resumed_at:,}, the first one another: all must see "
-                "one store"
-            )
+        if len(set(steps := where.ranks.all_gather(resumed_at))) > 1:
+            raise ValueError(f"ranks find snapshots of the steps {steps}: all must see one store")
         loop.run(training.steps if journal.until is None else journal.until, where.snapshot_seconds)
         return loop.outcomes(read_test=journal.until is None, num_steps=loop.step - resumed_at)
 
