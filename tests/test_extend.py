@@ -122,7 +122,8 @@ SPARSIFIERS["from-the-end"] = SparsifierMethod(
 )
 ''',
     "measure": '''
-from lth.training import MEASURES, Measure, View
+from lth.training import MEASURES, Measure
+from lth.training.measures import View
 
 
 def largest(view: View) -> dict[str, float]:

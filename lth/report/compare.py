@@ -18,6 +18,9 @@ from lth.report.words import plain_fields
 
 MAX_FIELDS_IN_NAME = 2
 
+DIGESTS = {"model_structure": "model", "data_digest": "data"}
+"""Fields that differ where another does, and would say nothing in a name."""
+
 
 def check_comparable(studies: Sequence[StudyFiles]) -> None:
     """Check that studies measure the same thing.
@@ -45,6 +48,7 @@ def differing_fields(studies: Sequence[StudyFiles]) -> dict[str, list[str]]:
 def study_names(studies: Sequence[StudyFiles]) -> list[str]:
     """Return a short, unique name a study: the fields that set it apart where they are few, else its id."""
     fields = differing_fields(studies)
+    fields = {name: row for name, row in fields.items() if DIGESTS.get(name) not in fields}
     if 0 < len(fields) <= MAX_FIELDS_IN_NAME:
         names = [", ".join(f"{name} {row[index]}" for name, row in fields.items()) for index in range(len(studies))]
     else:

@@ -144,6 +144,7 @@ SPARSIFY = StudyType(
     help="Selection is exact: the share that is asked for is reached to the weight, and printed beside it.",
     examples=(
         "lth sparsify --methods gradual,soft,rigl,set     # on digits, a minute",
-        "lth sparsify gpt-char tiny-shakespeare --sparsities 0.2,0.5,0.8",
+        "lth sparsify --preset shakespeare                # ten epochs of text: hours",
+        "lth sparsify --sparsities 0.2,0.5,0.8,0.9 --begin 1ep",
     ),
 )

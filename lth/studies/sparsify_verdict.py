@@ -267,12 +267,14 @@ def _zeros_words(method: str, zeros: list[TableRow], confidence: float) -> str:
         f"{_with_interval([row['never_revived'] for row in some], confidence)} at {100 * target:g} %"
         for target, some in sorted(rows.items())
     ]
+    stayed = f"of the weights that were ever pruned these never came back: {', '.join(shares)}"
+    if all(row["never_revived"] == 100 for some in rows.values() for row in some):
+        stayed = "none of the weights that were ever pruned came back"
     target, some = max(rows.items(), key=lambda each: each[0])
     median, flips = (sum(row[column] for row in some) / len(some) for column in ("median", "flips_twice"))
     return (
-        f"Does a zero stay zero? {method.capitalize()}: of the weights that were ever pruned these never came back: "
-        f"{', '.join(shares)}; at {100 * target:g} % a zero lasts a median of {median:.3g} measurements, and "
-        f"{flips:.3g} % of the entries flipped twice or more."
+        f"Does a zero stay zero? {method.capitalize()}: {stayed}. At {100 * target:g} % a zero lasts a median of "
+        f"{median:.3g} measurements, and {flips:.3g} % of the entries flipped twice or more."
     )
 
 

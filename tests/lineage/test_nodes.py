@@ -87,6 +87,7 @@ CHANGES: dict[type[BaseModel], dict[str, Any]] = {
         "first_step": 1,
         "sparsifier": Sparsifier(),
         "traces": ("moments",),
+        "measures": ("sparsity",),
         "function": Function(name="mine:train"),
     },
     TaskSpec: {"name": "regression", "version": 2, "arguments": {"num_classes": 9}},

@@ -134,6 +134,8 @@ def test_study_names_are_unique_and_say_what_differs(study: StudyFiles) -> None:
     assert list(differing_fields([study, other])) == ["seed"]
     assert study_names([study, other])[1] == "seed another"
     assert len(set(study_names([study, study, other]))) == 3
+    other.results["config"] |= {"model": "mine", "model_structure": "6f6e", "seed": study.results["config"]["seed"]}
+    assert study_names([study, other])[1] == "model mine"  # its digest differs too, and says nothing
 
 
 def test_a_comparison_draws_what_all_have(studies: dict[str, StudyFiles]) -> None:
