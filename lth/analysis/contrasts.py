@@ -29,7 +29,10 @@ FACTORS: Mapping[str, frozenset[str]] = {
 }
 """What two studies may differ in to be a contrast, by its question; the first that holds all differences counts."""
 
-APART = frozenset({"controls", "watch", "model_structure"})
+SAME = 0.03
+"""How far two densities may be from each other, as a logarithm, for a verdict on what else differs."""
+
+IDLE = frozenset({"controls", "watch", "model_structure"})
 """Settings that no ticket's values depend on."""
 
 
@@ -129,9 +132,14 @@ def _contrast(first: Study, second: Study) -> Iterator[Contrast]:
             yield Contrast(question, (first[0], second[0]), (a.density, b.density), difference, matrix)
 
 
+def is_apart(first: float, second: float) -> bool:
+    """Return whether two densities differ so much that their difference alone may decide."""
+    return abs(math.log(first / second)) > SAME
+
+
 def question_of(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
     """Return which of FACTORS two configurations differ in; None if in none, or in more."""
-    names = {name for name in {*first, *second} if first.get(name) != second.get(name)} - APART
+    names = {name for name in {*first, *second} if first.get(name) != second.get(name)} - IDLE
     if len(names) > 1 and "one-shot" in (first.get("schedule"), second.get("schedule")):
         return None  # a rate means something else there
     return next((question for question, fields in FACTORS.items() if names and names <= fields), None)

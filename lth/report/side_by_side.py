@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from lth.analysis.contrasts import TARGETS, Contrast, Side, contrasts, sides
+from lth.analysis.contrasts import TARGETS, Contrast, Side, contrasts, is_apart, sides
 from lth.analysis.documents import Interval
-from lth.analysis.numbers import bounded, number, show_mean, show_range
+from lth.analysis.numbers import bounded, number, show_mean, show_range, unit_of_difference
 from lth.analysis.reading import Measure, baseline_cell, metric_of
 from lth.report.figure import Figure, Key, panel
 from lth.report.frames import DataRow, falling_axis, rows
@@ -57,8 +57,14 @@ def _line(
 
 def _difference(side: Side, study: StudyFiles, metric: Measure) -> Cell:
     """Return how far the subject is from its baseline."""
-    between = show_range(side.difference, metric, study.results["confidence"])
-    return show_mean(side.difference, metric), f"{between or 'no interval'}, at {100 * side.density:.3g} %"
+    mean, between = _signed(side.difference, metric, study.results["confidence"])
+    return mean, f"{between} at {100 * side.density:.3g} %"
+
+
+def _signed(difference: Interval, metric: Measure, confidence: float) -> Cell:
+    """Return a difference and its interval without words: the heading names unit and confidence."""
+    between = show_range(difference, metric, confidence).partition(" interval ")[2]
+    return show_mean(difference, metric).removesuffix(unit_of_difference(metric)), between or "no interval"
 
 
 def _value(interval: Interval, metric: Measure) -> Cell:
@@ -76,7 +82,7 @@ def _percent(interval: Interval) -> Cell:
 
 
 def questions(studies: Sequence[StudyFiles], names: Sequence[str]) -> dict[str, list[list[Cell]]]:
-    """Return the lines of a table for each question that some pair of studies answers: the second minus the first."""
+    """Return the lines of a table for each question that some pair of studies answers: one minus the other."""
     metric = metric_of(studies[0].results, "primary")
     confidence = studies[0].results["confidence"]
     triples = [(name, study.results, study.details) for name, study in zip(names, studies, strict=True)]
@@ -88,12 +94,11 @@ def questions(studies: Sequence[StudyFiles], names: Sequence[str]) -> dict[str, 
 
 def _contrast(each: Contrast, metric: Measure, confidence: float) -> list[Cell]:
     first, second = (f"{100 * density:.3g} %" for density in each.densities)
-    between = show_range(each.difference, metric, confidence)
     cells: list[Cell] = [
         (f"{each.names[1]} {MINUS} {each.names[0]}", ""),
         (second if first == second else f"{second} and {first}", ""),
-        (show_mean(each.difference, metric), between or "no interval"),
-        (_verdict(each.difference, metric), ""),
+        _signed(each.difference, metric, confidence),
+        ("other densities" if is_apart(*each.densities) else _verdict(each.difference, metric), ""),
     ]
     if each.matrix is not None and each.matrix["mean"] is not None:
         low, high = each.matrix["low"], each.matrix["high"]

@@ -42,7 +42,7 @@ def test_the_plan_says_what_is_shared_and_a_small_run_says_that_it_is_small(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_data_dir: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    common = [str(real_data_dir), "--scale", "0.001", "--replicates", "1"]
+    common = [str(real_data_dir), "--scale", "0.003", "--replicates", "1"]
     shown = run(capsys, "reproduce", "lwh-table", *common, "--plan")
     assert "prunable: 156,160 of 156,160 parameters" in shown
     assert "lwh-a1  21 jobs, 1 in common: 1 with lwh-a2" in shown
