@@ -11,6 +11,7 @@ from lth.studies.prepare import prepare
 
 GOLDEN = {
     "find-ticket": "d4337f21eb9f",
+    "train": "e620af16b744",
     "supermask": "6ad8d78bdebd",
     "connect": "3930e24c73c9",
     "stability": "a13c5da00132",
