@@ -31,7 +31,7 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         finished = (follow_study(prepared, Store(running.store), execution) for prepared in studies)
         return 0 if all(finished) else 130
     # All are looked at before the first is run: one that cannot be trained as asked is said at once.
-    notes = [engine_lines(prepared, execution) for prepared in studies]
+    notes = [[*engine_lines(prepared, execution), *batch_lines(prepared, execution)] for prepared in studies]
     is_sweep, results = len(studies) > 1, list["Found"]()
     for number, (prepared, lines) in enumerate(zip(studies, notes, strict=True), 1):
         out = running.out / prepared.id if running.out and is_sweep else running.out
@@ -207,6 +207,20 @@ def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
         ranks=join(running.device) if over_ranks else ALONE,
         **workers,
     )
+
+
+def batch_lines(prepared: "Study", execution: "Execution") -> list[str]:
+    """Return how a step's batch is cut, in a line, where it is cut at all."""
+    size, ranks = prepared.subject.training.batch_size, execution.ranks.size
+    share = -(-size // ranks)
+    passes = -(-share // min(execution.micro_batch or share, share))
+    if ranks == passes == 1:
+        return []
+    tokens = prepared.subject.clock.tokens_per_step
+    whole = f"{size:,} examples" + (f", {tokens:,} tokens" if tokens else "")
+    cut = [f"{ranks} processes"] if ranks > 1 else []
+    cut += [f"{passes} passes of at most {execution.micro_batch:,} examples"] if passes > 1 else []
+    return [f"batch: {whole}: {' x '.join(cut)}"]
 
 
 def engine_lines(prepared: "Study", execution: "Execution") -> list[str]:

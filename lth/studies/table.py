@@ -37,9 +37,9 @@ def settings_of(study: StudyType[Any], given: dict[str, Any]) -> StudySettings:
         fitting = (make() for make in presets.values())
         base = next((each for each in fitting if (each.model, each.data) == wanted), None)
     usual = {} if base is None else base.flat(only_changed=True)
-    if "batch_size" in given and "batch_tokens" in given:
-        raise SettingsError("batch_size, batch_tokens: both say how large a batch is; leave one out")
-    if "batch_size" in given:
+    if given.get("batch_size") is not None:
+        if given.get("batch_tokens") is not None:
+            raise SettingsError("batch_size, batch_tokens: both say how large a batch is; leave one out")
         usual.pop("batch_tokens", None)
     with as_settings_error():
         settings: StudySettings = study.settings(**(usual | given))

@@ -196,7 +196,7 @@ lth.study(sys.argv[1], "lenet-300-100", "digits", store="store", out="out", exec
 @pytest.mark.parametrize(("study", "reports"), KILLS.items())
 def test_a_study_that_was_killed_goes_on_with_the_same_bits(study: str, reports: int, tmp_path: Path) -> None:
     """By a real SIGKILL in the middle of a training; what was done is not done again."""
-    settings = {**COMMON, **SMALL[study], "replicates": 1}
+    settings = {**COMMON, **SMALL.get(study, {}), "replicates": 1}
     (tmp_path / "killed.py").write_text(KILLED)
     command = [sys.executable, "killed.py", study, str(reports), json.dumps(settings)]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)

@@ -13,6 +13,7 @@ import yaml
 from builds import HERE
 
 import lth
+from lth.cli.study import batch_lines
 from lth.config import SettingsError
 from lth.data import tokenizer_of
 from lth.launch.load import load_studies, weights_place
@@ -22,6 +23,7 @@ from lth.lineage.foreign import save_gpt2
 from lth.models import Gpt2
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study
+from lth.training.ranks import Ranks
 
 MODEL = "gpt-char:n_embd=16,n_layer=1,n_head=2"
 SHORT = {"replicates": 2, "duration": "20it", "batch_size": 4, "evaluate_every": 10, "lr": 0.01}
@@ -69,6 +71,21 @@ def test_batches_in_tokens(text: str) -> None:
     study_type = STUDIES["train"]
     with pytest.raises(SettingsError, match="these examples are no tokens; give --batch-size"):
         load_studies(study_type, [settings_of(study_type, {"batch_tokens": 64})])
+
+
+@pytest.mark.parametrize(
+    ("micro_batch", "ranks", "line"),
+    [
+        (None, 1, []),
+        (8, 1, []),
+        (3, 1, ["batch: 4 examples, 64 tokens: 2 passes of at most 3 examples"]),
+        (None, 2, ["batch: 4 examples, 64 tokens: 2 processes"]),
+        (1, 2, ["batch: 4 examples, 64 tokens: 2 processes x 2 passes of at most 1 examples"]),
+    ],
+)
+def test_how_a_batch_is_cut_is_said(text: str, micro_batch: int | None, ranks: int, line: list[str]) -> None:
+    execution = lth.Execution(micro_batch=micro_batch, ranks=Ranks(0, ranks))
+    assert batch_lines(prepared("train", text), execution) == line
 
 
 def test_a_batch_size_goes_before_the_presets_tokens() -> None:

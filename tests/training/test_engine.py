@@ -5,15 +5,19 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch import Tensor, nn
 from trainings import (
     assert_same_bits,
     digits,
     dropout_net,
+    language_model,
     lenet,
     member,
     run,
     short_training,
     small_net,
+    token_net,
+    tokens,
     with_part,
     with_seeds,
     x_and_y,
@@ -22,6 +26,7 @@ from trainings import (
 from lth.data import Examples
 from lth.tasks import TASKS, Classification
 from lth.training import Member, Seeds, read_history
+from lth.training import population as population_module
 from lth.training.history import Best, History
 from lth.training.population import Population
 
@@ -210,3 +215,23 @@ def test_a_start_that_does_not_fit_is_an_error() -> None:
     start["1.weight"] = start["1.weight"][:5]
     with pytest.raises(ValueError, match=r"do not fit the model: 1\.weight differ"):
         run([Member("one", start, {}, Seeds(init=1, order=1, augmentation=1))], small_net(), short_training())
+
+
+def test_evaluations_of_long_examples_go_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vocabulary of outputs for each of many tokens would not fit into memory."""
+    monkeypatch.setattr(population_module, "EVALUATION_TARGETS", 20)
+    parts, seen = tokens(), []
+
+    class Noting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = token_net()
+
+        def forward(self, ids: Tensor) -> Tensor:
+            if not self.training:
+                seen.append(ids.numel())
+            return self.layers(ids)
+
+    length = parts["test"].take(torch.tensor([0]), torch.device("cpu"))["y"].numel()
+    run([member(Noting, 1)], Noting(), short_training(task=language_model(), steps=2), parts=parts)
+    assert max(seen) <= max(20, length)
