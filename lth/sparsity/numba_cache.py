@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
@@ -27,9 +28,24 @@ def cached_njit(function: F, *, stamp: str | None = None, **options: Any) -> F:
         file._data_name_pattern = file._data_name_pattern.replace("{number:d}", f"{os.getpid()}.{{number:d}}")
         if stamp is not None:
             file._source_stamp = stamp
-    except (RuntimeError, AttributeError):  # no folder that can be written to, or a numba that keeps code otherwise
+        _drop_unreadable(file)
+    except (
+        RuntimeError,
+        AttributeError,
+        OSError,
+    ):  # no folder that can be written to, or a numba that keeps code otherwise
         return cast(F, compile_lazily(function))
     return cast(F, kept)
+
+
+def _drop_unreadable(file: Any) -> None:
+    """Remove an index that cannot be read: damaged, or of code that named modules which are gone."""
+    try:
+        file._load_index()
+    except (OSError, AttributeError):
+        raise
+    except Exception:  # whatever unpickling raises
+        Path(file._index_path).unlink(missing_ok=True)
 
 
 def has_cache_folder(function: Any) -> bool:
