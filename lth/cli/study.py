@@ -27,6 +27,10 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
     from lth.training import Interrupted
 
     studies, execution = load_studies(study, settings, running.folder), execution_of(running, over_ranks=True)
+    if execution.ranks.size > 1 and any(each.subject.training.function for each in studies):
+        raise CommandError(
+            "your own training function (--train) runs in one process: start it without torchrun or srun"
+        )
     if not execution.ranks.is_first:
         finished = (follow_study(prepared, Store(running.store), execution) for prepared in studies)
         return 0 if all(finished) else 130

@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lth.analysis.csv_files import csv_files
 from lth.analysis.details import details_document
 from lth.analysis.documents import Results
 from lth.analysis.points import Point
 from lth.analysis.reading import cells
 from lth.analysis.results import results_document
-from lth.data import batches_of
+from lth.data import Subset, batches_of
 from lth.launch.found import PLACE, Found
 from lth.lineage import (
     BuildError,
@@ -27,6 +29,9 @@ from lth.lineage import (
 )
 from lth.report import read_study, write_report
 from lth.studies.prepare import Study
+
+CONSTANT_EXAMPLES = 100_000
+"""Training examples that a constant answer is taken from, at most."""
 
 
 def conclude_study(
@@ -85,12 +90,18 @@ def conclude_study(
 
 
 def constant_of(prepared: Study, reader: Reader) -> dict[str, float]:
-    """Return what the best answer without a look at the input reaches on the test part."""
+    """Return what the best answer without a look at the input reaches on the test part.
+
+    It is taken from the training part; from CONSTANT_EXAMPLES of it, evenly spaced, where there are more.
+    """
     parts = reader.parts(prepared.subject.data)
     if not {"train", "test"} <= parts.keys():
         return {}
     names = [metric.name for metric in prepared.task.metrics]
-    values = prepared.task.constant(*(batches_of(parts[part], 1000) for part in ("train", "test")))
+    train = parts["train"]
+    if len(train) > CONSTANT_EXAMPLES:
+        train = Subset(train, torch.arange(CONSTANT_EXAMPLES) * len(train) // CONSTANT_EXAMPLES)
+    values = prepared.task.constant(*(batches_of(part, 1000) for part in (train, parts["test"])))
     return {name: values[name] for name in names if name in values}
 
 

@@ -15,7 +15,7 @@ from lth.analysis.points import Arm, Point
 from lth.config import StudySettings, TaskSpec
 from lth.data import Data, default_validation, split
 from lth.lineage import DataSpec, Job, Sources
-from lth.lineage.foreign import read_pretrained
+from lth.lineage.foreign import check_pretrained
 from lth.models import Factory, describe
 from lth.sparsity import left_out
 from lth.studies.study_type import StudyType
@@ -106,7 +106,7 @@ def prepare(
     clock = recipe.clock(len(parts["train"]), data.tokens_per_example)
     subject = Subject(model, data_spec, recipe.training(clock, spec), clock, sources, pretrained=digest)
     if weights:
-        read_pretrained(weights[1], sources.skeleton(model))  # what does not fit is said before anything is trained
+        check_pretrained(weights[1], sources.skeleton(model))  # what does not fit is said before anything is trained
     settings = settings.with_(validation=None if validation == "own" else validation)
     if study_type.resolve is not None:
         settings = study_type.resolve(settings, subject)

@@ -122,12 +122,6 @@ def join(device: str) -> Ranks:
     return ranks
 
 
-def leave() -> None:
-    """Part from the other processes."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
-
-
 def _first_host(environment: Mapping[str, str]) -> str:
     names = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST", "")
     if "[" not in names:

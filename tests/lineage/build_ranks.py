@@ -32,7 +32,7 @@ from lth.lineage import (
 from lth.lineage.executors import follow
 from lth.models import MODELS, describe
 from lth.training import Seeds
-from lth.training.ranks import join, leave
+from lth.training.ranks import join
 
 STEPS = 30
 
@@ -82,4 +82,4 @@ if __name__ == "__main__":
         build(targets, store, sources, execution, Dying())
     else:
         follow(Reader(store, sources), execution.where)
-    leave()
+    torch.distributed.destroy_process_group()

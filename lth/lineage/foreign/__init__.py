@@ -2,12 +2,13 @@
 
 from lth.lineage.foreign.files import Entry, WeightsFile, open_weights
 from lth.lineage.foreign.nanogpt import read_nanogpt_log
-from lth.lineage.foreign.pretrained import pretrained_digest, read_pretrained, save_gpt2
+from lth.lineage.foreign.pretrained import check_pretrained, pretrained_digest, read_pretrained, save_gpt2
 from lth.lineage.foreign.report import sparsity_document
 
 __all__ = [
     "Entry",
     "WeightsFile",
+    "check_pretrained",
     "open_weights",
     "pretrained_digest",
     "read_nanogpt_log",

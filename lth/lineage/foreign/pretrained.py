@@ -9,6 +9,7 @@ from torch import nn
 
 from lth.lineage.files import json_to_bytes, weights_to_bytes, write_file
 from lth.lineage.foreign.files import CONV1D_LAYERS, WeightsFile, open_weights
+from lth.lineage.reader import tied
 from lth.models import Gpt2
 from lth.models.gpt2 import CausalAttention
 from lth.sparsity import Weights
@@ -50,22 +51,42 @@ def read_pretrained(path: Path, module: nn.Module, fresh: Sequence[str] = ()) ->
         ValueError: if a parameter of the module is missing in the file, the file holds more, or a shape is another.
     """
     file = open_weights(path)
+    values = {name: _fitted(file, stored, name, module) for name, stored in _matched(file, module, fresh).items()}
+    state = {name: values.get(name, value).to(value.dtype).clone() for name, value in module.state_dict().items()}
+    return tied(state, module)
+
+
+def check_pretrained(path: Path, module: nn.Module, fresh: Sequence[str] = ()) -> None:
+    """Check that `read_pretrained` could read a file or folder into a module, by names and shapes.
+
+    Raises:
+        ValueError: as `read_pretrained`.
+    """
+    _matched(open_weights(path), module, fresh)
+
+
+def _matched(file: WeightsFile, module: nn.Module, fresh: Sequence[str]) -> dict[str, str]:
+    """Return the stored name of each parameter but the fresh ones."""
     own, state = dict(module.named_parameters()), module.state_dict()
     held = {name: stored for stored in file.shapes if (name := _own_name(stored, own)) and name not in fresh}
     missing = sorted(own.keys() - held.keys() - set(fresh))
     if missing:
         raise ValueError(
-            f"{path} lacks {_some(missing)}: it is another network. Name its size as arguments of the model, or what "
-            "is drawn anew"
+            f"{file.path} lacks {_some(missing)}: it is another network. Name its size as arguments of the model, or "
+            "what is drawn anew"
         )
-    others = sorted(
-        each for each in file.shapes.keys() - set(held.values()) if not _is_known(each, file, held, state, fresh)
-    )
+    unused = file.shapes.keys() - set(held.values())
+    others = sorted(each for each in unused if not _is_known(each, file, held, state, fresh))
     if others:
-        raise ValueError(f"{path} holds {_some(others)}, which the model lacks: choose its arguments to fit")
-    values = {name: _fitted(file, stored, name, module) for name, stored in held.items()}
-    first = {name: next(each for each in own if own[each] is value) for name, value in _named(module)}
-    return {name: values.get(first.get(name, name), value).to(value.dtype).clone() for name, value in state.items()}
+        raise ValueError(f"{file.path} holds {_some(others)}, which the model lacks: choose its arguments to fit")
+    for name, stored in held.items():
+        shape = file.shapes[stored][::-1] if stored in file.input_first else file.shapes[stored]
+        if not _fits(shape, name, module):
+            raise ValueError(
+                f"{file.path}: {stored} has shape {shape}, the model's {name} {tuple(own[name].shape)}: choose the "
+                "arguments of the model to fit"
+            )
+    return held
 
 
 def save_gpt2(module: Gpt2, folder: Path) -> None:
@@ -111,10 +132,6 @@ def save_gpt2(module: Gpt2, folder: Path) -> None:
     write_file(folder / "model.safetensors", weights_to_bytes(state, {"format": "pt"}))
 
 
-def _named(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    return list(module.named_parameters(remove_duplicate=False))
-
-
 def _own_name(stored: str, own: dict[str, nn.Parameter]) -> str | None:
     """Return the module's name of a stored tensor; None if it has none."""
     plain = [stored, *(stored.removeprefix(prefix) for prefix in PREFIXES)]
@@ -130,18 +147,21 @@ def _is_known(stored: str, file: WeightsFile, held: Mapping[str, str], state: We
     return stored.endswith(UNTRAINED) or any(name in state or name in fresh for name in ends)
 
 
+def _fits(shape: tuple[int, ...], name: str, module: nn.Module) -> bool:
+    """Return whether values of this shape can fill a parameter: GPT-2's embeddings may be padded or cut."""
+    wanted = tuple(module.get_parameter(name).shape)
+    if isinstance(module, Gpt2) and name == "wte.weight":
+        return shape in (wanted, (module.vocabulary, wanted[1]))
+    if isinstance(module, Gpt2) and name == "wpe.weight":
+        return len(shape) == 2 and shape[0] >= wanted[0] and shape[1] == wanted[1]
+    return shape == wanted
+
+
 def _fitted(file: WeightsFile, stored: str, name: str, module: nn.Module) -> torch.Tensor:
-    values, wanted = file.read(stored).weights, module.get_parameter(name).shape
+    values, rows = file.read(stored).weights, module.get_parameter(name).shape[0]
     assert values is not None  # only tickets have masks alone
-    if isinstance(module, Gpt2) and name == "wte.weight" and len(values) == module.vocabulary:
-        values = nn.functional.pad(values, (0, 0, 0, wanted[0] - len(values)))
-    if isinstance(module, Gpt2) and name == "wpe.weight" and len(values) > wanted[0]:
-        values = values[: wanted[0]]
-    if values.shape != wanted:
-        raise ValueError(
-            f"{file.path}: {stored} has shape {tuple(values.shape)}, the model's {name} {tuple(wanted)}: choose the "
-            "arguments of the model to fit"
-        )
+    if isinstance(module, Gpt2) and name in ("wte.weight", "wpe.weight"):
+        return nn.functional.pad(values, (0, 0, 0, rows - len(values)))  # below zero it cuts
     return values
 
 
