@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lth.data import Tokenizer, load_text, tokenizer_of
-from lth.data.tokens.bpe import CHECKSUM, Gpt2, gpt2, locate_bpe
+from lth.data.tokens.bpe import CHECKSUM, Gpt2Tokenizer, gpt2, locate_bpe
 from lth.data.tokens.characters import Characters, different_characters
 
 Serve = Callable[[Path], Any]
@@ -88,9 +88,9 @@ def test_found_where_people_keep_it(bpe: Path, tmp_path: Path, monkeypatch: pyte
     assert locate_bpe(tmp_path) == tmp_path / "gpt2" / "vocab.json"
     assert gpt2(folder=tmp_path).encode(" world").tolist() == [995]
     with pytest.raises(ValueError, match=r"GPT-2's encoder\.json is not at hand"):
-        Gpt2().encode("a")
+        Gpt2Tokenizer().encode("a")
     monkeypatch.setenv("LTH_DATA_DIR", str(tmp_path))
-    assert Gpt2().encode(" world").tolist() == [995]
+    assert Gpt2Tokenizer().encode(" world").tolist() == [995]
     with pytest.raises(ValueError, match=r"vocab\.json is not GPT-2's \(wrong checksum\)"):
         gpt2(tmp_path)
     with pytest.raises(ValueError, match=r"has neither encoder\.json nor vocab\.json"):

@@ -22,7 +22,7 @@ from lth.data import (
     split,
     tokenizer_of,
 )
-from lth.data.tokens.bpe import Gpt2
+from lth.data.tokens.bpe import Gpt2Tokenizer
 from lth.data.tokens.document import PartDocument, TokensDocument, document_of
 from lth.data.tokens.folder import check_content
 from lth.tasks import make_task
@@ -224,7 +224,7 @@ def test_nine_billion_tokens_are_only_mapped(tmp_path: Path) -> None:
     (tmp_path / "big").mkdir()
     document = TokensDocument(
         format="lth.tokens/1",
-        tokenizer=document_of(Gpt2()),
+        tokenizer=document_of(Gpt2Tokenizer()),
         parts={
             part: PartDocument(tokens=tokens, documents=0, bytes=4 * tokens, sha256="0" * 64)
             for part, tokens in (("train", 9_000_000_000), ("val", 4_000_000))

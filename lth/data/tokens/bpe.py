@@ -25,7 +25,7 @@ PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|
 
 
 @dataclass(frozen=True, slots=True)
-class Gpt2:
+class Gpt2Tokenizer:
     """GPT-2's tokens: byte pairs, and 50256 for the end of a text.
 
     Args:
@@ -66,7 +66,7 @@ class Gpt2:
         return _encoding(path)
 
 
-def gpt2(bpe: Path | None = None, folder: Path | None = None) -> Gpt2:
+def gpt2(bpe: Path | None = None, folder: Path | None = None) -> Gpt2Tokenizer:
     """Return GPT-2's tokenizer, with its file checked, from disk or downloaded once.
 
     Args:
@@ -85,7 +85,7 @@ def gpt2(bpe: Path | None = None, folder: Path | None = None) -> Gpt2:
             path = target(NAME, folder) / FILE
             download({FILE: CHECKSUM}, path.parent, mirrors(NAME, PUBLIC), NAME)
     _encoding(path)
-    return Gpt2(path)
+    return Gpt2Tokenizer(path)
 
 
 def locate_bpe(folder: Path | None = None) -> Path | None:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lth.config.choices import check_choice
-from lth.data.tokens.bpe import Gpt2
+from lth.data.tokens.bpe import Gpt2Tokenizer
 from lth.data.tokens.characters import Characters
 from lth.data.tokens.tokenizer import Tokenizer
 
@@ -98,7 +98,7 @@ def tokenizer_from(document: TokenizerDocument) -> Tokenizer:
         ValueError: if it is unknown, or not the one whose digest is noted.
     """
     check_choice("tokens", document.name, TOKENS)
-    tokenizer: Tokenizer = Gpt2()
+    tokenizer: Tokenizer = Gpt2Tokenizer()
     if document.name == "char":
         tokenizer = Characters(document.characters or "", document.end_of_text is not None)
     if tokenizer.digest != document.digest:
