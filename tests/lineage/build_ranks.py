@@ -82,4 +82,5 @@ if __name__ == "__main__":
         build(targets, store, sources, execution, Dying())
     else:
         follow(Reader(store, sources), execution.where)
-    torch.distributed.destroy_process_group()
+    if ranks.size > 1:
+        torch.distributed.destroy_process_group()
