@@ -1,5 +1,6 @@
 """`lth sample`: text from a trained language model."""
 
+import sys
 from pathlib import Path
 
 from lth.cli.errors import UsageError, settings_as_usage
@@ -20,7 +21,7 @@ def sample(
     seed: int = 0,
     store: Path = Path("lth-store"),
 ) -> int:
-    """Write text with a trained language model of a study.
+    """Write text with a language model of a study: a trained one, or one in training, as its newest snapshot has it.
 
         lth sample 192b --prompt "ROMEO:"
         lth sample 192b ./datasets --arm ticket --temperature 0.7
@@ -29,7 +30,7 @@ def sample(
         id: ID of the study; a beginning is enough.
         folder: folder of data files, for the tokenizer.
         prompt: text to go on from.
-        arm: whose network, at the last level [default: the first arm's].
+        arm: whose network, at the last level that is finished, or else begun [default: the first arm's].
         replicate: which one.
         num_tokens: tokens to write.
         temperature: below 1 likelier, above 1 wilder; 0 takes the likeliest token.
@@ -53,10 +54,10 @@ def sample(
     with settings_as_usage():
         given = {name: value for name, value in note["config"].items() if name in names}
         [prepared] = load_studies(study_type, [study_type.settings(**given)], folder)
-        text = sample_text(
+        sample = sample_text(
             prepared,
             Store(store),
-            prompt.replace("\\n", "\n").replace("\\t", "\t"),
+            as_prompt(prompt),
             arm=arm,
             replicate=replicate,
             num_tokens=num_tokens,
@@ -64,5 +65,12 @@ def sample(
             top_k=top_k,
             seed=seed,
         )
-    print(text)
+    if not sample.is_finished:
+        print(f"lth: the training goes on; this is of its newest snapshot: {sample.words}", file=sys.stderr)
+    print(sample.text)
     return 0
+
+
+def as_prompt(text: str) -> str:
+    """Return a prompt as it was meant on a command line: with line ends and tabs."""
+    return text.replace("\\n", "\n").replace("\\t", "\t")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag
+from lth.cli.sample import as_prompt
 from lth.config import Running, StudySettings, as_settings_error, check_choice
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, StudyType
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Running) -> int:
     """Run each study that is asked for; a sweep ends in a comparison."""
-    from lth.launch import default_out, follow_study, load_studies, run_study
+    from lth.launch import check_sample, default_out, follow_study, load_studies, run_study
     from lth.launch.progress import make_progress
     from lth.lineage import Store
     from lth.training import Interrupted
@@ -34,6 +35,8 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
     if not execution.ranks.is_first:
         finished = (follow_study(prepared, Store(running.store), execution) for prepared in studies)
         return 0 if all(finished) else 130
+    for prepared in studies:
+        check_sample(prepared, execution)
     # All are looked at before the first is run: one that cannot be trained as asked is said at once.
     notes = [[*engine_lines(prepared, execution), *batch_lines(prepared, execution)] for prepared in studies]
     is_sweep, results = len(studies) > 1, list["Found"]()
@@ -209,6 +212,7 @@ def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
         compiled=running.compiled,
         micro_batch=running.micro_batch,
         ranks=join(running.device) if over_ranks else ALONE,
+        sample=None if running.sample is None else as_prompt(running.sample),
         **workers,
     )
 
@@ -238,6 +242,7 @@ def engine_lines(prepared: "Study", execution: "Execution") -> list[str]:
 
 def print_outcome(outcome: "Found", store: Path) -> None:
     """Print the verdict, what each arm reached, and where everything is."""
+    from lth.launch.samples import SAMPLES
     from lth.launch.words import for_terminal, table_lines
 
     for sentence in outcome.verdict["sentences"]:
@@ -247,6 +252,8 @@ def print_outcome(outcome: "Found", store: Path) -> None:
         reason = next(iter(outcome.skipped.values()))
         print(f"{len(outcome.skipped)} jobs were left out: {reason}.")
     print(f"Report     {outcome.report}")
+    if (samples := outcome.folder / SAMPLES).exists():
+        print(f"Samples    {samples}")
     print(f"Results    {outcome.folder / 'results.json'}")
     if tickets := outcome.tickets:
         print(f"Tickets    {outcome.folder / 'tickets'} ({len(tickets)} files)")

@@ -40,5 +40,11 @@ class Running(BaseModel):
     compiled: bool = Field(
         default=False, description="train through torch.compile, by the torch engine in this process"
     )
+    sample: str | None = Field(
+        default=None,
+        min_length=1,
+        description="text that a language model goes on from at each evaluation: in samples.txt beside the report, the "
+        "newest below the progress [default: no samples]",
+    )
     json_: bool = Field(default=False, alias="json", description="print the results document at the end, nothing else")
     quiet: bool = Field(default=False, description="show no progress")

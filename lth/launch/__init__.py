@@ -5,11 +5,13 @@ from lth.launch.conclude import conclude_study, default_out
 from lth.launch.found import Found, results
 from lth.launch.load import load_studies
 from lth.launch.run import build_study, find_ticket, follow_study, register, run_study, study
+from lth.launch.samples import check_sample
 
 __all__ = [
     "CompactReport",
     "Found",
     "build_study",
+    "check_sample",
     "compact_ticket",
     "conclude_study",
     "default_out",

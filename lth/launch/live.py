@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
     from rich.table import Table
+    from rich.text import Text
 
 MOST_ROWS = 16
 FEWEST_ROWS = 3
+MOST_SAMPLE_LINES = 8
 
 
 class LiveTable(Tally):
@@ -50,10 +52,20 @@ class LiveTable(Tally):
         bar.add_row(drawn, f"{100 * share:.0f} %", self.pace_words)
         note = [Text(self.note, style="yellow")] if self.note else []
         num_lines = sum(len(text.wrap(console, width)) for text in (title, *meaning, *note))
+        sample = self._sample(console, min(MOST_SAMPLE_LINES, height - num_lines - 4 - FEWEST_ROWS))
+        num_lines += len(sample)
         num_rows = max(FEWEST_ROWS, min(MOST_ROWS, height - num_lines - 4))  # head, rule, bar, and one to spare
         has_rows = bool(self.measured_arms) or len(self.places) > 1
         table = [self._table(self.shown_places(num_rows), width)] if has_rows else []
-        return Group(title, *table, *meaning, bar, *note)
+        return Group(title, *table, *meaning, bar, *note, *sample)
+
+    def _sample(self, console: "Console", num_lines: int) -> "list[Text]":
+        """Return the newest sample in at most so many lines; what a terminal would obey is left out."""
+        from rich.text import Text
+
+        shown = "".join(each if each.isprintable() or each == "\n" else " " for each in self.sample)
+        lines = [part for line in shown.splitlines() for part in Text(line, style="dim").wrap(console, console.width)]
+        return lines[: max(0, num_lines)]
 
     @property
     def meaning(self) -> str:

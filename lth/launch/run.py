@@ -12,7 +12,19 @@ from lth.data import Data, from_arrays, no_data
 from lth.launch.conclude import conclude_study, default_out
 from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
-from lth.lineage import Execution, Job, Observer, Reader, Store, build, derivation, json_to_bytes, write_file
+from lth.launch.samples import SamplesWritten, check_sample
+from lth.lineage import (
+    Execution,
+    Job,
+    Observer,
+    Reader,
+    Store,
+    Unobserved,
+    build,
+    derivation,
+    json_to_bytes,
+    write_file,
+)
 from lth.lineage.build import interruptible
 from lth.lineage.executors import follow
 from lth.models import Factory
@@ -146,6 +158,7 @@ def build_study(
     """Do what a study needs and the store lacks; return what had to be left out, and why."""
     refuse_nested()
     execution = execution or Execution()
+    check_sample(prepared, execution)
     if execution.engine != "auto":
         execution.choices(prepared.targets, prepared.sources)  # what cannot be trained as asked is said before all else
     store.check_writable()
@@ -154,8 +167,11 @@ def build_study(
     settings = yaml.safe_dump(prepared.settings.flat(), sort_keys=False)
     command = f"lth {prepared.type.name} --config FILE"
     write_file(folder / "config.yaml", f"# study {prepared.id}; run again: {command}\n{settings}".encode())
-    with observer(prepared) if observer else nullcontext() as attached:
-        return build(prepared.targets, store, prepared.sources, execution, attached)
+    with observer(prepared) if observer else nullcontext(Unobserved()) as attached:
+        shown: Observer = attached
+        if execution.sample is not None:
+            shown = SamplesWritten(attached, prepared, execution.sample, folder)
+        return build(prepared.targets, store, prepared.sources, execution, shown)
 
 
 def register(prepared: Study, store: Store) -> None:

@@ -1,14 +1,30 @@
-"""Text from a trained language model."""
+"""Text from a language model of a study: of a finished training, or of the newest snapshot of one that goes on."""
 
-from collections.abc import Iterator
-
-import torch
-from torch import Tensor, nn
+from dataclasses import dataclass
 
 from lth.analysis.points import Point
-from lth.data import tokenizer_of
 from lth.lineage import Reader, Store, Trained
+from lth.lineage.journal import snapshot_paths
+from lth.lineage.reader import tied
+from lth.lineage.text import prompt_ids, text_after
+from lth.sparsity import State
 from lth.studies.prepare import Study
+from lth.training import snapshot_from_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a network wrote.
+
+    Attributes:
+        text: the prompt, and what follows it.
+        words: whose text it is.
+        is_finished: whether the training is.
+    """
+
+    text: str
+    words: str
+    is_finished: bool
 
 
 def sample_text(
@@ -22,14 +38,14 @@ def sample_text(
     temperature: float = 0.8,
     top_k: int | None = 200,
     seed: int = 0,
-) -> str:
-    """Return a prompt and what a trained network of a study makes of it.
+) -> Sample:
+    """Return a prompt and what a network of a study makes of it.
 
     Args:
         prepared: the study.
         store: where its results are.
         prompt: the text that it goes on from.
-        arm: whose network, at its last place; by default the first arm's.
+        arm: whose network, at the last place where its training is finished, or else begun; by default the first arm's.
         replicate: which one.
         num_tokens: how many follow.
         temperature: what logits are divided by; 0 takes the most likely token.
@@ -39,56 +55,50 @@ def sample_text(
         ValueError: if the study's data have no tokenizer, or there is no such network yet.
     """
     data = prepared.sources.data[prepared.subject.data.digest]
-    tokenizer = tokenizer_of(data)
-    point = _chosen(prepared, store, arm, replicate)
-    assert isinstance(point.job, Trained)
+    prompt_ids(data, prompt)
     reader = Reader(store, prepared.sources)
+    point, step, state = _network(prepared, reader, arm, replicate)
+    assert isinstance(point.job, Trained)
     module = reader.module(point.job.model)
-    module.load_state_dict(reader.weights(point.job))
-    ids = torch.from_numpy(tokenizer.encode(prompt).astype("int64"))
-    if not len(ids):
-        raise ValueError("the prompt is empty: give at least one token to go on from")
-    block = data.facts["block"]
-    with torch.no_grad():
-        drawn = list(tokens(module.eval(), ids, block, num_tokens, temperature, top_k, seed))
-    return prompt + tokenizer.decode(torch.tensor(drawn).numpy().astype("uint16"))
+    module.load_state_dict(state)
+    text = text_after(module, data, prompt, num_tokens, temperature=temperature, top_k=top_k, seed=seed)
+    return Sample(text, f"step {step:,}, {point_words(point)}", step == point.job.training.steps)
 
 
-def tokens(
-    module: nn.Module, start: Tensor, block: int, count: int, temperature: float, top_k: int | None, seed: int
-) -> Iterator[int]:
-    """Give tokens that a network draws one after the other.
-
-    Args:
-        module: (batch, position) -> logits (batch, position, vocabulary).
-        start: what it goes on from, (position,).
-        block: most tokens that it sees.
-        count: how many.
-        temperature: as in `sample_text`; so are `top_k` and `seed`.
-    """
-    generator, seen = torch.Generator().manual_seed(seed), start
-    for _ in range(count):
-        logits = module(seen[-block:].unsqueeze(0))[0, -1].float()
-        if temperature == 0:
-            chosen = logits.argmax()
-        else:
-            logits = logits / temperature
-            if top_k is not None and top_k < len(logits):
-                logits = logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)
-            chosen = torch.multinomial(logits.softmax(-1), 1, generator=generator)[0]
-        seen = torch.cat([seen, chosen.view(1)])
-        yield int(chosen)
+def point_words(point: Point) -> str:
+    """Return whose network it is: `ticket, level 3, replicate 0`."""
+    place = [f"{axis.replace('_', ' ')} {value}" for axis, value in point.at.items() if axis != "density"]
+    return ", ".join([point.arm, *place, f"replicate {point.replicate}"])
 
 
-def _chosen(prepared: Study, store: Store, arm: str | None, replicate: int) -> Point:
-    """Return the last point of an arm whose training is finished."""
+def _network(prepared: Study, reader: Reader, arm: str | None, replicate: int) -> tuple[Point, int, State]:
+    """Return the last point of an arm whose training is finished, or else begun, with its steps and its weights."""
     trained = [point for point in prepared.points if isinstance(point.job, Trained)]
     arms = list(dict.fromkeys(point.arm for point in trained))
     arm = arm or (arms[0] if arms else "")
-    fitting = [each for each in trained if each.arm == arm and each.replicate == replicate and store.has(each.job)]
-    if not fitting:
-        raise ValueError(
-            f"the study {prepared.id} has no finished network of arm {arm!r} and replicate {replicate}: its arms are "
-            f"{', '.join(arms) or 'none that are trained'}; run the study first"
-        )
-    return fitting[-1]
+    fitting = [each for each in trained if each.arm == arm and each.replicate == replicate]
+    for point in reversed(fitting):
+        assert isinstance(point.job, Trained)
+        if reader.store.has(point.job):
+            return point, point.job.training.steps, reader.weights(point.job)
+    for point in reversed(fitting):
+        found = _begun(point, reader)
+        if found is not None:
+            return point, *found
+    raise ValueError(
+        f"the study {prepared.id} has no network of arm {arm!r} and replicate {replicate}, finished or begun: its arms "
+        f"are {', '.join(arms) or 'none that are trained'}; run the study first"
+    )
+
+
+def _begun(point: Point, reader: Reader) -> tuple[int, State] | None:
+    """Return the step and the weights in the newest snapshot of a training; None if it has none."""
+    job = point.job
+    assert isinstance(job, Trained)
+    for path in snapshot_paths(reader.store, job.key):
+        try:
+            snapshot = snapshot_from_bytes(path.read_bytes(), str(path))
+        except FileNotFoundError:
+            continue
+        return snapshot.step, tied(snapshot.part("state"), reader.skeleton(job.model))
+    return None

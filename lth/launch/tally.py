@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from lth.analysis.numbers import duration
+from lth.analysis.throughput import flops_per_token, in_words, peak_of
 from lth.config import Metric
-from lth.launch.throughput import flops_per_token, in_words, peak_of
+from lth.launch.sample import point_words
 from lth.launch.words import begun_in_words, for_terminal
 from lth.lineage import Job, Plan, Trained, Unobserved
 from lth.lineage.estimate import relative_cost
@@ -89,6 +90,7 @@ class Tally(Quiet):
         self.values: dict[str, float] = {}
         self.done: set[str] = set()
         self.num_stored, self.note, self.pace = 0, "", Pace()
+        self.sample = ""
         self.tokens = Pace()
         self._jobs: dict[str, Job] = {}
         self._steps: dict[str, int] = {}
@@ -115,6 +117,10 @@ class Tally(Quiet):
         self._steps[key] = now
         if (value := values.get(f"validation/{self.metric.name}")) is not None:
             self.values[key] = value
+
+    def sampled(self, key: str, step: int, text: str) -> None:
+        point = next((point for point in self.study.points if point.job.key == key), None)
+        self.sample = f"step {step:,}{'' if point is None else f', {point_words(point)}'}:\n{text}"
 
     def finished(self, key: str) -> None:
         fixed, per_step = self._costs.get(key, (0.0, 0.0))

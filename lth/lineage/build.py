@@ -52,6 +52,8 @@ class Execution:
         micro_batch: most examples of one pass, over which gradients add up, to save memory; of each rank's part of a
             batch. By default a batch goes at once.
         ranks: the processes that train one network together; they need the torch engine, and no workers.
+        sample: text that language models go on from at each evaluation; of networks that train together, the first. The
+            observer is given what they write.
     Raises:
         SettingsError: if another engine is to be compiled, or to train over ranks.
     """
@@ -64,6 +66,7 @@ class Execution:
     compiled: bool = False
     micro_batch: int | None = None
     ranks: Ranks = ALONE
+    sample: str | None = None
 
     def __post_init__(self) -> None:
         wanted_by = "torch.compile" if self.compiled else f"{self.ranks.size} processes" if self.ranks.size > 1 else ""
@@ -165,7 +168,7 @@ def _executor(execution: Execution, agenda: Agenda, sources: Sources, is_interru
     if not execution.in_workers:
         make = Here if execution.ranks.size == 1 else FirstRank
         reader = Reader(agenda.store, sources)
-        return make(reader, execution.where, execution.size, is_forced, on_report, is_interrupted)
+        return make(reader, execution.where, execution.size, is_forced, on_report, is_interrupted, execution.sample)
     asked = min(execution.workers, len(agenda.pending))
     num_workers = workers_that_fit(asked, sources.bytes_each())
     if num_workers < asked:
@@ -180,6 +183,7 @@ def _executor(execution: Execution, agenda: Agenda, sources: Sources, is_interru
         execution.snapshot_seconds,
         execution.micro_batch,
         on_report,
+        execution.sample,
     )
 
 
@@ -187,6 +191,8 @@ def _handle(report: Report, agenda: Agenda) -> None:
     match report.what:
         case "progress":
             agenda.observer.progress(report.key, report.step, report.values)
+        case "sampled":
+            agenda.observer.sampled(report.key, report.step, report.text)
         case "done":
             agenda.finish(report.key)
         case "stopped":

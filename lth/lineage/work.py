@@ -6,6 +6,9 @@ from dataclasses import dataclass
 Progress = Callable[[str, int, Mapping[str, float]], None]
 """(key, step, last values by `part/metric`)"""
 
+Sampled = Callable[[str, int, str], None]
+"""(key, step, text)"""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hooks:
@@ -15,11 +18,15 @@ class Hooks:
         progress: takes how far a job is.
         should_stop: whether to save and stop now.
         is_forced: whether the engine was asked for by name: it then starts over what another one began.
+        prompt: text that language models go on from at evaluations; None draws no text.
+        sampled: takes such text: of networks that train together, the first one's.
     """
 
     progress: Progress = lambda key, step, values: None
     should_stop: Callable[[], bool] = lambda: False
     is_forced: bool = False
+    prompt: str | None = None
+    sampled: Sampled = lambda key, step, text: None
 
 
 class Diverged(Exception):

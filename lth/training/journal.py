@@ -1,6 +1,6 @@
 """Where a training reports to: the seam between engines, which know no files, and the store, which trains nothing."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from lth.sparsity.types import State
@@ -35,6 +35,17 @@ class Journal(Protocol):
     def progress(self, key: str, step: int, history: History) -> None:
         """Take note of how far a member is."""
 
+    def evaluated(self, key: str, step: int, seconds: float | None, state: Callable[[], State]) -> None:
+        """Take note that a member was measured.
+
+        Args:
+            key: of the member.
+            step: optimizer steps done.
+            seconds: wall time of one step since it was measured before, of all members that train together; None where
+                no step was done since, as at the start.
+            state: gives a copy on the CPU of its full state.
+        """
+
     def should_stop(self) -> bool:
         """Return whether to save and stop now."""
 
@@ -53,6 +64,7 @@ class NoJournal:
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None: ...
     def save_checkpoint(self, key: str, step: int, state: State) -> None: ...
     def progress(self, key: str, step: int, history: History) -> None: ...
+    def evaluated(self, key: str, step: int, seconds: float | None, state: Callable[[], State]) -> None: ...
 
     def should_stop(self) -> bool:
         return False

@@ -67,6 +67,8 @@ USAGE = [
     (["find-ticket", "convnet", "--engine", "sparse"], "sparse engine cannot", "auto"),
     (["find-ticket", "--engine", "sparse", "--precision", "bfloat16"], "bfloat16", "auto"),
     (["supermask", "--engine", "sparse"], "sparse engine cannot", "auto"),
+    (["train", "--sample", "the"], "sample: 'digits' is no text", "language models"),
+    (["train", "--sample", ""], "sample", "at least 1 character"),
     (["report"], "name one or more studies", "lth ls"),
 ]
 

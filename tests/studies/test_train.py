@@ -17,9 +17,10 @@ from lth.cli.study import batch_lines
 from lth.config import SettingsError
 from lth.data import tokenizer_of
 from lth.launch.load import load_studies, weights_place
-from lth.launch.sample import sample_text, tokens
+from lth.launch.sample import sample_text
 from lth.lineage import Pretrained, Store, Trained
 from lth.lineage.foreign import save_gpt2
+from lth.lineage.text import tokens
 from lth.models import Gpt2
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study
@@ -141,12 +142,13 @@ def test_weights_of_the_hub_are_named_in_one_line(monkeypatch: pytest.MonkeyPatc
 def test_text_from_a_trained_network(text: str, tmp_path: Path) -> None:
     train(text, tmp_path)
     made, store = prepared("train", text), Store(tmp_path / "store")
-    text_of = sample_text(made, store, "the wood", num_tokens=30, seed=1)
-    assert text_of.startswith("the wood")
-    assert len(text_of) == len("the wood") + 30
-    assert text_of == sample_text(made, store, "the wood", num_tokens=30, seed=1)
-    assert text_of != sample_text(made, store, "the wood", num_tokens=30, seed=2)
-    with pytest.raises(ValueError, match="no finished network of arm 'ticket' and replicate 0: its arms are dense"):
+    sample = sample_text(made, store, "the wood", num_tokens=30, seed=1)
+    assert sample.is_finished
+    assert sample.text.startswith("the wood")
+    assert len(sample.text) == len("the wood") + 30
+    assert sample == sample_text(made, store, "the wood", num_tokens=30, seed=1)
+    assert sample != sample_text(made, store, "the wood", num_tokens=30, seed=2)
+    with pytest.raises(ValueError, match="no network of arm 'ticket' and replicate 0, finished or begun: its arms are"):
         sample_text(made, store, "the", arm="ticket")
     with pytest.raises(ValueError, match="the prompt is empty"):
         sample_text(made, store, "")

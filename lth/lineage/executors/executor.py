@@ -15,20 +15,25 @@ class Report:
     """What an executor says of a work.
 
     Attributes:
-        what: `progress`, `done`, `stopped`, `refused` (an error with a message for users) or `failed`.
+        what: `progress`, `sampled`, `done`, `stopped`, `refused` (an error with a message for users) or `failed`.
         key: of the job.
         step: how far it is.
         values: last values by `part/metric`.
-        text: the error.
+        text: the error, or what was sampled.
         traceback: where it came from.
     """
 
-    what: Literal["progress", "done", "stopped", "refused", "failed"]
+    what: Literal["progress", "sampled", "done", "stopped", "refused", "failed"]
     key: str
     step: int = 0
     values: Mapping[str, float] = field(default_factory=dict)
     text: str = ""
     traceback: str = ""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the work is over with it."""
+        return self.what not in ("progress", "sampled")
 
 
 OnReport = Callable[[Report], None]

@@ -25,6 +25,7 @@ class Here:
         is_forced: whether the engine was asked for by name.
         on_report: takes reports.
         should_stop: whether to save and stop now.
+        prompt: text that language models go on from at evaluations; None draws no text.
     """
 
     def __init__(
@@ -35,10 +36,15 @@ class Here:
         is_forced: bool,
         on_report: OnReport,
         should_stop: Callable[[], bool],
+        prompt: str | None = None,
     ) -> None:
         self._reader, self._where, self._population, self._report = reader, where, population, on_report
         self._hooks = Hooks(
-            lambda key, step, values: on_report(Report("progress", key, step, values)), should_stop, is_forced
+            lambda key, step, values: on_report(Report("progress", key, step, values)),
+            should_stop,
+            is_forced,
+            prompt,
+            lambda key, step, text: on_report(Report("sampled", key, step, text=text)),
         )
         self._threads = contextlib.ExitStack()
 

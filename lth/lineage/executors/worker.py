@@ -47,7 +47,10 @@ def _serve(connection: "Connection[Any, Any]") -> None:
     def progress(key: str, step: int, values: Mapping[str, float]) -> None:
         connection.send(Report("progress", key, step, dict(values)))
 
-    hooks = Hooks(progress, connection.poll, settings["is_forced"])
+    def sampled(key: str, step: int, text: str) -> None:
+        connection.send(Report("sampled", key, step, text=text))
+
+    hooks = Hooks(progress, connection.poll, settings["is_forced"], settings["prompt"], sampled)
     while (message := connection.recv()) is not None:
         if message == "stop":
             continue

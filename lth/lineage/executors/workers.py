@@ -49,6 +49,7 @@ class Workers:
         snapshot_seconds: time between snapshots.
         micro_batch: most examples of one pass.
         on_report: takes reports.
+        prompt: text that language models go on from at evaluations; None draws no text.
     Raises:
         WorkerDied: if one cannot start.
     """
@@ -62,6 +63,7 @@ class Workers:
         snapshot_seconds: float,
         micro_batch: int | None,
         on_report: OnReport,
+        prompt: str | None = None,
     ) -> None:
         self._report = on_report
         settings = {
@@ -69,6 +71,7 @@ class Workers:
             "is_forced": is_forced,
             "snapshot_seconds": snapshot_seconds,
             "micro_batch": micro_batch,
+            "prompt": prompt,
             "entries": own_entries(),
             "sources": sources,
         }
@@ -133,7 +136,7 @@ class Workers:
                     f"a worker process ended unexpectedly (exit code {code}; -9 often means that memory ran out: try "
                     "fewer --workers). Finished work and snapshots are kept: run the same command again to go on"
                 ) from error
-            if report.what != "progress":
+            if report.is_last:
                 worker.work = None
             self._report(report)
 

@@ -1,35 +1,31 @@
 """A training: its end, what was measured, and what it leaves on its way."""
 
 import time
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lth.config import Training
-from lth.lineage.begun import SNAPSHOTS
 from lth.lineage.engines import engine_to_use
-from lth.lineage.files import json_to_bytes, state_digest, weights_from_bytes, weights_to_bytes, write_file
+from lth.lineage.files import json_to_bytes, state_digest, weights_from_bytes, weights_to_bytes
+from lth.lineage.journal import ReadOnlyJournal, StoreJournal, snapshot_paths
 from lth.lineage.nodes import DataSpec, Job, MasksNode, WeightsNode
 from lth.lineage.provenance import run_provenance
 from lth.lineage.reader import Measured, Reader
 from lth.lineage.sources import Sources
-from lth.lineage.store import Store
+from lth.lineage.times import FILE, Times, times_to_bytes
 from lth.lineage.work import Diverged, Hooks
 from lth.sparsity import State
 from lth.training import (
     MOMENTS,
     EngineChoice,
-    History,
     Member,
     Seeds,
-    Snapshot,
     Where,
     choose_engine,
     read_history,
-    snapshot_from_bytes,
     train,
 )
 from lth.training.snapshot import signature_in
@@ -136,61 +132,6 @@ class Trained(Job, WeightsNode):
         )
 
 
-class StoreJournal:
-    """The journal that keeps snapshots and checkpoints in a store."""
-
-    def __init__(
-        self, store: Store, works: Sequence["Work"], where: Where, hooks: Hooks, digests: dict[str, str]
-    ) -> None:
-        self._store, self._where, self._hooks, self._digests = store, where, hooks, digests
-        self._jobs = {work.key: work.job for work in works}
-        self._began = time.monotonic()
-        self.checkpoints: Collection[int] = {step for work in works for step in work.checkpoints}
-        self.until = works[0].until
-
-    def resume(self, key: str) -> Iterator[Snapshot]:
-        """Give the snapshots in the work folder, newest first; each is read when it is asked for."""
-        for path in _snapshots(self._store, key):
-            if path.exists():
-                yield snapshot_from_bytes(path.read_bytes(), str(path))
-
-    def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
-        newest, before = _snapshots(self._store, key)
-        if newest.exists():
-            newest.replace(before)
-        write_file(newest, snapshot.to_bytes())
-
-    def save_checkpoint(self, key: str, step: int, state: State) -> None:
-        job = self._jobs[key]
-        assert isinstance(job, Trained)
-        node = job.at(step)
-        if not self._store.has(node):
-            seconds = time.monotonic() - self._began
-            provenance = run_provenance(self._where.engine, self._where.device, len(self._jobs), seconds, step)
-            self._store.commit(node, {"weights.safetensors": weights_to_bytes(state)}, provenance)
-
-    def progress(self, key: str, step: int, history: History) -> None:
-        history.start_digest = self._digests[key]
-        self._hooks.progress(key, step, history.last)
-
-    def should_stop(self) -> bool:
-        return self._hooks.should_stop()
-
-
-class ReadOnlyJournal(StoreJournal):
-    """The journal of a rank that is not the first: it resumes from the same store, and writes nothing."""
-
-    def save_snapshot(self, key: str, snapshot: Snapshot) -> None: ...
-    def save_checkpoint(self, key: str, step: int, state: State) -> None: ...
-    def progress(self, key: str, step: int, history: History) -> None:
-        history.start_digest = self._digests[key]
-
-
-def _snapshots(store: Store, key: str) -> list[Path]:
-    """Return where the snapshots of a training lie, the newest first."""
-    return [store.work_folder(key) / name for name in SNAPSHOTS]
-
-
 def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) -> None:
     first = works[0].job
     assert isinstance(first, Trained)
@@ -200,7 +141,7 @@ def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) ->
     members = [_member(work.job, reader) for work in works]
     if ranks.is_first:
         ranks.barrier()
-    paths = [_snapshots(reader.store, work.key) for work in works]
+    paths = [snapshot_paths(reader.store, work.key) for work in works]
     engine = engine_to_use(
         works,
         [[signature_in(path) for path in some if path.exists()] for some in paths],
@@ -212,7 +153,9 @@ def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) ->
     where = replace(where, engine=engine, **_functions(first, reader))
     digests = {member.key: state_digest(member.start) for member in members}
     make_journal = StoreJournal if ranks.is_first else ReadOnlyJournal
-    journal = make_journal(reader.store, works, where, hooks, digests)
+    jobs = {work.key: work.job for work in works if isinstance(work.job, Trained)}
+    checkpoints = {step for work in works for step in work.checkpoints}
+    journal = make_journal(reader, jobs, checkpoints, works[0].until, where, hooks, digests)
     began = time.monotonic()
     outcomes = train(
         members,
@@ -230,11 +173,11 @@ def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) ->
     )
     for work, outcome in zip(works, outcomes, strict=True):
         if work.finish:
-            _commit(work.job, outcome, reader, provenance)
+            _commit(work.job, outcome, reader, provenance, journal.times)
         reader.store.finish_work(work.key)
 
 
-def _commit(job: Job, outcome: Any, reader: Reader, provenance: dict[str, Any]) -> None:
+def _commit(job: Job, outcome: Any, reader: Reader, provenance: dict[str, Any], times: Times) -> None:
     from lth.lineage.kinds.sparsified import Sparsified
 
     assert isinstance(job, Trained)
@@ -242,6 +185,8 @@ def _commit(job: Job, outcome: Any, reader: Reader, provenance: dict[str, Any]) 
         "weights.safetensors": weights_to_bytes(outcome.weights),
         "metrics.json": json_to_bytes(outcome.history.document()),
     }
+    if times:
+        files[FILE] = times_to_bytes(times)
     if job.training.traces:
         kept = outcome.traces | {f"{MOMENTS}/{entry}": values for entry, values in (outcome.moments or {}).items()}
         flat = {f"{kind}/{name}": value for kind, values in kept.items() for name, value in values.items()}

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -47,6 +48,7 @@ class Loop:
         # One tensor per call of the engine, where the engine left it: reading one at every call could stall a GPU.
         self.recent: list[Tensor] = []
         self.changes_at_start = engine.take_mask_changes()
+        self.timed_from = self.step, time.monotonic()
 
     def restore(self, snapshots: Sequence[Snapshot]) -> None:
         """Go back to where the snapshots were taken, all at the same step."""
@@ -63,6 +65,7 @@ class Loop:
             self._note_mask_changes()
             self._evaluate()
         now = time.monotonic()
+        self.timed_from = self.step, now
         next_look, next_snapshot = now + LOOK_SECONDS, now + snapshot_seconds
         seconds_per_step = float("inf")
         while self.step < end and any(history.diverged_at is None for history in self.histories):
@@ -144,9 +147,11 @@ class Loop:
 
     def _evaluate(self) -> None:
         """Measure validation for every member that is still finite, and keep the weights of the best value."""
-        measured = self.engine.evaluate("validation")
-        recent = self._recent().T.tolist()  # (member, step)
+        recent = self._recent().T.tolist()  # (member, step); once they are read, the steps are done on a GPU too
         self.recent = []
+        (before, began), now = self.timed_from, time.monotonic()
+        seconds = (now - began) / (self.step - before) if self.step > before else None
+        measured = self.engine.evaluate("validation")
         improved = []
         names = [metric.name for metric in self.task.metrics]
         for index, (history, values, train_losses) in enumerate(zip(self.histories, measured, recent, strict=True)):
@@ -165,6 +170,10 @@ class Loop:
             improved[-1] = history.add(self.step, kept, mean, self.task.stop_by, self.sign, more)
         if any(improved):
             self.engine.keep_best(improved)
+        for index, (member, history) in enumerate(zip(self.members, self.histories, strict=True)):
+            if history.diverged_at is None:
+                self.journal.evaluated(member.key, self.step, seconds, partial(self.engine.state_of, index))
+        self.timed_from = self.step, time.monotonic()
 
     def _recent(self) -> Tensor:
         """Return the losses since the last evaluation, on the CPU: (step, member)."""

@@ -1,9 +1,13 @@
 """How fast token models train: tokens a second, and the share of the device's peak that does useful work."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
+from lth.lineage import Reader, Trained
 from lth.models import Gpt2
+from lth.training.engines.signature import Signature
 
 PEAKS = {
     "V100": 125e12,
@@ -39,9 +43,36 @@ def peak_of(device: str) -> float | None:
     """Return the peak of a device of this machine; None where it is not known, as of a CPU."""
     if device == "cpu" or not torch.cuda.is_available():
         return None
-    name = torch.cuda.get_device_name(device)
+    return peak_named(torch.cuda.get_device_name(device))
+
+
+def peak_named(name: str) -> float | None:
+    """Return the peak of a device of this name; None where it is not known."""
     fitting = [part for part in PEAKS if part in name]
     return PEAKS[max(fitting, key=len)] if fitting else None
+
+
+def speed_of(job: Trained, reader: Reader) -> Callable[[float], dict[str, float]]:
+    """Return what makes of the seconds of a step the speed of a finished training, by the names of its columns.
+
+    `ms_per_step`; of tokens `tokens_per_second`, the network's own, and where the peak of the device is known `mfu`,
+    the share of it that all networks reach which train together.
+    """
+    per_example = reader.sources.data[job.data.digest].tokens_per_example
+    if per_example is None:
+        return lambda seconds: {"ms_per_step": 1e3 * seconds}
+    tokens, provenance = per_example * job.training.batch_size, reader.store.manifest(job.key)["provenance"]
+    signature = Signature.parse(provenance.get("signature", ""))
+    peak = peak_named(provenance["device"]) if job.training.precision == "bfloat16" else None
+    flops = tokens * provenance["population"] * flops_per_token(reader.skeleton(job.model), per_example)
+
+    def columns(seconds: float) -> dict[str, float]:
+        known = {"ms_per_step": 1e3 * seconds, "tokens_per_second": tokens / seconds}
+        if peak is None or signature is None:
+            return known
+        return known | {"mfu": flops / seconds / (peak * signature.ranks)}
+
+    return columns
 
 
 def in_words(tokens_per_second: float, flops: float, peak: float | None) -> str:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lth.launch.throughput import PEAKS, flops_per_token, in_words
+from lth.analysis.throughput import PEAKS, flops_per_token, in_words
 from lth.models import MODELS, Gpt2
 
 
