@@ -8,14 +8,22 @@ from typing import Any
 
 from lth.analysis.documents import TableRow
 from lth.analysis.points import Point
+from lth.analysis.throughput import speed_of
 from lth.lineage import Dense, Reader, Trained
+from lth.lineage.times import times_of
 from lth.training import read_history
+
+HISTORY = {"step": "iter", "train/loss": "train/loss", "validation/loss": "val/loss", "lr": "lr", "mfu": "mfu"}
+"""Columns of `history.csv` by those of `curves.csv`: nanoGPT's names, of what it logs."""
 
 
 def csv_files(
     points: Sequence[Point], tables: Mapping[str, list[TableRow]], reader: Reader
 ) -> Iterator[tuple[str, str]]:
-    """Give name and content of each CSV file that has rows: `curves.csv`, `survival.csv`, `watched.csv`."""
+    """Give name and content of each CSV file that has rows: `curves.csv`, `survival.csv`, `watched.csv`.
+
+    Where language models are trained and nothing else (one arm, no axis), each replicate has its `history.csv` too.
+    """
     finished = [point for point in points if isinstance(point.job, Trained) and reader.store.has(point.job)]
     axes = list(dict.fromkeys(axis for point in finished for axis in point.at))
     for name, rows, first in (
@@ -26,6 +34,14 @@ def csv_files(
         listed = list(rows)
         if listed:
             yield name, as_csv(listed, first)
+    if (
+        not axes
+        and len({point.arm for point in finished}) == 1
+        and all(_is_of_tokens(point, reader) for point in points)
+    ):
+        for point in finished:
+            number = f"-{point.replicate}" if len(finished) > 1 else ""
+            yield f"history{number}.csv", as_csv(list(history_rows(point, reader)), HISTORY.values())
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], first: Iterable[str] = ()) -> str:
@@ -39,12 +55,26 @@ def as_csv(rows: Sequence[Mapping[str, Any]], first: Iterable[str] = ()) -> str:
 
 
 def curve_rows(points: Iterable[Point], reader: Reader) -> Iterator[dict[str, Any]]:
-    """Give a row for each evaluation of each training, with every curve; those of one that diverged too."""
+    """Give a row for each evaluation of each training, those of one that diverged too.
+
+    It has every curve, the learning rate of the step that comes next, and how fast the steps before were.
+    """
     for point in points:
-        history = read_history(json.loads(reader.store.read(point.job, "metrics.json")))
+        job = point.job
+        assert isinstance(job, Trained)
+        history = read_history(json.loads(reader.store.read(job, "metrics.json")))
+        times, speed = times_of(job, reader.store), speed_of(job, reader)
         for index, step in enumerate(history.steps):
-            values = {name: curve[index] for name, curve in history.curves.items()}
-            yield {**_place(point), "step": step, **values}
+            values: dict[str, Any] = {name: curve[index] for name, curve in history.curves.items()}
+            values |= speed(times[step]) if step in times else {}
+            yield {**_place(point), "step": step, **values, "lr": job.training.lr_at(step)}
+
+
+def history_rows(point: Point, reader: Reader) -> Iterator[dict[str, Any]]:
+    """Give a row for each evaluation of a training of tokens, with nanoGPT's columns and units: `mfu` in percent."""
+    for row in curve_rows([point], reader):
+        row |= {"mfu": 100 * row["mfu"]} if "mfu" in row else {}
+        yield {name: row[own] for own, name in HISTORY.items() if own in row}
 
 
 def survival_rows(points: Iterable[Point], reader: Reader) -> Iterator[dict[str, Any]]:
@@ -57,6 +87,11 @@ def survival_rows(points: Iterable[Point], reader: Reader) -> Iterator[dict[str,
         for name, mask in reader.masks(job.masks).items():
             kept, total = int(mask.sum()), mask.numel()
             yield {**_place(point), "tensor": name, "weights": total, "kept": kept, "survival": kept / total}
+
+
+def _is_of_tokens(point: Point, reader: Reader) -> bool:
+    job = point.job
+    return isinstance(job, Trained) and reader.sources.data[job.data.digest].tokens_per_example is not None
 
 
 def _place(point: Point) -> dict[str, Any]:

@@ -54,5 +54,11 @@ class Signature:
         return begun._uncut == self._uncut
 
     @property
+    def ranks(self) -> int:
+        """Processes that train together."""
+        found = [path.removeprefix(CUTS[0]) for path in self.paths if path.startswith(CUTS[0])]
+        return int(found[0]) if found else 1
+
+    @property
     def _uncut(self) -> "Signature":
         return replace(self, paths=tuple(path for path in self.paths if not path.startswith(CUTS)))
