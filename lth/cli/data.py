@@ -24,6 +24,10 @@ data = App(
 )
 
 
+CLEAR = "\r\x1b[K"
+"""What empties the line that a terminal is in."""
+
+
 def prepare(
     source: str,
     out: Path,
@@ -57,8 +61,9 @@ def prepare(
         quiet: no progress.
     """
     from lth.data.tokens import prepare_tokens
+    from lth.data.tokens.document import FILE
 
-    is_shown = sys.stderr.isatty() and not quiet
+    is_shown, was_there = sys.stderr.isatty() and not quiet, (out / FILE).exists()
     try:
         document = prepare_tokens(
             source,
@@ -70,10 +75,19 @@ def prepare(
             workers=workers,
             progress=_show_progress if is_shown else None,
         )
+    except KeyboardInterrupt:
+        said = f"interrupted. Finished pieces are kept in {out / 'incoming'}; the same command goes on from there"
+        print(f"{CLEAR if is_shown else ''}lth: {said}", file=sys.stderr)
+        return 130
     finally:
         if is_shown:
             _line("")
     _print(out, document)
+    if was_there:
+        print(
+            "Kept       as it was: the source has the name and the sizes of files that tokens.json notes; their content"
+            f" was not compared (remove {out} to prepare it anew)"
+        )
     return 0
 
 
@@ -143,7 +157,7 @@ def _show_progress(progress: "Progress") -> None:
 
 
 def _line(text: str) -> None:
-    print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    print(f"{CLEAR}{text}", end="", file=sys.stderr, flush=True)
 
 
 COMMANDS: tuple[Callable[..., int], ...] = (prepare, show, ls)

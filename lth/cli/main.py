@@ -54,6 +54,7 @@ app = App(
     help_epilogue=EPILOGUE,
     help_format="plaintext",  # the other formats load a parser each, a quarter of the time of a help page
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # `main` says that a command was interrupted
 )
 plans = App(
     name="plan",

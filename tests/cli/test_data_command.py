@@ -3,8 +3,10 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,9 @@ def test_prepare_and_show(capsys: pytest.CaptureFixture[str], here: Path) -> Non
     assert f"{num_val:,} tokens" in first
     assert f"Vocabulary {len(set(TEXT))}" in first
     assert "the first 90 % of the characters are train" in first
-    assert run(capsys, *arguments) == first  # it is there already
+    again = run(capsys, *arguments)  # it is there already
+    assert again.startswith(first)
+    assert "name and the sizes of files that tokens.json notes; their content was not compared" in again
     shown = run(capsys, "data", "show", "out")
     assert shown.startswith(first)
     assert "Checked" in shown
@@ -41,6 +45,21 @@ def test_prepare_and_show(capsys: pytest.CaptureFixture[str], here: Path) -> Non
     code, _, error = outcome(capsys, "data", "show", "out")
     assert code == 1
     assert "val.bin is not as tokens.json says (wrong checksum)" in error
+
+
+def test_an_interruption_is_said_in_one_line(here: Path) -> None:
+    (here / "long.txt").write_text(TEXT * 3000)  # several pieces
+    command = [sys.executable, "-m", "lth", "data", "prepare", "long.txt", "out", "--tokens", "char", "--workers", "1"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not list((here / "out" / "incoming").glob("0*")) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert error == (
+        "lth: interrupted. Finished pieces are kept in out/incoming; the same command goes on from there\n"
+    )
 
 
 def test_show_of_nanogpts_folder(capsys: pytest.CaptureFixture[str], here: Path) -> None:
