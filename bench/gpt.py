@@ -1,7 +1,9 @@
 """A character GPT under masks against a loop as nanoGPT's train.py: tokens a second, one thread, in turns."""
 
+import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -26,19 +28,21 @@ def gpt_rows(effort: Effort) -> Iterator[Row]:
     """Tokens a second of the torch engine, of nanoGPT's loop, and of that loop with masks after each step."""
     for density in (1.0, 0.2):
         case = _case(density, effort)
-        ways = {"torch": ours(case, "torch"), "plain": nanogpt_loop(case, masked=False)}
+        in_bfloat16 = replace(case, training=case.training.with_(precision="bfloat16"))
+        ways = {
+            "engine": ours(case, "torch"),
+            "engine, bfloat16": ours(in_bfloat16, "torch"),
+            "loop": nanogpt_loop(case, masked=False),
+        }
         if density < 1:
-            ways["masked"] = nanogpt_loop(case, masked=True)
-        found = {name: rates(times) for name, times in take_turns(ways, effort).items()}
-        for name in list(ways)[1:]:
-            loop = "nanoGPT's loop" + (", masks after steps" if name == "masked" else "")
-            yield Row(
-                f"GPT 128 wide, {100 * density:.0f} % kept: torch engine / {loop}",
-                "tokens/s",
-                tuple(BATCH * BLOCK * rate for rate in found["torch"]),
-                tuple(BATCH * BLOCK * rate for rate in found[name]),
-                goal="1.4x",
-            )
+            ways["loop, masks after steps"] = nanogpt_loop(case, masked=True)
+        found = {
+            name: tuple(BATCH * BLOCK * rate for rate in rates(times))
+            for name, times in take_turns(ways, effort).items()
+        }
+        for ours_name, theirs in itertools.product(list(ways)[:2], list(ways)[2:]):
+            what = f"GPT 128, {100 * density:.0f} % kept: torch {ours_name} / nanoGPT's {theirs}"
+            yield Row(what, "tokens/s", found[ours_name], found[theirs], goal="1.4x")
 
 
 def _case(density: float, effort: Effort) -> Case:

@@ -1,5 +1,6 @@
 """Faster layers give the numbers of torch's own, and are only put where they can work."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,12 +9,27 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from trainings import ConvNet, assert_same_bits, digits, lenet, member, run, short_training, small_net
+from trainings import (
+    ConvNet,
+    FolderJournal,
+    assert_same,
+    assert_same_bits,
+    digits,
+    language_model,
+    lenet,
+    member,
+    run,
+    short_training,
+    small_net,
+    tokens,
+)
 
-from lth.tasks import Classification
-from lth.training import Where
-from lth.training.engines import linear
-from lth.training.engines.layers import ChannelsLastConv2d, quicken
+from lth.models import Gpt2
+from lth.models.gpt2 import CausalAttention
+from lth.tasks import Classification, LanguageModel
+from lth.training import Interrupted, Outcome, Where
+from lth.training.engines import layers, linear
+from lth.training.engines.layers import SHORT, ChannelsLastConv2d, FloatAttention, quicken, quicken_attention
 from lth.training.engines.linear import VARIABLE, OneDnnLinear, linear_path, onednn_works
 from lth.training.engines.torch_engine import TorchEngine
 from lth.training.population import Population
@@ -177,3 +193,73 @@ def test_a_layer_of_a_subclass_stays() -> None:
     population = Population(make(), [member(make, 1)], torch.device("cpu"), "float32", Classification(10))
     quicken(population, digits()["train"].take(torch.arange(5), torch.device("cpu")))
     assert type(population.module[1]) is Doubled
+
+
+def tiny_gpt() -> nn.Module:
+    return Gpt2(11, 7, n_layer=2, n_head=2, n_embd=8, pad_to=1, sink=True)
+
+
+@pytest.mark.parametrize(("length", "is_short"), [(7, True), (SHORT + 1, False)])
+def test_attention_in_float_rounds_once(length: int, is_short: bool) -> None:
+    """Outputs and gradients of short attention are those of float64, rounded; long attention is left to PyTorch."""
+    torch.manual_seed(0)
+    both = [kind(8, 2, 0.0, False, False, nn.Identity()) for kind in (FloatAttention, CausalAttention)]
+    inputs = [torch.randn(2, 2, length, 4, dtype=torch.bfloat16) for _ in range(3)]
+    gradient = torch.randn(2, 2, length, 4, dtype=torch.bfloat16)
+
+    def passes(layer: nn.Module, dtype: torch.dtype) -> list[Tensor]:
+        own = [each.detach().to(dtype).requires_grad_() for each in inputs]
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            found = layer._attend(*own, 0.0)  # type: ignore[operator]
+        assert found.dtype == dtype
+        found.backward(gradient.to(dtype))
+        return [found.detach(), *(each.grad for each in own if each.grad is not None)]
+
+    found, plain = (passes(layer, torch.bfloat16) for layer in both)
+    if is_short:
+        exact = passes(both[1], torch.float64)
+        for mine, wanted in zip(found, exact, strict=True):
+            torch.testing.assert_close(mine.double(), wanted, rtol=2**-8, atol=1e-5)
+    else:
+        assert all(torch.equal(mine, other) for mine, other in zip(found, plain, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision", "path"),
+    [
+        ("avx512f", "bfloat16", ["attention-float32"]),
+        ("avx512f amx_bf16", "bfloat16", []),
+        ("avx512f", "float64", []),
+    ],
+)
+def test_attention_is_exchanged_in_bfloat16_without_tiles(
+    monkeypatch: pytest.MonkeyPatch, flags: str, precision: str, path: list[str]
+) -> None:
+    monkeypatch.setattr(layers, "cpu_info", lambda: {"flags": flags})
+    task = LanguageModel(vocabulary=11)
+    population = Population(tiny_gpt(), [member(tiny_gpt, 1)], torch.device("cpu"), precision, task)
+    assert quicken_attention(population) == path
+    kinds = {type(each) for each in population.module.modules() if isinstance(each, CausalAttention)}
+    assert kinds == {FloatAttention if path else CausalAttention}
+
+
+def test_a_training_with_attention_in_float_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bits after a stop; where attention is another, as on another machine, it starts over."""
+    monkeypatch.setattr(layers, "cpu_info", lambda: {"flags": ""})
+    training = short_training(task=language_model(), precision="bfloat16")
+
+    def trained(journal: FolderJournal | None = None) -> Outcome:
+        return run([member(tiny_gpt, 1)], tiny_gpt(), training, parts=tokens(), journal=journal, snapshot_seconds=0.0)[
+            0
+        ]
+
+    whole = trained()
+    assert whole.signature == "torch/cpu/1/attention-float32"
+    with pytest.raises(Interrupted):
+        trained(FolderJournal(tmp_path, stop_at=7))
+    resumed = trained(FolderJournal(tmp_path))
+    assert_same([whole], [resumed])
+    assert resumed.num_steps == 5
+    monkeypatch.setattr(layers, "cpu_info", lambda: {"flags": "amx_bf16"})
+    elsewhere = trained(FolderJournal(tmp_path))
+    assert (elsewhere.signature, elsewhere.num_steps) == ("torch/cpu/1", 12)

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from lth.models.gpt2 import CausalAttention
 from lth.tasks import Batch
 from lth.training.engines.linear import OneDnnLinear, linear_path
+from lth.training.engines.processor import cpu_info
 from lth.training.population import Population
 
 
@@ -20,6 +22,37 @@ class ChannelsLastConv2d(nn.Conv2d):
         elif input.ndim == 4:
             input = input.contiguous(memory_format=torch.channels_last)
         return super().forward(input)
+
+
+SHORT = 256
+"""Tokens up to which attention goes through float32 under autocast: longer ones bfloat16 serves as well or better."""
+
+
+class FloatAttention(CausalAttention):
+    """Attention in float32 under autocast to bfloat16.
+
+    On a processor without matrix tiles PyTorch's kernel takes four times as long for the gradients of 64 tokens in
+    bfloat16 as in float32, and as long for those of 256.
+    """
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
+        if query.shape[-2] > SHORT:
+            return super()._attend(query, key, value, dropout)
+        with torch.autocast(query.device.type, enabled=False):
+            attended = super()._attend(query.float(), key.float(), value.float(), dropout)
+        return attended.to(query.dtype)
+
+
+def quicken_attention(population: Population) -> list[str]:
+    """Put attention in float32 in place of GPT-2's own, where it is alone, on a CPU without tiles and in bfloat16.
+
+    Return the name of what was done, as `quicken` does; this goes with `torch.compile` too.
+    """
+    attention = _of_types(population.module, CausalAttention, FloatAttention)
+    is_meant = population.precision == "bfloat16" and population.device.type == "cpu" and not population.is_stacked
+    is_done = is_meant and bool(attention) and "amx_bf16" not in cpu_info().get("flags", "").split()
+    _turn_into(attention, FloatAttention if is_done else CausalAttention)
+    return ["attention-float32"] if is_done else []
 
 
 def quicken(population: Population, batch: Batch) -> list[str]:

@@ -12,7 +12,7 @@ from lth.sparsity.types import Masks, State, Traces
 from lth.tasks import Batch, make_task
 from lth.training.engines.decay import decay_groups
 from lth.training.engines.engine import StepChanges
-from lth.training.engines.layers import quicken
+from lth.training.engines.layers import quicken, quicken_attention
 from lth.training.engines.passes import compiled_losses, try_stacking
 from lth.training.engines.signature import Signature
 from lth.training.measures import RunningMeasures
@@ -59,8 +59,9 @@ class TorchEngine:
         batch = self._batch(training.first_step)
         if self.population.is_stacked:
             try_stacking(self.population, batch)
+        attention = quicken_attention(self.population)
         compiled = compiled_losses(self.population, batch) if where.compiled else None
-        self.paths = ["compiled"] if compiled else quicken(self.population, batch)
+        self.paths = [*attention, *(["compiled"] if compiled else quicken(self.population, batch))]
         self.losses = compiled or self.population.losses
         stacking = self.population.stacking if self.population.is_stacked else None
         self._check_cut()
