@@ -19,6 +19,7 @@ from lth.cli.methods import methods
 from lth.cli.options import defaults_in_words, study_command
 from lth.cli.report import report
 from lth.cli.sample import sample
+from lth.cli.save import save
 from lth.cli.show import show
 from lth.cli.sparsity import sparsity
 from lth.cli.study import plan, reproduce, run
@@ -89,7 +90,7 @@ for _study in STUDIES.values():
     _add_study(_study)
 plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
-_add(STORED, reproduce, ls, show, report, sample)
+_add(STORED, reproduce, ls, show, report, sample, save)
 app.command(ticket)
 app.command(data)
 _add(FILES, sparsity, compact)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from lth.cli.errors import UsageError, settings_as_usage
-from lth.cli.stored import find_study, unknown_id
+from lth.cli.stored import load_stored
 
 
 def sample(
@@ -38,22 +38,13 @@ def sample(
         seed: of the draws.
         store: folder of results.
     """
-    from lth.config import flat_fields
-    from lth.launch import load_studies
     from lth.launch.sample import sample_text
     from lth.lineage import Store
-    from lth.studies import STUDIES
 
-    note = find_study(id, store)
-    if note is None:
-        raise unknown_id(id, store)
+    prepared = load_stored(id, store, folder)
     if temperature < 0 or top_k < 1 or num_tokens < 1:
         raise UsageError("--temperature is 0 or more, --top-k and --num-tokens are 1 or more")
-    study_type = STUDIES.pick(note["study"])
-    names = {name for name, *_ in flat_fields(study_type.settings)}
     with settings_as_usage():
-        given = {name: value for name, value in note["config"].items() if name in names}
-        [prepared] = load_studies(study_type, [study_type.settings(**given)], folder)
         sample = sample_text(
             prepared,
             Store(store),

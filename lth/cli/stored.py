@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from lth.cli.errors import CommandError
+from lth.cli.errors import CommandError, settings_as_usage
 from lth.config import check_choice
+
+if TYPE_CHECKING:
+    from lth.studies.prepare import Study
 
 
 class StudyNote(TypedDict):
@@ -71,3 +74,27 @@ def unknown_id(name: str, store: Path) -> CommandError:
     except ValueError as error:
         return CommandError(f"{error}. `lth ls` lists them")
     raise AssertionError("a known study was looked for and not found")
+
+
+def load_stored(name: str, store: Path, folder: Path | None) -> "Study":
+    """Return the study whose ID starts with this, with its model and data loaded.
+
+    Args:
+        name: the ID, or its beginning.
+        store: folder of results.
+        folder: where data files are looked for.
+    Raises:
+        CommandError: if the store holds no such study.
+    """
+    from lth.config import flat_fields
+    from lth.launch import load_studies
+    from lth.studies import STUDIES
+
+    note = find_study(name, store)
+    if note is None:
+        raise unknown_id(name, store)
+    study_type = STUDIES.pick(note["study"])
+    names = {each for each, *_ in flat_fields(study_type.settings)}
+    with settings_as_usage():
+        given = {each: value for each, value in note["config"].items() if each in names}
+        return load_studies(study_type, [study_type.settings(**given)], folder)[0]

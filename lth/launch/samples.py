@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lth.config import SettingsError
-from lth.launch.sample import point_words
+from lth.launch.network import point_words
 from lth.lineage import Execution, Observer, Plan
 from lth.lineage.text import prompt_ids
 from lth.studies.prepare import Study

@@ -9,7 +9,7 @@ from typing import Any, Self
 from lth.analysis.numbers import duration
 from lth.analysis.throughput import flops_per_token, in_words, peak_of
 from lth.config import Metric
-from lth.launch.sample import point_words
+from lth.launch.network import point_words
 from lth.launch.words import begun_in_words, for_terminal
 from lth.lineage import Job, Plan, Trained, Unobserved
 from lth.lineage.estimate import relative_cost
