@@ -179,6 +179,7 @@ def test_torchrun_on_the_command_line(text: str, tmp_path: Path) -> None:
     settings = {"model": MODEL, "data": text, **SHORT}
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
     command = [sys.executable, "-m", "lth", "train", "--config", "settings.yaml", "--quiet", "--micro-batch", "1"]
+    command += ["--sample", "the wood"]
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
     environment = os.environ | place | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
     ranks = [
@@ -193,6 +194,8 @@ def test_torchrun_on_the_command_line(text: str, tmp_path: Path) -> None:
     assert "loss" in shown[0]
     assert shown[1] == ""
     assert (tmp_path / "lth-store").is_dir()
+    [written] = tmp_path.glob("lth-reports/*/samples.txt")  # the first process writes, once a training and evaluation
+    assert written.read_text().count("--- step ") == 2 * 3
     alone = lth.study(
         "train", MODEL, text, store=tmp_path / "lth-store", out=tmp_path / "again", execution=HERE, progress=False,
         **SHORT,  # type: ignore[arg-type]
