@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lth.data.types import Examples, batches_of
 from lth.sparsity.types import Masks, State, Weights
-from lth.tasks import Batch, Tally, Task
+from lth.tasks import Batch, Chunked, Tally, Task
 from lth.training.ranks import ALONE, Ranks
 from lth.training.seeds import Seeds
 from lth.training.stacking import Stacking, call_with, stacked_losses, usual_stacking
@@ -56,6 +56,7 @@ class Population:
 
     Attributes:
         stacking: how the passes of a stack are made; see `lth.training.stacking`.
+        chunked: the task, where its loss is to be computed without all logits.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Population:
         self._autocast = precision == "bfloat16"
         self.module = module.to(device=device, dtype=self.dtype)
         self.stacking: Stacking = usual_stacking(module)
+        self.chunked: Chunked | None = None
         check_start(module, members)
         first_name = {id(value): name for name, value in reversed(_all_parameters(module))}
         self._aliases = {name: first_name[id(value)] for name, value in _all_parameters(module)}
@@ -130,6 +132,8 @@ class Population:
         Tensors of the batch are (member, batch, ...); of one member alone (batch, ...).
         """
         with self._precision():
+            if self.chunked is not None:
+                return self.chunked.loss_in_chunks(self.module, batch).unsqueeze(0)
             if not self.is_stacked:
                 outputs = self.task.forward(self.module, batch)
                 return self.task.loss(outputs, batch).unsqueeze(0)

@@ -9,8 +9,8 @@ from lth.training.stacking import STACKINGS, Stacking
 _FORM = re.compile(rf"([^/]+)/([^/]+)/([1-9][0-9]*)(?:-({'|'.join(STACKINGS)}))?((?:/[^/]+)*)")
 
 
-CUTS = ("ranks-", "micro-")
-"""How paths begin that say how a batch is cut: over processes, over passes."""
+CUTS = ("ranks-", "micro-", "chunked")
+"""How paths begin that say how a batch is cut: over processes, over passes, over chunks of a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Signature:
         size: members trained as one stack.
         stacking: how several are stacked; None of one alone.
         paths: how layers are computed, where that is not torch's usual way, and how a batch is cut (`ranks-4`,
-            `micro-12`).
+            `micro-12`, `chunked`).
     """
 
     engine: str

@@ -13,7 +13,7 @@ from lth.tasks import Batch, make_task
 from lth.training.engines.decay import decay_groups
 from lth.training.engines.engine import StepChanges
 from lth.training.engines.layers import quicken
-from lth.training.engines.passes import compiled_losses, try_stacking
+from lth.training.engines.passes import chunk_losses, compiled_losses, try_stacking
 from lth.training.engines.signature import Signature
 from lth.training.measures import RunningMeasures
 from lth.training.moments import counter_device, load_moments, moments_of
@@ -61,6 +61,9 @@ class TorchEngine:
             try_stacking(self.population, batch)
         compiled = compiled_losses(self.population, batch) if where.compiled else None
         self.paths = ["compiled"] if compiled else quicken(self.population, batch)
+        if not compiled:
+            one_pass = {name: each[: self.micro_batch] for name, each in batch.items()}
+            self.paths += chunk_losses(self.population, one_pass)
         self.losses = compiled or self.population.losses
         stacking = self.population.stacking if self.population.is_stacked else None
         self._check_cut()
