@@ -208,6 +208,7 @@ def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
         engine=running.engine,
         compiled=running.compiled,
         micro_batch=running.micro_batch,
+        sharded=running.shard,
         ranks=join(running.device) if over_ranks else ALONE,
         **workers,
     )
