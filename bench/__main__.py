@@ -23,6 +23,7 @@ from bench.networks import network_rows
 from bench.ratio import QUICK, Effort, Row, heading
 from bench.selection import selection_rows
 from bench.study import study_rows
+from bench.vocabulary import vocabulary_rows
 from bench.workers import worker_rows
 
 GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
@@ -31,6 +32,7 @@ GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "workers": worker_rows,
     "networks": network_rows,
     "gpt": gpt_rows,
+    "vocabulary": vocabulary_rows,
     "masks": mask_rows,
     "limit": limit_rows,
     "memory": memory_rows,

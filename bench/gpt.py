@@ -27,7 +27,7 @@ BATCH, BLOCK, VOCABULARY, TOKENS = 12, 64, 65, 1_003_854
 def gpt_rows(effort: Effort) -> Iterator[Row]:
     """Tokens a second of the torch engine, of nanoGPT's loop, and of that loop with masks after each step."""
     for density in (1.0, 0.2):
-        case = _case(density, effort)
+        case = gpt_case(density, effort)
         in_bfloat16 = replace(case, training=case.training.with_(precision="bfloat16"))
         ways = {
             "engine": ours(case, "torch"),
@@ -45,9 +45,10 @@ def gpt_rows(effort: Effort) -> Iterator[Row]:
             yield Row(what, "tokens/s", found[ours_name], found[theirs], goal="1.4x")
 
 
-def _case(density: float, effort: Effort) -> Case:
+def gpt_case(density: float, effort: Effort, vocabulary: int = VOCABULARY) -> Case:
+    """The network on random tokens, masked by magnitude."""
     size = {"n_layer": 1, "n_head": 2, "n_embd": 16} if effort.is_tiny else {"n_layer": 4, "n_head": 4, "n_embd": 128}
-    make = partial(Gpt2, VOCABULARY, BLOCK, bias=False, pad_to=1, **size)  # type: ignore[arg-type]
+    make = partial(Gpt2, vocabulary, BLOCK, bias=False, pad_to=1, **size)  # type: ignore[arg-type]
     torch.manual_seed(0)
     start = make().state_dict()
     masks = {}
@@ -56,11 +57,11 @@ def _case(density: float, effort: Effort) -> Case:
         masks = select(weights, {}, density=density, key=torch.abs)
         start = {key: value * masks[key] if key in masks else value.clone() for key, value in start.items()}
     stream = (
-        np.random.default_rng(0).integers(0, VOCABULARY, TOKENS // (100 if effort.is_tiny else 1)).astype(np.uint16)
+        np.random.default_rng(0).integers(0, vocabulary, TOKENS // (100 if effort.is_tiny else 1)).astype(np.uint16)
     )
     windows = Windows(stream, BLOCK)
     training = Training(
-        task=TaskSpec(name="language-model", arguments={"vocabulary": VOCABULARY}),
+        task=TaskSpec(name="language-model", arguments={"vocabulary": vocabulary}),
         steps=10**6, batch_size=BATCH, lr=1e-3, optimizer="adamw", optimizer_options={"betas": (0.9, 0.99)},
         weight_decay=0.1, no_decay=("vectors",), lr_decay="cosine", final_lr=1e-4, warmup=100, clip=1.0,
     )  # fmt: skip

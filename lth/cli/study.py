@@ -211,6 +211,7 @@ def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
         engine=running.engine,
         compiled=running.compiled,
         micro_batch=running.micro_batch,
+        sharded=running.shard,
         ranks=join(running.device) if over_ranks else ALONE,
         sample=None if running.sample is None else as_prompt(running.sample),
         **workers,

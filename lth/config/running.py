@@ -37,6 +37,11 @@ class Running(BaseModel):
         description="most examples of one pass, to save memory; gradients add up to those of the whole batch "
         "[default: the whole batch]",
     )
+    shard: bool = Field(
+        default=False,
+        description="with several processes (torchrun, srun): each holds its part of the network alone, which then "
+        "need not fit on one device (FSDP2)",
+    )
     compiled: bool = Field(
         default=False, description="train through torch.compile, by the torch engine in this process"
     )

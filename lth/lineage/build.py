@@ -52,10 +52,13 @@ class Execution:
         micro_batch: most examples of one pass, over which gradients add up, to save memory; of each rank's part of a
             batch. By default a batch goes at once.
         ranks: the processes that train one network together; they need the torch engine, and no workers.
+        sharded: whether each of them holds its part of the parameters alone, for a network that does not fit on one
+            device.
         sample: text that language models go on from at each evaluation; of networks that train together, the first. The
             observer is given what they write.
     Raises:
-        SettingsError: if another engine is to be compiled, or to train over ranks.
+        SettingsError: if another engine is to be compiled, or to train over ranks; or parameters are to be shared out
+            by one process, over a stack of networks, or compiled.
     """
 
     device: str = "cpu"
@@ -66,9 +69,18 @@ class Execution:
     compiled: bool = False
     micro_batch: int | None = None
     ranks: Ranks = ALONE
+    sharded: bool = False
     sample: str | None = None
 
     def __post_init__(self) -> None:
+        if self.sharded and (self.ranks.size == 1 or self.compiled or (self.population or 1) > 1):
+            raise SettingsError(
+                "--shard shares out one network over several processes, as torchrun and srun start them; found "
+                f"{self.ranks.size} process{'es' * (self.ranks.size > 1)}{', --compiled' * self.compiled}"
+                f"{f', --population {self.population}' if self.population else ''}"
+            )
+        if self.sharded and self.sample is not None:
+            raise SettingsError("--sample needs the whole network, of which --shard leaves no process more than a part")
         wanted_by = "torch.compile" if self.compiled else f"{self.ranks.size} processes" if self.ranks.size > 1 else ""
         if not wanted_by:
             return
@@ -85,6 +97,7 @@ class Execution:
             compiled=self.compiled,
             micro_batch=self.micro_batch,
             ranks=self.ranks,
+            sharded=self.sharded,
         )
 
     @property

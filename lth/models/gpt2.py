@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lth.config.choices import Table
+from lth.tasks.chunks import ReadOut
 
 RESIDUAL = "c_proj.weight"
 """How the names of matrices end that write into the residual stream."""
@@ -75,14 +76,18 @@ class Gpt2(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    def forward(self, tokens: Tensor) -> Tensor:  # (batch, position) -> (batch, position, vocabulary)
+    def forward(self, tokens: Tensor, read_out: ReadOut | None = None) -> Tensor:
+        """Return logits (batch, position, vocabulary) of tokens (batch, position), or what `read_out` gives."""
         length, block = tokens.shape[1], self.wpe.num_embeddings
         if length > block:
             raise ValueError(f"{length} tokens do not fit into a block of {block}: cut them, or make the block longer")
         hidden = self.drop(self.wte(tokens) + self.wpe.weight[:length])  # (batch, position, n_embd)
         for layer in self.h:
             hidden = layer(hidden)
-        return F.linear(self.ln_f(hidden), self.wte.weight)[..., : self.vocabulary]
+        hidden = self.ln_f(hidden)
+        if read_out is not None:
+            return read_out(hidden, self.wte.weight[: self.vocabulary])
+        return F.linear(hidden, self.wte.weight)[..., : self.vocabulary]
 
 
 class Block(nn.Module):

@@ -1,6 +1,7 @@
 """What is learned and how it is measured: one task per file, and the TASKS table."""
 
 from lth.config import Metric
+from lth.tasks.chunks import Chunked
 from lth.tasks.classification import Classification
 from lth.tasks.language_model import LanguageModel
 from lth.tasks.regression import Regression
@@ -11,6 +12,7 @@ __all__ = [
     "TASKS",
     "Adding",
     "Batch",
+    "Chunked",
     "Classification",
     "LanguageModel",
     "Metric",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lth.config import Metric
+from lth.tasks.chunks import chunked_cross_entropy
 from lth.tasks.task import Adding, Batch, Tally, called, in_float, total
 
 IGNORED = -100
@@ -52,6 +54,14 @@ class LanguageModel(Adding):
         logits, targets = in_float(outputs).flatten(0, -2), batch["y"].flatten()
         losses = F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
         return losses / (targets != IGNORED).sum().clamp(min=1)  # 0 where nothing counts, not NaN
+
+    def num_logits(self, batch: Batch) -> int:
+        return batch["y"].numel() * self.vocabulary
+
+    def loss_in_chunks(self, call: Callable[..., Any], batch: Batch) -> Tensor:
+        targets = batch["y"]
+        losses = called(partial(call, read_out=partial(chunked_cross_entropy, targets=targets, ignored=IGNORED)), batch)
+        return losses / (targets != IGNORED).sum().clamp(min=1)
 
     def weight(self, batch: Batch) -> Tensor:
         return (batch["y"] != IGNORED).sum()

@@ -4,17 +4,20 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from lth.data.types import Examples, batches_of
 from lth.sparsity.types import Masks, State, Weights
-from lth.tasks import Batch, Tally, Task
+from lth.tasks import Batch, Chunked, Tally, Task
 from lth.training.ranks import ALONE, Ranks
 from lth.training.seeds import Seeds
 from lth.training.stacking import Stacking, call_with, stacked_losses, usual_stacking
+
+if TYPE_CHECKING:
+    from lth.training.sharding import Sharding  # loads torch.distributed.fsdp, a second
 
 EVALUATION_BATCH = {"cpu": 200, "cuda": 1000}
 """Examples per forward pass of an evaluation. On a CPU larger batches no longer lie in its caches: of 200, 500 and 1000
@@ -56,39 +59,53 @@ class Population:
 
     Attributes:
         stacking: how the passes of a stack are made; see `lth.training.stacking`.
+        chunked: the task, where its loss is to be computed without all logits.
+        sharding: how parameters are shared out over ranks; None where each rank has them whole. Of one network alone.
     """
 
     def __init__(
-        self, module: nn.Module, members: Sequence[Member], device: torch.device, precision: str, task: Task
+        self,
+        module: nn.Module,
+        members: Sequence[Member],
+        device: torch.device,
+        precision: str,
+        task: Task,
+        sharding: "Sharding | None" = None,
     ) -> None:
         self.size = len(members)
         self.is_stacked = self.size > 1
         self.device, self.precision, self.task = device, precision, task
         self.dtype = torch.float64 if precision == "float64" else torch.float32
         self._autocast = precision == "bfloat16"
-        self.module = module.to(device=device, dtype=self.dtype)
+        self.sharding = sharding
+        # What is to be shared out is whole in this process's memory first, and never on its device.
+        place = device if sharding is None else torch.device("cpu")
+        self.module = module.to(device=place, dtype=self.dtype)
         self.stacking: Stacking = usual_stacking(module)
+        self.chunked: Chunked | None = None
         check_start(module, members)
         first_name = {id(value): name for name, value in reversed(_all_parameters(module))}
         self._aliases = {name: first_name[id(value)] for name, value in _all_parameters(module)}
-        state = self._stack([member.start for member in members])
+        state = self._stack([member.start for member in members], place)
         state = {name: value for name, value in state.items() if self._aliases.get(name, name) == name}
         trainable = [name for name, value in module.named_parameters() if value.requires_grad]
         if self.is_stacked:
             self.parameters = {name: state[name].requires_grad_() for name in trainable}
         else:
             module.load_state_dict(state, strict=False)  # a tied weight is loaded once, under its first name
+            if sharding is not None:
+                sharding.apply(module)
             live = module.state_dict()
             state = {name: live[name] for name in state}
             self.parameters = {name: value for name, value in module.named_parameters() if value.requires_grad}
         self.buffers = {name: value for name, value in state.items() if name not in self.parameters}
         self.set_masks([member.masks for member in members])
 
-    def _stack(self, states: Sequence[State]) -> State:
+    def _stack(self, states: Sequence[State], device: torch.device) -> State:
         """Return copies of the states (never aliases), stacked if there are several."""
 
         def place(value: Tensor) -> Tensor:
-            return value.detach().to(self.device, self.dtype if value.is_floating_point() else value.dtype, copy=True)
+            return value.detach().to(device, self.dtype if value.is_floating_point() else value.dtype, copy=True)
 
         if not self.is_stacked:
             return {name: place(value) for name, value in states[0].items()}
@@ -106,11 +123,11 @@ class Population:
             masks = [masks.get(name, ones).to(self.device) for masks in masks_by_member]
             if any(not bool(mask.all()) for mask in masks):
                 self.masked.append(parameter)
-                self._mask_factors.append(self.gather(masks).to(self.dtype))
+                self._mask_factors.append(self.part(self.gather(masks).to(self.dtype), parameter))
         self._frozen = [
             parameter.detach() * (1 - factor) for parameter, factor in zip(self.masked, self._mask_factors, strict=True)
         ]
-        self.has_nonzero_frozen = any(bool(values.count_nonzero()) for values in self._frozen)
+        self.has_nonzero_frozen = any(self._has_nonzero(values) for values in self._frozen)
 
     def own(self, value: Tensor, index: int) -> Tensor:
         """Return one member's part of a tensor that is stacked if the population is; not a copy."""
@@ -119,6 +136,17 @@ class Population:
     def gather(self, values: Sequence[Tensor]) -> Tensor:
         """Return one tensor of each member as the population holds them: stacked if there are several."""
         return (torch.stack(list(values)) if self.is_stacked else values[0]).to(self.device)
+
+    def part(self, values: Tensor, like: Tensor) -> Tensor:
+        """Return what this rank holds of values like a parameter: all, unless parameters are shared out."""
+        return values if self.sharding is None else self.sharding.part(values, like)
+
+    def whole(self, values: Tensor) -> Tensor:
+        """Return values like a parameter in one piece; every rank must call."""
+        return values if self.sharding is None else self.sharding.whole(values)
+
+    def _has_nonzero(self, values: Tensor) -> bool:
+        return bool(values.count_nonzero()) if self.sharding is None else self.sharding.has_nonzero(values)
 
     def fitted(self, batch: Batch) -> Batch:
         """Return a batch with its floats in the population's type."""
@@ -130,6 +158,8 @@ class Population:
         Tensors of the batch are (member, batch, ...); of one member alone (batch, ...).
         """
         with self._precision():
+            if self.chunked is not None:
+                return self.chunked.loss_in_chunks(self.module, batch).unsqueeze(0)
             if not self.is_stacked:
                 outputs = self.task.forward(self.module, batch)
                 return self.task.loss(outputs, batch).unsqueeze(0)
@@ -152,12 +182,21 @@ class Population:
                     more = self.task.tally(outputs, batch)
                     before = tallies[index]
                     tallies[index] = more if before is None else self.task.merge(before, more)
+            if self.sharding is not None:
+                self._pass_along(size, examples, ranks)
         self.module.train(was_training)
         if ranks.size == 1:
             return [self.task.read(self._merged([tally])) for tally in tallies]
         on_cpu = [None if tally is None else {name: value.cpu() for name, value in tally.items()} for tally in tallies]
         of_ranks = ranks.all_gather(on_cpu)
         return [self.task.read(self._merged(list(of_member))) for of_member in zip(*of_ranks, strict=True)]
+
+    def _pass_along(self, size: int, examples: Examples, ranks: Ranks) -> None:
+        """Take part in a last pass of other ranks where this one has no batch left: each pass needs all ranks."""
+        beyond = -(-len(examples) // size) % ranks.size
+        if 0 < beyond <= ranks.rank:
+            batch = examples.take(torch.zeros(1, dtype=torch.int64), self.device)
+            self.task.forward(self.module, self.fitted(batch))
 
     def _merged(self, tallies: Sequence[Tally | None]) -> Tally:
         """Return one member's tallies of all ranks as one; a rank without batches has none."""
@@ -203,11 +242,11 @@ class Population:
     def load(self, tensors: State) -> None:
         """Copy values into the live parameters and buffers; names and shapes are those of `tensors()`."""
         for name, value in self.tensors().items():
-            value.copy_(tensors[name])
+            value.copy_(self.part(tensors[name], value))
 
     def state_of(self, index: int) -> State:
         """Return a copy on the CPU of one member's full state, under every name of the module's state dict."""
-        own = {name: self.own(value, index) for name, value in self.tensors().items()}
+        own = {name: self.whole(self.own(value, index)) for name, value in self.tensors().items()}
         names = self.module.state_dict().keys()
         return {name: own[self._aliases.get(name, name)].detach().cpu().clone() for name in names}
 

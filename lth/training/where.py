@@ -18,6 +18,7 @@ class Where:
         compiled: whether the torch engine goes through `torch.compile`.
         micro_batch: most examples of one pass, over which gradients add up; None takes a step's batch at once.
         ranks: the processes that train one network together.
+        sharded: whether each of them holds its part of the parameters alone.
         function: the user's own training function, where `Training.function` names one.
         evaluate: the user's own measurement, where the task names one.
     """
@@ -28,5 +29,6 @@ class Where:
     compiled: bool = False
     micro_batch: int | None = None
     ranks: Ranks = ALONE
+    sharded: bool = False
     function: Callable[..., Any] | None = None
     evaluate: Callable[..., Any] | None = None

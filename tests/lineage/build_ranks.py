@@ -1,4 +1,4 @@
-"""A script that ranks run together: `RANK=0 WORLD_SIZE=2 ... python build_ranks.py STORE [STOP_AT]`.
+"""A script that ranks run together: `RANK=0 WORLD_SIZE=2 ... python build_ranks.py STORE [STOP_AT] [--shard]`.
 
 It trains a dense network and one ticket of each of two models; the first rank dies at step STOP_AT, if one is given.
 """
@@ -36,6 +36,8 @@ from lth.training.ranks import join
 
 STEPS = 30
 
+ARGUMENTS = [each for each in sys.argv[1:] if each != "--shard"]
+
 
 def data() -> Data:
     """Token windows that follow one another, some of them padded, so that not every batch counts alike."""
@@ -70,14 +72,21 @@ class Dying(builds.Notes):
 
     def progress(self, key: str, step: int, values: object) -> None:
         """Look at the step."""
-        if len(sys.argv) > 2 and step >= int(sys.argv[2]):
+        if ARGUMENTS[1:] and step >= int(ARGUMENTS[1]):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
     targets, sources = jobs()
-    ranks, store = join("cpu"), Store(Path(sys.argv[1]))
-    execution = Execution(workers=0, ranks=ranks, snapshot_seconds=0.0, micro_batch=3, engine="torch")
+    ranks, store = join("cpu"), Store(Path(ARGUMENTS[0]))
+    execution = Execution(
+        workers=0,
+        ranks=ranks,
+        snapshot_seconds=0.0,
+        micro_batch=3,
+        engine="torch",
+        sharded="--shard" in sys.argv,
+    )
     if ranks.is_first:
         build(targets, store, sources, execution, Dying())
     else:

@@ -11,10 +11,11 @@ import build_ranks
 import pytest
 import torch
 
-from lth.lineage import Execution, Store, Trained, build, derivation
+from lth.lineage import Execution, Reader, Store, Trained, build, derivation
 from lth.training.ranks import ALONE, Ranks, ranks_of
 
 HERE = Path(__file__).parent
+SHARD = "--shard"
 
 
 def start(size: int, store: Path, *arguments: object) -> list["subprocess.Popen[str]"]:
@@ -30,8 +31,8 @@ def start(size: int, store: Path, *arguments: object) -> list["subprocess.Popen[
     ]
 
 
-def together(size: int, store: Path) -> None:
-    for process in start(size, store):
+def together(size: int, store: Path, *arguments: object) -> None:
+    for process in start(size, store, *arguments):
         assert process.wait(timeout=120) == 0
 
 
@@ -44,6 +45,12 @@ def results(store: Path) -> dict[str, dict[str, torch.Tensor]]:
     trained = [node for node in derivation(*targets).values() if isinstance(node, Trained)]
     assert len(trained) == 2
     return {node.key: weights_from_bytes(there.read(node, "weights.safetensors")) for node in trained}
+
+
+def curves(store: Path) -> dict[str, list[float]]:
+    """What the ticket's training measured on its way."""
+    targets, _ = build_ranks.jobs()
+    return json.loads(Store(store).read(targets[0], "metrics.json"))["curves"]  # type: ignore[no-any-return]
 
 
 def metrics(store: Path) -> list[dict[str, float]]:
@@ -92,6 +99,37 @@ def test_they_go_on_after_a_kill(afterwards: int, alone: Path, tmp_path: Path) -
     assert_same(alone, tmp_path / "killed")
 
 
+@pytest.mark.slow
+def test_ranks_share_out_parameters(alone: Path, tmp_path: Path) -> None:
+    """Masks, clip, decay and passes as in one process; 10 and 30 examples leave the second rank without a batch."""
+    together(2, tmp_path, SHARD)
+    assert_same(alone, tmp_path)
+    for name, values in curves(alone).items():
+        assert curves(tmp_path)[name][1:] == pytest.approx(values[1:], rel=1e-4)  # no loss before a step
+    provenance = [path.read_text() for path in tmp_path.rglob("*.json")]
+    assert any("ranks-2/sharded/micro-3" in each for each in provenance)
+    (ticket, _), sources = build_ranks.jobs()
+    masks = Reader(Store(alone), sources).masks(ticket.masks)
+    pruned = [results(tmp_path)[ticket.key][name][~mask] for name, mask in masks.items()]
+    assert sum(len(each) for each in pruned) > 100
+    assert not any(each.any() for each in pruned)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "afterwards"), [([SHARD], [SHARD]), ([SHARD], []), ([], [SHARD])])
+def test_shared_out_or_not_they_go_on(before: list[str], afterwards: list[str], alone: Path, tmp_path: Path) -> None:
+    """What lies on disk is whole: one process goes on with it."""
+    processes = start(2, tmp_path, 15, *before)
+    assert processes[0].wait(timeout=120) == -9
+    processes[1].kill()
+    processes[1].wait(timeout=60)
+    together(2 if afterwards else 1, tmp_path, *afterwards)
+    assert_same(alone, tmp_path)
+    manifests = [json.loads(path.read_text()) for path in tmp_path.rglob("manifest.json")]
+    steps = [each["provenance"]["steps"] for each in manifests if each["node"]["kind"] == "Trained"]
+    assert min(steps) < max(steps) == build_ranks.STEPS
+
+
 def test_who_starts_ranks() -> None:
     assert ranks_of({}) == ALONE
     assert ranks_of({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}) == Ranks(3, 4, 1)
@@ -104,5 +142,9 @@ def test_who_starts_ranks() -> None:
 def test_ranks_need_the_torch_engine() -> None:
     assert Execution(ranks=Ranks(0, 2)).engine == "torch"
     assert not Execution(ranks=Ranks(0, 2)).in_workers
+    with pytest.raises(ValueError, match="one network over several processes, .*; found 1 process$"):
+        Execution(sharded=True)
+    with pytest.raises(ValueError, match="found 2 processes, --compiled, --population 3$"):
+        Execution(ranks=Ranks(0, 2), sharded=True, compiled=True, population=3)
     with pytest.raises(ValueError, match="only the torch engine goes through 2 processes; found engine 'sparse'"):
         Execution(ranks=Ranks(0, 2), engine="sparse")

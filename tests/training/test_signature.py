@@ -33,6 +33,7 @@ def test_it_is_read_as_it_was_written(signature: Signature) -> None:
     [
         ("torch/cpu/1", Signature("torch", "cpu")),
         ("torch/cpu/1/channels-last/onednn", Signature("torch", "cpu", paths=("channels-last", "onednn"))),
+        ("torch/cpu/1/chunked/micro-12", Signature("torch", "cpu", paths=("chunked", "micro-12"))),
         ("torch/cuda/16-vmap", Signature("torch", "cuda", 16, "vmap")),
         ("torch/cuda/2-loop/compiled", Signature("torch", "cuda", 2, "loop", ("compiled",))),
         ("sparse/cpu/1", Signature("sparse", "cpu")),

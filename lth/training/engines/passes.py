@@ -1,4 +1,4 @@
-"""How the passes of a population are made: whether it can be stacked, and compiled."""
+"""How the passes of a population are made: whether it can be stacked, compiled, its loss computed by chunks."""
 
 import warnings
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from lth.tasks import Batch
+from lth.tasks import Batch, Chunked, chunks
 from lth.training.population import Population
 
 
@@ -56,3 +56,21 @@ def compiled_losses(population: Population, batch: Batch) -> Callable[[Batch], T
         )
         return None
     return losses
+
+
+def chunk_losses(population: Population, batch: Batch) -> list[str]:
+    """Let the loss be computed by chunks of positions where network and task offer that and the pass has many logits.
+
+    Return the names of what was done. A subclass of a task that offers it may have another loss, and is left alone.
+
+    Args:
+        population: the network; a stack is left alone.
+        batch: what one pass is made of.
+    """
+    task = population.task
+    if population.is_stacked or not isinstance(task, Chunked) or "loss_in_chunks" not in vars(type(task)):
+        return []
+    if not chunks.takes_read_out(population.module) or task.num_logits(batch) <= chunks.MOST_LOGITS:
+        return []
+    population.chunked = task
+    return ["chunked"]

@@ -9,8 +9,8 @@ from lth.training.stacking import STACKINGS, Stacking
 _FORM = re.compile(rf"([^/]+)/([^/]+)/([1-9][0-9]*)(?:-({'|'.join(STACKINGS)}))?((?:/[^/]+)*)")
 
 
-CUTS = ("ranks-", "micro-")
-"""How paths begin that say how a batch is cut: over processes, over passes."""
+CUTS = ("ranks-", "sharded", "micro-", "chunked")
+"""How paths begin that say how the work is cut: batch or parameters over processes, passes, chunks of a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Signature:
         device: type of the device: `cpu` or `cuda`.
         size: members trained as one stack.
         stacking: how several are stacked; None of one alone.
-        paths: how layers are computed, where that is not torch's usual way, and how a batch is cut (`ranks-4`,
-            `micro-12`).
+        paths: how layers are computed, where that is not torch's usual way, and how the work is cut
+            (`ranks-4`, `sharded`, `micro-12`, `chunked`).
     """
 
     engine: str
@@ -49,7 +49,7 @@ class Signature:
     def goes_on_from(self, begun: "Signature") -> bool:
         """Return whether a training with this signature may go on from a snapshot with that one.
 
-        How a batch is cut changes rounding alone, so that a training may go on over another number of processes.
+        How the work is cut changes rounding alone, so that a training may go on over another number of processes.
         """
         return begun._uncut == self._uncut
 

@@ -1,6 +1,7 @@
 """The torch engine: data gathered by index; gradients masked, clipped, then a fused optimizer step."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from lth.tasks import Batch, make_task
 from lth.training.engines.decay import decay_groups
 from lth.training.engines.engine import StepChanges
 from lth.training.engines.layers import quicken, quicken_attention
-from lth.training.engines.passes import compiled_losses, try_stacking
+from lth.training.engines.passes import chunk_losses, compiled_losses, try_stacking
 from lth.training.engines.signature import Signature
 from lth.training.measures import RunningMeasures
 from lth.training.moments import counter_device, load_moments, moments_of
@@ -25,6 +26,9 @@ from lth.training.snapshot import Snapshot
 from lth.training.sparsifiers import RunningSparsifier, plan_sparsifier
 from lth.training.traces import MOMENTS, SUMS, empty_sums
 from lth.training.where import Where
+
+if TYPE_CHECKING:
+    from lth.training.sharding import Sharding
 
 
 class TorchEngine:
@@ -38,7 +42,8 @@ class TorchEngine:
         device = torch.device(where.device)
         self.members, self.training, self.parts, self.ranks = members, training, parts, where.ranks
         self.task = make_task(training.task)
-        self.population = Population(module.train(), members, device, training.precision, self.task)
+        sharding = self._sharding(module, where) if where.sharded else None
+        self.population = Population(module.train(), members, device, training.precision, self.task, sharding)
         self.num_train = len(parts["train"])
         self.micro_batch = min(where.micro_batch or training.batch_size, training.batch_size)
         self.steps_per_epoch = steps_per_epoch(self.num_train, training.batch_size)
@@ -62,19 +67,29 @@ class TorchEngine:
         attention = quicken_attention(self.population)
         compiled = compiled_losses(self.population, batch) if where.compiled else None
         self.paths = [*attention, *(["compiled"] if compiled else quicken(self.population, batch))]
+        if not compiled:
+            one_pass = {name: each[: self.micro_batch] for name, each in batch.items()}
+            self.paths += chunk_losses(self.population, one_pass)
         self.losses = compiled or self.population.losses
         stacking = self.population.stacking if self.population.is_stacked else None
         self._check_cut()
         cuts = [f"ranks-{self.ranks.size}"] if self.ranks.size > 1 else []
+        cuts += ["sharded"] if sharding else []
         cuts += [f"micro-{self.micro_batch}"] if self.micro_batch < training.batch_size else []
         self.signature = str(Signature(self.name, device.type, len(members), stacking, (*self.paths, *cuts)))
         self._draw_anew()
         self._reductions: list[Reduction] = []
         self._is_last_pass = False
-        if self.ranks.size > 1:
+        if self.ranks.size > 1 and sharding is None:
             for parameter in self.population.parameters.values():
                 parameter.register_post_accumulate_grad_hook(self._send)  # type: ignore[no-untyped-call]
         self._sparsify(training.first_step)
+
+    def _sharding(self, module: nn.Module, where: Where) -> "Sharding":
+        from lth.training.sharding import Sharding, check_shardable  # a second, others need not wait
+
+        check_shardable(module, self.training, self.members, where.ranks)
+        return Sharding(torch.device(where.device), where.ranks)
 
     def _check_cut(self) -> None:
         """Check that a batch can be shared out over ranks and passes.
@@ -159,7 +174,7 @@ class TorchEngine:
         names = {id(parameter): name for name, parameter in population.parameters.items()}
 
         def own(value: Tensor) -> Tensor:
-            return population.own(value, index).detach().clone()
+            return population.whole(population.own(value, index).detach()).clone()
 
         tensors = {f"state/{name}": own(value) for name, value in population.tensors().items()}
         tensors |= {f"best/{name}": own(value) for name, value in self.best.items()}
@@ -190,15 +205,17 @@ class TorchEngine:
             return {name: population.gather([part[name] for part in parts]) for name in parts[0]}
 
         population.load(gathered("state"))
-        self.best = gathered("best")
+        best = gathered("best")
+        self.best = {name: population.part(best[name], value) for name, value in self.best.items()}
         self.sums |= {kind: gathered(f"trace/{kind}") for kind in self.sums}
         counters = counter_device(self.optimizer, device)
         for name, parameter in population.parameters.items():
             entries = [snapshot.part(f"optimizer/{name}") for snapshot in snapshots]
             own_shape = parameter.shape[1:] if population.is_stacked else parameter.shape
-            for entry, value in entries[0].items():
+            for entry, value in sorted(entries[0].items()):  # in one order on all ranks, as in `self.best`
                 is_own = value.shape == own_shape and entry != "step"
-                restored = population.gather([each[entry] for each in entries]) if is_own else value.to(counters)
+                values = population.gather([each[entry] for each in entries]) if is_own else value.to(counters)
+                restored = population.part(values, parameter) if is_own else values
                 self.optimizer.state[parameter][entry] = restored
         if self.sparsifier is not None:
             self.sparsifier.restore(snapshots)
