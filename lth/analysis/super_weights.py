@@ -42,11 +42,11 @@ class PromptDocument(TypedDict):
 class SpikeRow(TypedDict):
     """The largest |input| and |output| of one down-projection over one prompt.
 
-    `iteration` 0 is the model as it is; in a later one the weights that earlier ones found are zeroed. Values have
-    their sign; `input_at` and `output_at` are positions in the prompt.
+    In round 1 the model is as it is; in later ones the weights that earlier ones found are zeroed. Values have their
+    sign; `input_at` and `output_at` are positions in the prompt.
     """
 
-    iteration: int
+    round: int
     prompt: int
     block: int
     expert: int | None
@@ -66,13 +66,12 @@ class Candidate(TypedDict):
         name: of the parameter.
         value: of the weight.
         rank: by magnitude in its matrix, 1 for the largest, of `of`.
-        share: |x w| / |y| at its token, the median over prompts; null where it was not seen (a user's coordinate).
-        over_channel: |output| over the median of its channel, likewise.
+        share: |x w| / |y| at its token, the least over prompts; null where it did not show (a user's coordinate).
+        over_channels: |output| over the median of the channels' maxima in its block, likewise.
         over_blocks: |output| over the median of the blocks' maxima, likewise.
-        prompts: on how many prompts it was seen.
-        iteration: in which one.
-        label: of late hits, such as `cancels 11,507,1229`.
-        reasons: sentences: what it passed.
+        prompts: on how many prompts it showed.
+        round: in which round; null where it did not show.
+        label: what else it is, such as `cancels 11,507,1229`.
         verdict: super weight, spike only, none, or not tested.
         sentences: what its tests allow to say.
     """
@@ -83,17 +82,16 @@ class Candidate(TypedDict):
     rank: int
     of: int
     share: float | None
-    over_channel: float | None
+    over_channels: float | None
     over_blocks: float | None
     prompts: int
-    iteration: int
+    round: int | None
     label: str
-    reasons: list[str]
     verdict: str
     sentences: list[str]
 
 
-class Iteration(TypedDict):
+class RoundDocument(TypedDict):
     """One look: what was zeroed before it, and what it found."""
 
     zeroed: list[str]
@@ -101,7 +99,8 @@ class Iteration(TypedDict):
 
 
 class CensusRow(TypedDict):
-    """An output channel (a row of a down-projection) whose maximum is far above its median: maximum over median."""
+    """An output channel (a row of a down-projection): its largest |output| over all prompts, and how many times that is
+    the median of the channels of its matrix."""
 
     block: int
     expert: int | None
@@ -209,11 +208,12 @@ class SuperWeightsDocument(TypedDict):
     search: dict[str, Any]
     prompts: list[PromptDocument]
     spikes: list[SpikeRow]
-    iterations: list[Iteration]
+    rounds: list[RoundDocument]
     candidates: list[Candidate]
     census: list[CensusRow]
     massive: list[MassiveRow]
     protocol: ProtocolDocument | None
+    notes: list[str]
     confidence: float
     interventions: list[InterventionRow]
     known: list[KnownRow]

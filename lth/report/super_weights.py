@@ -59,7 +59,7 @@ def _tables(document: SuperWeightsDocument) -> dict[str, dict[str, Any] | None]:
 def _candidates(document: SuperWeightsDocument) -> dict[str, Any]:
     columns = (
         "Block, output, input", "Verdict", "Value", "Rank in its matrix", "Share of the output", "Over its channel",
-        "Over the blocks", "Prompts", "Look", "Note",
+        "Over the blocks", "Prompts", "Round", "Note",
     )  # fmt: skip
     several = len(document["prompts"])
     lines = [
@@ -68,9 +68,9 @@ def _candidates(document: SuperWeightsDocument) -> dict[str, Any]:
             each["verdict"],
             amount(each["value"]),
             (f"{each['rank']:,}", f"of {each['of']:,}"),
-            *(_or_empty(value, _three) for value in (each["share"], each["over_channel"], each["over_blocks"])),
+            *(_or_empty(value, _three) for value in (each["share"], each["over_channels"], each["over_blocks"])),
             (str(each["prompts"]), f"of {several}"),
-            str(each["iteration"] + 1),
+            "" if each["round"] is None else str(each["round"]),
             each["label"],
         ]
         for each in document["candidates"]

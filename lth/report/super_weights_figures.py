@@ -24,17 +24,17 @@ def super_weights_figures(document: SuperWeightsDocument) -> list[Figure]:
 
 def spike_figure(document: SuperWeightsDocument) -> Figure | None:
     """Return the largest |input| and |output| of each block's down-projection, before and after zeroing."""
-    last = max((row["iteration"] for row in document["spikes"]), default=0)
-    kept = [row for row in document["spikes"] if row["iteration"] in (0, last)]
+    last = max((row["round"] for row in document["spikes"]), default=1)
+    kept = [row for row in document["spikes"] if row["round"] in (1, last)]
     if not kept:
         return None
-    when = WHEN[: 1 + (last > 0)]
+    when = WHEN[: 1 + (last > 1)]
     tables = {side: _spike_rows(kept, side) for side in ("input", "output")}
     found = {int(each["coordinate"].split(",")[0]): each["coordinate"] for each in _super_weights(document)}
     panels = tuple(
         _spike_panel(table, f"Largest |{side}| of the down-projection", when, found) for side, table in tables.items()
     )
-    after = " Where a super weight is zeroed, the spike that it causes is gone." if found and last else ""
+    after = " Where a super weight is zeroed, the spike that it causes is gone." if found and last > 1 else ""
     several = len({row["prompt"] for row in kept}) > 1
     over = "Medians over prompts, and the range over them" if several else "Over one prompt"
     caption = f"{over}; a logarithmic axis.{after}"
@@ -44,11 +44,11 @@ def spike_figure(document: SuperWeightsDocument) -> Figure | None:
 
 
 def _spike_rows(kept: Sequence[SpikeRow], side: str) -> list[DataRow]:
-    """Return a row for each block and iteration: over prompts, of the experts the largest."""
+    """Return a row for each block, as it is and zeroed: over prompts, of the experts the largest."""
     largest: dict[tuple[int, int, int], float] = {}
     for row in kept:
         value = row["input"] if side == "input" else row["output"]
-        key = (int(row["iteration"] > 0), row["block"], row["prompt"])
+        key = (int(row["round"] > 1), row["block"], row["prompt"])
         if value:  # a logarithmic axis has no room for zero
             largest[key] = max(largest.get(key, 0.0), abs(value))
     table: list[DataRow] = []

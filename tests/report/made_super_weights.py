@@ -39,10 +39,10 @@ def super_weights_document() -> SuperWeightsDocument:
             "precision": "float32",
             "is_causal": True,
         },
-        "search": {"share": 0.5, "over_channel": 30.0},
+        "search": {"share": 0.5, "over_channels": 30.0},
         "prompts": [{"text": f"Prompt {number}.", "ids": [1, 2, 3], "tokens": ["a", "b", "c"]} for number in range(3)],
         "spikes": _spikes(),
-        "iterations": [{"zeroed": [], "found": list(FOUND)}, {"zeroed": list(FOUND), "found": []}],
+        "rounds": [{"zeroed": [], "found": list(FOUND)}, {"zeroed": list(FOUND), "found": []}],
         "candidates": [_candidate(name, place) for place, name in enumerate(FOUND)],
         "census": [
             {"block": block, "expert": None, "channel": 507, "maximum": 50.0, "ratio": 900.0 if block == 11 else 7.0}
@@ -61,6 +61,7 @@ def super_weights_document() -> SuperWeightsDocument:
             "bos": None,
             "bytes_per_token": 4.1,
         },
+        "notes": ["only 3 prompts"],
         "confidence": 0.95,
         "interventions": _interventions(),
         "known": [
@@ -87,13 +88,13 @@ def super_weights_document() -> SuperWeightsDocument:
 def _spikes() -> list[SpikeRow]:
     draw = random.Random(0)
     rows: list[SpikeRow] = []
-    for iteration in range(2):
+    for number in (1, 2):
         for place in range(3 * 30):
             block = place % 30
-            is_peak = iteration == 0 and block == 11
+            is_peak = number == 1 and block == 11
             rows.append(
                 {
-                    "iteration": iteration,
+                    "round": number,
                     "prompt": place // 30,
                     "block": block,
                     "expert": None,
@@ -116,12 +117,11 @@ def _candidate(name: str, place: int) -> Candidate:
         "rank": 10**place,
         "of": 884_736,
         "share": 0.97,
-        "over_channel": 1890.0,
+        "over_channels": 1890.0,
         "over_blocks": 310.0,
         "prompts": 3,
-        "iteration": 0,
+        "round": 1,
         "label": f"cancels {ONE}" if place == 1 else "",
-        "reasons": ["both maxima at one token"],
         "verdict": "super weight" if place == 0 else "spike only",
         "sentences": [f"Zeroing ({ONE}) multiplies perplexity by 6.05."] if place == 0 else [],
     }

@@ -62,11 +62,11 @@ def test_what_was_only_found_has_no_figures_of_effects() -> None:
 def test_a_model_without_any_has_maxima_before_alone() -> None:
     document = super_weights_document()
     document["candidates"], document["interventions"], document["known"] = [], [], []
-    document["spikes"] = [row for row in document["spikes"] if row["iteration"] == 0]
+    document["spikes"] = [row for row in document["spikes"] if row["round"] == 1]
     [spikes, census] = super_weights_figures(document)
     assert [entry for key in spikes.keys for entry, _ in key.entries] == ["as it is"]
     assert census.name == "census"
-    assert ONE not in render_super_weights(document, [], "").partition("Figures")[2].partition("Look 1")[0]
+    assert ONE not in render_super_weights(document, [], "").partition("Figures")[2].partition("Round 1")[0]
 
 
 def test_values_that_are_not_finite_are_named() -> None:
