@@ -16,6 +16,7 @@ from lth.config.choices import Table
 from lth.superweights import chosen
 from lth.superweights.chosen import Chosen, Places
 from lth.superweights.coordinates import Coordinate
+from lth.superweights.places import projection_at
 from lth.superweights.projections import DownProjection, down_projections, edited
 
 
@@ -82,7 +83,7 @@ def applied(module: nn.Module, intervention: Intervention) -> Iterator[None]:
         if places:
             by_place = {(each.block, each.expert): each for each in down_projections(module)}
             for coordinate in intervention.coordinates:
-                _check_inside(coordinate, by_place)
+                projection_at(coordinate, by_place)
             for place, within in places.items():
                 _apply(by_place[place], within, intervention, kind, undo)
         yield
@@ -125,23 +126,6 @@ def _at_token(
         return outputs
 
     return hook
-
-
-def _check_inside(coordinate: Coordinate, by_place: dict[tuple[int, int | None], DownProjection]) -> None:
-    projection = by_place.get((coordinate.block, coordinate.expert))
-    if projection is None:
-        blocks = sorted({block for block, _ in by_place})
-        experts = len([1 for block, expert in by_place if block == coordinate.block and expert is not None])
-        raise ValueError(
-            f"({coordinate}) is no weight of this network: it has blocks {blocks[0]} to {blocks[-1]}"
-            + (f", block {coordinate.block} with {experts} experts" if experts else ", none with experts")
-        )
-    outputs, inputs = projection.shape
-    if coordinate.output >= outputs or coordinate.input >= inputs:
-        raise ValueError(
-            f"({coordinate}) is no weight of this network: the down-projection of {projection.place} has {outputs:,} "
-            f"outputs and {inputs:,} inputs, counted from 0"
-        )
 
 
 def _put_back(contribution: Tensor, value: Tensor, intervention: Intervention) -> Tensor:
