@@ -15,6 +15,9 @@ from lth.models.check import first_line
 from lth.studies import StudyType
 from lth.studies.prepare import Study, prepare
 
+TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model")
+"""Files that a tokenizer of the hub may have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -84,7 +87,7 @@ def weights_place(name: str) -> Path:
         raise ValueError(f"{name} is fetched by `huggingface_hub`: pip install huggingface_hub") from error
     repository, _, revision = name.removeprefix("hub:").partition("@")
     try:
-        wanted = ["*.safetensors", "*.safetensors.index.json", "config.json"]
+        wanted = ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZER]
         return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
     except Exception as error:  # whatever the network and the hub answer
         raise ValueError(f"{name} cannot be fetched ({first_line(error)}): name a folder instead") from error
