@@ -6,8 +6,6 @@ from lth.superweights.coordinates import Coordinate
 from lth.superweights.search import Search
 from lth.superweights.spikes import CensusRow, MassiveActivation, Peak
 
-FORMAT = "lth.super-weights-found/1"
-
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,7 +112,6 @@ class Findings(_Value):
         notes: what a reader should know.
     """
 
-    format: str = FORMAT
     search: Search
     prompts: tuple[tuple[int, ...], ...]
     candidates: tuple[Candidate, ...]

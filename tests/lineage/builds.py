@@ -42,6 +42,7 @@ from lth.lineage import (
     Signed,
     Sparsified,
     Store,
+    SuperWeightsFound,
     Trained,
     Unobserved,
     ZeroedByMovement,
@@ -190,6 +191,7 @@ def example_nodes() -> dict[str, Node]:
         "MaskedNetwork": MaskedNetwork(trained=supermask, masks=learned),
         "Evaluated": Evaluated(weights=(dense, ticket), data=data, task=task),
         "Overlapped": Overlapped(first=pruned, second=shuffled),
+        "SuperWeightsFound": SuperWeightsFound(weights=dense, prompts=((1, 2), (3,))),
     }
 
 
