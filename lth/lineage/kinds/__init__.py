@@ -10,6 +10,7 @@ from lth.lineage.kinds.evaluated import Evaluated
 from lth.lineage.kinds.given import Given
 from lth.lineage.kinds.initial import Initial
 from lth.lineage.kinds.interpolated import Interpolated
+from lth.lineage.kinds.intervened import Intervened
 from lth.lineage.kinds.merged import Merged
 from lth.lineage.kinds.noise import Noise
 from lth.lineage.kinds.overlapped import Overlapped
@@ -37,6 +38,7 @@ __all__ = [
     "Given",
     "Initial",
     "Interpolated",
+    "Intervened",
     "LearnedMasks",
     "MaskedNetwork",
     "Merged",
