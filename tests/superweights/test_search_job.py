@@ -7,7 +7,7 @@ import torch
 from builds import HERE, metrics_in
 from planted import plant
 
-from lth.lineage import Execution, Pretrained, Reader, Sources, Store, SuperWeightsFound, build
+from lth.lineage import Pretrained, Reader, Sources, Store, SuperWeightsFound, build
 from lth.lineage.foreign import pretrained_digest, save_gpt2
 from lth.models import Gpt2, ModelSpec
 from lth.superweights.coordinates import Coordinate
@@ -58,13 +58,6 @@ def test_the_document_holds_findings_and_places(sources: Sources, tmp_path: Path
     again = job(sources, search=Search(rounds=1))  # the process keeps the network
     assert build([again], store, sources, HERE) == {}
     assert metrics_in(store, again)["findings"]["candidates"] == document["findings"]["candidates"]
-
-
-def test_a_worker_finds_the_same(sources: Sources, tmp_path: Path) -> None:
-    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
-    assert build([job(sources)], here, sources, HERE) == {}
-    assert build([job(sources)], there, sources, Execution(workers=1)) == {}
-    assert metrics_in(here, job(sources)) == metrics_in(there, job(sources))
 
 
 def test_a_coordinate_that_is_not_there(sources: Sources, tmp_path: Path) -> None:
