@@ -43,6 +43,7 @@ from lth.lineage import (
     Signed,
     Sparsified,
     Store,
+    SuperWeightsFound,
     Trained,
     Unobserved,
     ZeroedByMovement,
@@ -198,6 +199,7 @@ def example_nodes() -> dict[str, Node]:
             intervention=Intervention(kind="scale", coordinates=(Coordinate(block=11, output=507, input=1229),)),
         ),
         "Overlapped": Overlapped(first=pruned, second=shuffled),
+        "SuperWeightsFound": SuperWeightsFound(weights=dense, prompts=((1, 2), (3,))),
     }
 
 

@@ -21,6 +21,7 @@ from lth.lineage.kinds.reshuffled import Reshuffled
 from lth.lineage.kinds.shuffled import Shuffled
 from lth.lineage.kinds.signed import Signed
 from lth.lineage.kinds.sparsified import Sparsified
+from lth.lineage.kinds.super_weights_found import SuperWeightsFound
 from lth.lineage.kinds.supermask import LearnedMasks, MaskedNetwork
 from lth.lineage.kinds.trained import Trained
 from lth.lineage.kinds.zeroed_by_movement import ZeroedByMovement
@@ -51,6 +52,7 @@ __all__ = [
     "Shuffled",
     "Signed",
     "Sparsified",
+    "SuperWeightsFound",
     "Trained",
     "ZeroedByMovement",
     "Zeros",
