@@ -4,10 +4,14 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from lth.config import check_choice
+from lth.config import SettingsError, check_choice
+from lth.launch.load import weights_place
 from lth.lineage.executors.workers import free_memory
+from lth.lineage.foreign import hugging_face_spec
 from lth.lineage.loaded import PRECISIONS
+from lth.models import resolve_factory, skeleton
 from lth.models.blocks import blocks_of, num_weights
+from lth.superweights.protocol import Protocol
 from lth.superweights.texts import AT_ONCE
 
 GIB = 1 << 30
@@ -102,6 +106,27 @@ def memory_plan(module: nn.Module, precision: str = "float32", context: int = 51
         forward=context * widths * size + logits,
         free=free_memory(),
     )
+
+
+def memory_of(
+    name: str, precision: str = "float32", protocol: str | None = None, head: str | None = None
+) -> MemoryPlan:
+    """Return what a model of `transformers` takes in memory; nothing but its config.json is read.
+
+    Args:
+        name: a folder, a GGUF file, or `hub:OWNER/NAME@REVISION`.
+        precision: of the weights.
+        protocol: of perplexity, whose context a forward pass has; by default 512 tokens.
+        head: as `load_specimen` takes it.
+    Raises:
+        ValueError: if there is no such model, or its architecture is unknown.
+    """
+    path = weights_place(name, only=("config.json",))
+    if not path.exists():
+        raise SettingsError(f"there is no {name}: memory is planned for a folder with config.json, a GGUF file or hub:")
+    spec = hugging_face_spec(path, head)
+    context = Protocol.parse(protocol).context if protocol else 512
+    return memory_plan(skeleton(spec, resolve_factory(spec.name)), precision, context)
 
 
 def in_gib(number: int) -> str:

@@ -1,10 +1,12 @@
 """A language model pruned at once, without training: masks, perplexity before and after, and a folder to load."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +15,18 @@ from lth.data import seeded_generator
 from lth.launch.passages import passage_of
 from lth.launch.specimen import Specimen
 from lth.launch.tokenizers import save_tokenizer
-from lth.lineage import Pretrained, Reader, Store, json_to_bytes, weights_to_bytes, write_file
+from lth.lineage import (
+    DataSpec,
+    Execution,
+    Intervened,
+    Pretrained,
+    Reader,
+    Store,
+    build,
+    json_to_bytes,
+    weights_to_bytes,
+    write_file,
+)
 from lth.lineage.foreign import save_gpt2
 from lth.lineage.loaded import forget, module_of
 from lth.models import Gpt2
@@ -22,9 +35,11 @@ from lth.models.hugging_face import NAME as HUGGING_FACE
 from lth.models.hugging_face import quiet
 from lth.sparsity import criterion, granularity
 from lth.sparsity.one_shot import PrunedBlock, block_inputs, prune_blocks
+from lth.superweights.battery import BASELINE
 from lth.superweights.coordinates import Coordinate
 from lth.superweights.places import places
 from lth.superweights.protocol import Protocol
+from lth.superweights.stop_words import stop_word_ids
 from lth.superweights.texts import Passage, block_losses, perplexity_of
 from lth.tasks.task import Batch
 
@@ -140,7 +155,7 @@ def prune_model(
     Args:
         specimen: the model.
         wanted: how.
-        store: of the study that the model comes from.
+        store: where the perplexity of the model as it is is kept; and of the study that it comes from.
         out: a folder to write: the model as `transformers` loads it (of lth's own, safetensors), and `prune.json`.
         folder: of data files, for texts.
         say: takes a line of progress.
@@ -153,19 +168,19 @@ def prune_model(
         raise SettingsError(f"{out} is no empty folder: name a new one")
     passage = _passage(specimen, wanted, folder)
     examples, calibration = _examples(specimen, wanted, passage, folder)
+    before = None if passage is None else _dense(specimen, passage, store, say)
     say(f"loading {specimen.name}")
     module = module_of(Reader(store, specimen.sources), specimen.weights)
     try:
         path, blocks = blocks_of(module)
         protected = _protected(module, specimen, wanted)
         by_block = _by_block(module, protected, path)
-        before = _measured(module, passage, "before", say)
         inputs = None if examples is None else block_inputs(module, blocks, examples)
         pruned = []
         for each in prune_blocks(blocks, inputs, pruning, owl=wanted.scope == "owl", protect=by_block):
             pruned.append(each)
             say(f"block {each.number + 1} of {len(blocks)} pruned")
-        after = _measured(module, passage, "after", say)
+        after = None if passage is None else _measured(module, passage, say)
         document = _document(specimen, wanted, pruned, path, protected, calibration, passage, before, after)
         if out is not None:
             _write(module, specimen, out, document)
@@ -235,16 +250,33 @@ def _by_block(module: nn.Module, protected: Sequence[Coordinate], path: str) -> 
     return found
 
 
-def _measured(
-    module: nn.Module, passage: Passage | None, when: str, say: Callable[[str], None]
-) -> dict[str, float] | None:
-    if passage is None:
-        return None
-    say(f"perplexity {when}: {passage.words}")
+def _dense(specimen: Specimen, passage: Passage, store: Store, say: Callable[[str], None]) -> dict[str, float]:
+    """Return the perplexity of the model as it is, which is kept in the store: `lth superweights` measures it too."""
+    job = Intervened(
+        weights=specimen.weights,
+        data=DataSpec(digest=passage.data.digest, validation="own"),
+        intervention=BASELINE,
+        stop_words=() if specimen.encode is None else stop_word_ids(specimen.encode),
+    )
+    sources = replace(specimen.sources, data=specimen.sources.data | {passage.data.digest: passage.data})
+    if not store.has(job):
+        say(f"perplexity before: {passage.words}")
+    build([job], store, sources, Execution(workers=0))
+    document = Reader(store, sources).document(job)
+    nats = np.array([math.nan if each is None else each for each in document["nats"]])
+    return perplexity_of(nats, np.array(document["tokens"]), _bytes_per_token(passage))
+
+
+def _measured(module: nn.Module, passage: Passage, say: Callable[[str], None]) -> dict[str, float]:
+    say(f"perplexity after: {passage.words}")
     nats, tokens = block_losses(module, passage.examples)
-    bytes_per_token = passage.facts["bytes_per_token"]
-    assert bytes_per_token is None or isinstance(bytes_per_token, int | float)
-    return perplexity_of(nats, tokens, bytes_per_token)
+    return perplexity_of(nats, tokens, _bytes_per_token(passage))
+
+
+def _bytes_per_token(passage: Passage) -> float | None:
+    found = passage.facts["bytes_per_token"]
+    assert found is None or isinstance(found, int | float)
+    return found
 
 
 def _document(

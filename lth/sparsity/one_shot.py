@@ -20,6 +20,7 @@ from lth.sparsity.owl import layer_counts, outlier_shares
 from lth.sparsity.prunable import left_out, prunable
 from lth.sparsity.prune import prune
 from lth.sparsity.saliency.wanda import wanda_raw
+from lth.sparsity.scope import exact_groups
 from lth.sparsity.types import Masks
 from lth.tasks import Batch, Regression
 
@@ -193,8 +194,6 @@ def _owl_densities(
     names = {f"{number}/{name}": (number, name) for number, name in sizes}
     flat = {key: sizes[place] for key, place in names.items()}
     counts = layer_counts(flat, flat, list(shares.values()), density)
-    # A rate lies between 0 and 1, both excluded: a matrix that is to stay dense loses less than half a weight.
-    return {
-        place: min(max(count / sizes[place], 1e-9), 1 - 1e-9)
-        for place, count in zip(names.values(), counts, strict=True)
-    }
+    groups = exact_groups(flat, counts)
+    # A rate lies between 0 and 1, both excluded: a matrix that stays dense loses less than half a weight.
+    return {names[group.names[0]]: min(max(group.density, 1e-9), 1 - 1e-9) for group in groups}
