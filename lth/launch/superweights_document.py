@@ -19,6 +19,7 @@ from lth.analysis.super_weights import (
     SuperWeightsDocument,
     SuperWeightsVerdict,
     Tile,
+    leading,
 )
 from lth.analysis.super_weights_words import amount, times
 from lth.launch.specimen import Specimen
@@ -163,6 +164,7 @@ def _candidate(
         "over_blocks": None if found is None else found.over_blocks,
         "prompts": 0 if found is None else len(found.prompts),
         "round": None if found is None else found.round,
+        "companion_of": str(found.companion_of or "") if found else "",
         "label": "asked for" if found is None else _label_of(found),
         "verdict": word,
         "sentences": sentences,
@@ -319,9 +321,8 @@ def _known(
     ]
 
 
-def _verdict(
-    specimen: Specimen, candidates: Sequence[Candidate], rows: Sequence[InterventionRow]
-) -> SuperWeightsVerdict:
+def _verdict(specimen: Specimen, every: Sequence[Candidate], rows: Sequence[InterventionRow]) -> SuperWeightsVerdict:
+    candidates = leading(every)
     name = specimen.name.rstrip("/").rpartition("/")[2]
     by_word = {word: [each for each in candidates if each["verdict"] == word] for word in (SUPER, SPIKE)}
     found, tested = by_word[SUPER], [each for each in candidates if each["verdict"] != UNTESTED]

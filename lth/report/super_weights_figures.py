@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import altair as alt
 
-from lth.analysis.super_weights import Candidate, SpikeRow, SuperWeightsDocument
+from lth.analysis.super_weights import Candidate, SpikeRow, SuperWeightsDocument, leading
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, rows
 from lth.report.super_weights_effects import scale_figure, strip_figure
@@ -84,7 +84,7 @@ def _spike_panel(table: list[DataRow], title: str, when: Sequence[str], found: d
 
 def rank_figure(document: SuperWeightsDocument) -> Figure | None:
     """Return the candidates' ranks by magnitude in their matrices."""
-    found = document["candidates"]
+    found = leading(document["candidates"])
     if not found:
         return None
     data: list[DataRow] = [
