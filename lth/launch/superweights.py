@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from lth.analysis.effects import BlockLosses, effect, is_harmful
 from lth.analysis.super_weights import SuperWeightsDocument
@@ -77,6 +78,17 @@ class Wanted:
     protocol: Protocol | None = None
     precision: str = "float32"
     confidence: float = 0.95
+
+    def document(self) -> dict[str, Any]:
+        """Return what was asked for, in plain values."""
+        protocol = None if self.protocol is None else self.protocol.model_dump(mode="json", exclude_none=True)
+        return {
+            "coordinates": [str(each) for each in self.coordinates],
+            "most": self.most,
+            "text": self.text,
+            "protocol": protocol,
+            "confidence": self.confidence,
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -235,6 +247,7 @@ def run_super_weights(
         proofs=proofs,
         precision=wanted.precision,
         confidence=wanted.confidence,
+        config={"model": specimen.name} | wanted.document(),
     )
     place = out or Path("lth-reports") / f"superweights-{_plain(specimen.name)}-{key}"
     write_file(place / "superweights.json", json_to_bytes(document))

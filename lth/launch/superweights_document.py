@@ -62,6 +62,7 @@ def super_weights_document(
     proofs: Mapping[Coordinate, Proof],
     precision: str,
     confidence: float,
+    config: Mapping[str, Any],
 ) -> SuperWeightsDocument:
     """Return the document.
 
@@ -77,6 +78,7 @@ def super_weights_document(
         proofs: by weight.
         precision: of the weights.
         confidence: of the intervals.
+        config: what was asked for, in plain values.
     """
     effects = {} if base is None else {at: _effects(base[1], proof, confidence) for at, proof in proofs.items()}
     candidates = [
@@ -129,7 +131,7 @@ def super_weights_document(
         "interventions": rows,
         "known": _known(specimen, findings, places, effects),
         "verdict": _verdict(specimen, candidates, rows),
-        "config": {},
+        "config": dict(config),
         "environment": environment(),
     }
 

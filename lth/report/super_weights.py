@@ -41,6 +41,7 @@ def render_super_weights(document: SuperWeightsDocument, drawn: Sequence[Figure]
     """Return the page as text."""
     context = {
         "title": document["verdict"]["title"],
+        "name": Path(document["model"]["name"]).name or document["model"]["name"],
         "document": document,
         "tables": _tables(document),
         "protocol": _protocol(document),

@@ -34,7 +34,7 @@ def spike_figure(document: SuperWeightsDocument) -> Figure | None:
     panels = tuple(
         _spike_panel(table, f"Largest |{side}| of the down-projection", when, found) for side, table in tables.items()
     )
-    after = " Where a super weight is zeroed, the spike that it causes is gone." if found and last > 1 else ""
+    after = " Zeroed: all that earlier rounds found." if last > 1 else ""
     several = len({row["prompt"] for row in kept}) > 1
     over = "Medians over prompts, and the range over them" if several else "Over one prompt"
     caption = f"{over}; a logarithmic axis.{after}"
@@ -122,9 +122,7 @@ def rank_figure(document: SuperWeightsDocument) -> Figure | None:
         base.mark_text(align="left", dx=9, dy=-8).encode(x=x, text="words:N"),
     ]
     spec = panel(alt.layer(*layers, height=30 * len(order) + 16, description="Rank by magnitude of each candidate"))
-    caption = (
-        "Rank 1 is the largest magnitude; the dotted line is the whole matrix. Magnitude alone finds no super weight."
-    )
+    caption = "Rank 1 is the largest magnitude of the matrix, all of which the dotted line is; a logarithmic axis."
     keys = (Key("color", "", tuple((verdict, verdict) for verdict in present)),)
     return Figure("ranks", "Rank by magnitude", caption, (spec,), keys)
 
