@@ -256,9 +256,22 @@ def run_super_weights(
 
 
 def prompt_ids(specimen: Specimen, wanted: Wanted) -> tuple[tuple[int, ...], ...]:
-    """Return the prompts as token ids, texts first."""
+    """Return the prompts as token ids, texts first.
+
+    Raises:
+        SettingsError: if the model cannot read one.
+    """
     texts = wanted.prompts or (() if wanted.token_prompts else PROMPTS)
-    return (*(specimen.prompt(text) for text in texts), *(specimen.checked(ids) for ids in wanted.token_prompts))
+    return (*(_prompt(specimen, text) for text in texts), *(specimen.checked(ids) for ids in wanted.token_prompts))
+
+
+def _prompt(specimen: Specimen, text: str) -> tuple[int, ...]:
+    try:
+        return specimen.prompt(text)
+    except SettingsError:
+        raise
+    except ValueError as error:  # as of a tokenizer of characters
+        raise SettingsError(f"prompt {text!r}: {error}; give prompts of your own with --prompt") from error
 
 
 def published(name: str) -> tuple[Coordinate, ...]:
