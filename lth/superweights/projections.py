@@ -97,6 +97,11 @@ def down_projections(module: nn.Module) -> list[DownProjection]:
     patterns = {family: re.compile(rf"(?:.*\.)?{pattern}") for family, pattern in FAMILIES.items()}
     found: dict[tuple[int, int], DownProjection] = {}
     for name, part in module.named_modules():
+        if re.search(r"\.experts\.\d+\.", name):
+            raise ValueError(
+                f"{architecture} keeps its experts in a list ({name}): known are those of `transformers` 5 or newer, "
+                "which hold the matrices of all experts of a block in one parameter"
+            )
         matches = [match for pattern in patterns.values() if (match := pattern.fullmatch(name))]
         for projection in _projections(matches[0], part) if matches else ():
             place = projection.block, -1 if projection.expert is None else projection.expert

@@ -154,6 +154,13 @@ def test_an_unknown_architecture_is_one_clear_line() -> None:
     assert "\n" not in str(error.value)
 
 
+def test_experts_in_a_list_are_refused() -> None:
+    module = network("llama")
+    module.model.layers[1].mlp.experts = nn.ModuleList([nn.Sequential(nn.Linear(2, 2))])  # type: ignore[union-attr, index]
+    with pytest.raises(ValueError, match=r"LlamaForCausalLM keeps its experts in a list \(model.layers.1.mlp.exp"):
+        down_projections(module)
+
+
 def test_two_stacks_are_refused() -> None:
     both = nn.ModuleDict({"encoder": network("bert"), "decoder": network("bert")})
     with pytest.raises(ValueError, match="ModuleDict has two down-projections at block 0"):
