@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -133,9 +134,9 @@ def superweights(
 
 
 def _show_memory(model: str, precision: str, protocol: str | None, head: str | None) -> int:
-    from lth.launch.memory import plan_of
+    from lth.launch.memory import memory_of
 
-    for name, value in plan_of(model, precision, protocol, head).rows():
+    for name, value in memory_of(model, precision, protocol, head).rows():
         print(f"{name:32} {value}")
     return 0
 
@@ -175,8 +176,8 @@ def _execution(device: str, workers: int | None, offload: Path | None) -> "Execu
         raise CommandError("--device cuda: PyTorch sees no GPU here. Leave the option out, or see `lth doctor`")
     if workers is not None and workers < 0:
         raise UsageError(f"--workers {workers}: 0 runs in this process, 1 or more are worker processes")
-    more = {} if workers is None else {"workers": workers}
-    return Execution(device=device, offload=offload, **more)
+    usual = Execution(device=device, offload=offload)
+    return usual if workers is None else replace(usual, workers=workers)
 
 
 def _print(found: "SuperWeights") -> None:

@@ -32,7 +32,22 @@ def words_of(text: str) -> str:
 
 def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     shown = help_of(capsys)
-    named = "plan reproduce ls show report sample ticket superweights sparsity compact methods data doctor".split()
+    named = [
+        "plan",
+        "reproduce",
+        "ls",
+        "show",
+        "report",
+        "sample",
+        "ticket",
+        "superweights",
+        "prune",
+        "sparsity",
+        "compact",
+        "methods",
+        "data",
+        "doctor",
+    ]
     assert {*STUDIES, *named} == set(COMMANDS)
     places = [shown.index(f"│ {command} ") for command in COMMANDS]
     assert places[:9] == sorted(places[:9])  # the most used first
