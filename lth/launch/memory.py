@@ -10,6 +10,7 @@ from lth.lineage.executors.workers import free_memory
 from lth.lineage.foreign import hugging_face_spec
 from lth.lineage.loaded import PRECISIONS
 from lth.models import resolve_factory, skeleton
+from lth.models.blocks import blocks_of, num_weights
 from lth.superweights.protocol import Protocol
 from lth.superweights.texts import AT_ONCE
 
@@ -82,13 +83,14 @@ def memory_plan(module: nn.Module, precision: str = "float32", context: int = 51
         module: on the device meta, or any other: only shapes are looked at.
         precision: entry of PRECISIONS.
         context: tokens of a forward pass.
+    Raises:
+        ValueError: if it has no blocks.
     """
     size = PRECISIONS[check_choice("precision", precision, PRECISIONS)].itemsize
-    parameters = sum(value.numel() for value in module.parameters())
-    lists: list[nn.Module] = [part for part in module.modules() if isinstance(part, nn.ModuleList) and len(part)]
-    blocks = list(max(lists, key=_count).children()) if lists else [module]
-    largest = max(blocks, key=_count)
-    inside = sum(map(_count, blocks))
+    parameters = num_weights(module)
+    _, blocks = blocks_of(module)
+    largest = max(blocks, key=num_weights)
+    inside = sum(map(num_weights, blocks))
     matrices = [value.shape for value in largest.parameters() if value.ndim == 2]
     widths = sum(sum(shape) for shape in matrices)  # of what goes into each matrix and comes out of it
     embedding = max((value.shape for value in module.parameters() if value.ndim == 2), key=lambda shape: shape[0])
@@ -98,7 +100,7 @@ def memory_plan(module: nn.Module, precision: str = "float32", context: int = 51
         precision=precision,
         weights=parameters * size,
         blocks=len(blocks),
-        largest_block=_count(largest) * size,
+        largest_block=num_weights(largest) * size,
         outside=(parameters - inside) * size,
         context=context,
         forward=context * widths * size + logits,
@@ -130,7 +132,3 @@ def memory_of(
 def in_gib(number: int) -> str:
     """Return a number of bytes in GiB."""
     return f"{number / GIB:.2f} GiB"
-
-
-def _count(module: nn.Module) -> int:
-    return sum(value.numel() for value in module.parameters())

@@ -36,7 +36,7 @@ from lth.lineage.executors.workers import free_memory
 from lth.report import write_super_weights
 from lth.superweights.battery import BASELINE, Trial, battery, causal_test
 from lth.superweights.coordinates import Coordinate
-from lth.superweights.find import Findings
+from lth.superweights.findings import Findings
 from lth.superweights.interventions import Intervention
 from lth.superweights.known import model_of, of_model, registry
 from lth.superweights.places import Place

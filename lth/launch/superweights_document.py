@@ -25,8 +25,8 @@ from lth.launch.specimen import Specimen
 from lth.lineage import environment
 from lth.superweights.battery import BASELINE, Trial
 from lth.superweights.coordinates import Coordinate
-from lth.superweights.find import Candidate as Found
-from lth.superweights.find import Findings
+from lth.superweights.findings import Candidate as Found
+from lth.superweights.findings import Findings
 from lth.superweights.interventions import Intervention
 from lth.superweights.known import model_of, verify
 from lth.superweights.places import Place

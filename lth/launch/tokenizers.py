@@ -38,13 +38,21 @@ def codec_of(path: Path) -> Codec:
     """Return the tokenizer of a folder, or the one inside a GGUF file."""
     if not is_gguf(path) and not any((path / name).is_file() for name in FILES):
         return Codec(missing="no tokenizer.json lies beside its weights")
+    try:
+        return _codec(_tokenizer(path))
+    except Exception as error:  # whatever transformers raises
+        return Codec(missing=f"transformers cannot read it: {one_line(error)}")
+
+
+def save_tokenizer(path: Path, out: Path) -> None:
+    """Write the tokenizer of a folder or GGUF file as `transformers` reads it."""
+    _tokenizer(path).save_pretrained(out)
+
+
+def _tokenizer(path: Path) -> Any:
     place, arguments = (path.parent, {"gguf_file": path.name}) if is_gguf(path) else (path, {})
     with quiet():
-        try:
-            tokenizer = imported().AutoTokenizer.from_pretrained(place, local_files_only=True, **arguments)
-        except Exception as error:  # whatever transformers raises
-            return Codec(missing=f"transformers cannot read it: {one_line(error)}")
-    return _codec(tokenizer)
+        return imported().AutoTokenizer.from_pretrained(place, local_files_only=True, **arguments)
 
 
 def _codec(tokenizer: Any) -> Codec:

@@ -11,6 +11,7 @@ from torch import nn
 
 from lth.lineage.foreign.files import open_weights, read_json
 from lth.models import ModelSpec, seeded
+from lth.models.blocks import blocks_of
 from lth.models.hugging_face import NAME, auto_class, config_of, config_text, head_of, imported, one_line, quiet
 from lth.sparsity import Weights
 
@@ -170,10 +171,7 @@ def _places(spec: ModelSpec, device: torch.device | str) -> dict[str, str]:
     from lth.models import resolve_factory, skeleton
 
     module = skeleton(spec, resolve_factory(spec.name))
-    lists = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.ModuleList) and len(part)]
-    if not lists:
-        raise ValueError("this network has no list of blocks, of which one at a time could be read")
-    blocks, _ = max(lists, key=lambda each: sum(value.numel() for value in each[1].parameters()))
+    blocks, _ = blocks_of(module)
     places: dict[str, str] = {}
 
     def place(part: nn.Module, name: str) -> None:
