@@ -128,7 +128,7 @@ def reproduce(
 
         lth reproduce frankle-carbin-lenet ./datasets --scale 0.1 --replicates 3
         lth reproduce lwh-table ./datasets --scale 0.02 --plan   # what a table of experiments shares
-        lth reproduce super-weights --model ./SmolLM2-135M-Instruct.gguf --text test.txt
+        lth reproduce super-weights --model gpt2=./weights   # published weights
 
     Args:
         name: an experiment, or a table of several; `super-weights` and `super-rows` list numbers of networks that
