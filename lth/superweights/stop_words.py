@@ -20,4 +20,12 @@ def stop_word_ids(encode: Callable[[str], list[int]]) -> tuple[int, ...]:
     forms = (
         form for word in STOP_WORDS.split() for form in (word, word.capitalize(), f" {word}", f" {word.capitalize()}")
     )
-    return tuple(sorted({ids[0] for form in forms if len(ids := encode(form)) == 1}))
+    return tuple(sorted({ids[0] for form in forms if len(ids := _known(encode, form)) == 1}))
+
+
+def _known(encode: Callable[[str], list[int]], form: str) -> list[int]:
+    """Return the ids of a word; none where a tokenizer of characters lacks one of its letters."""
+    try:
+        return encode(form)
+    except ValueError:
+        return []
