@@ -83,9 +83,17 @@ class KnownRow(Known):
 
 
 class KnownImpact(Known):
-    """A line of a published table: mean accuracy (%) over zero-shot tasks, and perplexities."""
+    """A line of a published table: mean accuracy (%) over zero-shot tasks, and perplexities.
+
+    Attributes:
+        change: what was done, in words.
+        kind: of the intervention on the super weight; None where it is on others all over the network.
+        factor: of it.
+    """
 
     change: str = Field(min_length=1)
+    kind: str | None
+    factor: float
     average: float
     c4: float | None
     wikitext2: float | None
