@@ -69,7 +69,7 @@ def _weights() -> list[Listed]:
 
 def _of_weight(known: "KnownWeight") -> list[Listed]:
     from lth.superweights.battery import causal_test
-    from lth.superweights.known import LEAST_RATIO, VALUE_TOLERANCE
+    from lth.superweights.known import MIN_RATIO, VALUE_TOLERANCE
 
     zeroed, rows = causal_test(known.coordinate), []
     if known.value is not None:
@@ -78,9 +78,9 @@ def _of_weight(known: "KnownWeight") -> list[Listed]:
         rows.append(Listed(known.model, words, known.value, (ends[0], ends[1]), known.source, "value", zeroed, 3))
     words, effect = f"({known.coordinate}) zeroed, times perplexity", known.effect
     if effect is None:
-        return [*rows, Listed(known.model, words, None, (LEAST_RATIO, None), known.source, "ratio", zeroed)]
+        return [*rows, Listed(known.model, words, None, (MIN_RATIO, None), known.source, "ratio", zeroed)]
     ratio = effect.zeroed / effect.base
-    band = _band_of_ratio(ratio, LEAST_RATIO)
+    band = _band_of_ratio(ratio, MIN_RATIO)
     metric = effect.metric.removeprefix("perplexity").removeprefix(", ")
     words = f"{words} ({metric})" if metric else words
     return [*rows, Listed(known.model, words, ratio, band, known.source, "ratio", zeroed)]
@@ -94,7 +94,7 @@ def _band_of_ratio(ratio: float, least: float) -> tuple[float, float]:
 def _of_impact(impact: "KnownImpact") -> list[Listed]:
     """Return a line of the published table; perplexity on Wikitext-2 beside that of the untouched network."""
     from lth.superweights.interventions import Intervention
-    from lth.superweights.known import LEAST_RATIO, of_model, registry
+    from lth.superweights.known import MIN_RATIO, of_model, registry
 
     model, rows = impact.model, list[Listed]()
     (known,), base = of_model(registry().weights, model), of_model(registry().impact, model)[0]
@@ -102,7 +102,7 @@ def _of_impact(impact: "KnownImpact") -> list[Listed]:
         at = (known.coordinate,)
         change = impact.kind and Intervention(kind=impact.kind, coordinates=at, factor=impact.factor)
         ratio = impact.wikitext2 / base.wikitext2
-        words, band = f"{impact.change}, times perplexity (Wikitext-2)", _band_of_ratio(ratio, LEAST_RATIO)
+        words, band = f"{impact.change}, times perplexity (Wikitext-2)", _band_of_ratio(ratio, MIN_RATIO)
         rows.append(Listed(model, words, ratio, band, impact.source, "ratio", change or None))
     for words, value in (("mean accuracy over zero-shot tasks, %", impact.average), ("perplexity, C4", impact.c4)):
         if value is not None:
