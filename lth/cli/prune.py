@@ -3,18 +3,13 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any, Literal
 
 from lth.cli.errors import UsageError, settings_as_usage
-from lth.cli.options import Flag
+from lth.cli.options import Flag, Several
 
 if TYPE_CHECKING:
     from lth.superweights.coordinates import Coordinate
-
-Several = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
-"""An option that may be given several times."""
 
 
 def prune(
