@@ -2,18 +2,19 @@
 
 Rooms, each importing only from those before it:
 
-    config     what users write: settings, recipes, sweeps; no torch
-    tasks      what is learned and how it is measured
-    sparsity   pure functions on weights and masks: criteria, scopes, selection, schedules, actions
-    data       data sets by name, arrays, token streams, splits, batch order
-    models     networks by name, and any module of yours
-    training   populations, engines, sparsifiers; guard: masks in a training loop of yours
-    lineage    the derivation graph: nodes (one kind per file), store, plan, build, ticket files
-    analysis   intervals, verdicts, the documents of a study
-    studies    the science, one study per file; experiments: published ones with their numbers
-    report     figures and one HTML page, from documents alone
-    launch     a study from settings to report
-    cli        the command line
+    config       what users write: settings, recipes, sweeps; no torch
+    tasks        what is learned and how it is measured
+    sparsity     pure functions on weights and masks: criteria, scopes, selection, schedules, actions
+    data         data sets by name, arrays, token streams, splits, batch order
+    models       networks by name, and any module of yours
+    training     populations, engines, sparsifiers; guard: masks in a training loop of yours
+    superweights single weights that a language model needs: found, tested by intervention, listed
+    lineage      the derivation graph: nodes (one kind per file), store, plan, build, ticket files
+    analysis     intervals, verdicts, the documents of a study
+    studies      the science, one study per file; experiments: published ones with their numbers
+    report       figures and one HTML page, from documents alone
+    launch       a study from settings to report
+    cli          the command line
 
 Names below are imported when they are first used, so that `import lth` stays fast.
 """
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lth.launch import results as results
     from lth.launch import run_study as run_study
     from lth.launch import study as study
+    from lth.launch import super_weights as super_weights
     from lth.lineage import BuildError as BuildError
     from lth.lineage import Execution as Execution
     from lth.lineage import Store as Store
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "data": ("Data", "from_arrays", "load_data"),
-    "launch": ("Found", "compact_ticket", "find_ticket", "results", "run_study", "study"),
+    "launch": ("Found", "compact_ticket", "find_ticket", "results", "run_study", "study", "super_weights"),
     "lineage": (
         "BuildError",
         "Execution",

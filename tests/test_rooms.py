@@ -11,8 +11,8 @@ import lth
 
 PACKAGE = Path(lth.__file__).parent
 ROOMS = (
-    "config", "tasks", "sparsity", "data", "models", "training", "lineage", "analysis", "studies", "report", "launch",
-    "cli",
+    "config", "tasks", "sparsity", "data", "models", "training", "superweights", "lineage", "analysis", "studies",
+    "report", "launch", "cli",
 )  # fmt: skip
 TABLES_OF_CONTENTS = sorted(PACKAGE.glob("*/**/__init__.py"))
 

@@ -6,10 +6,12 @@ from lth.launch.found import Found, results
 from lth.launch.load import load_studies
 from lth.launch.run import build_study, find_ticket, follow_study, register, run_study, study
 from lth.launch.samples import check_sample
+from lth.launch.superweights import SuperWeights, super_weights
 
 __all__ = [
     "CompactReport",
     "Found",
+    "SuperWeights",
     "build_study",
     "check_sample",
     "compact_ticket",
@@ -22,4 +24,5 @@ __all__ = [
     "results",
     "run_study",
     "study",
+    "super_weights",
 ]

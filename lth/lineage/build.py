@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from joblib import cpu_count
 
@@ -56,6 +57,8 @@ class Execution:
             device.
         sample: text that language models go on from at each evaluation; of networks that train together, the first. The
             observer is given what they write.
+        offload: a folder: networks of `transformers` that are only measured stay there, one block at a time in memory;
+            jobs then run in this process.
     Raises:
         SettingsError: if another engine is to be compiled, or to train over ranks; or parameters are to be shared out
             by one process, over a stack of networks, or compiled.
@@ -71,6 +74,7 @@ class Execution:
     ranks: Ranks = ALONE
     sharded: bool = False
     sample: str | None = None
+    offload: Path | None = None
 
     def __post_init__(self) -> None:
         if self.sharded and (self.ranks.size == 1 or self.compiled or (self.population or 1) > 1):
@@ -98,12 +102,13 @@ class Execution:
             micro_batch=self.micro_batch,
             ranks=self.ranks,
             sharded=self.sharded,
+            offload=self.offload,
         )
 
     @property
     def in_workers(self) -> bool:
         """Whether jobs run in worker processes."""
-        return self.device == "cpu" and self.workers > 0 and self.ranks.size == 1
+        return self.device == "cpu" and self.workers > 0 and self.ranks.size == 1 and self.offload is None
 
     @property
     def size(self) -> int:

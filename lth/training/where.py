@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lth.training.ranks import ALONE, Ranks
@@ -21,6 +22,7 @@ class Where:
         sharded: whether each of them holds its part of the parameters alone.
         function: the user's own training function, where `Training.function` names one.
         evaluate: the user's own measurement, where the task names one.
+        offload: a folder for weights of networks that are only measured: one block at a time is then in memory.
     """
 
     device: str = "cpu"
@@ -32,3 +34,4 @@ class Where:
     sharded: bool = False
     function: Callable[..., Any] | None = None
     evaluate: Callable[..., Any] | None = None
+    offload: Path | None = None
