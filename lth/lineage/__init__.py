@@ -31,6 +31,7 @@ from lth.lineage.kinds import (
     Signed,
     Sparsified,
     Trained,
+    Transplanted,
     ZeroedByMovement,
     Zeros,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "StoreError",
     "Ticket",
     "Trained",
+    "Transplanted",
     "Unobserved",
     "WeightsNode",
     "Work",

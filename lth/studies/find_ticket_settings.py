@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lth.analysis.points import Arm
 from lth.config import MaskSchedule, Pruning, Recipe, Sparsifier, StudySettings, Targets
-from lth.config.text import Entries, split_names
+from lth.config.text import Entries, Scalings, split_names
 from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS, Restart
 
 ARMS = (
@@ -76,6 +76,11 @@ class FindTicket(StudySettings):
         description="single weights to follow over levels, as h.2.mlp.c_proj:447,666 (output, input), several with ; "
         "between: analysis only, nothing is trained again for it",
     )
+    scale_weights: Scalings = Field(
+        default=(),
+        description="single weights of the initial networks that are multiplied by a factor, as "
+        "h.2.mlp.c_proj:447,666*300, several with ; between",
+    )
     start_masks: str = Field(
         default="", description="go on from the masks in this file, a ticket or a safetensors file of masks by name"
     )
@@ -124,6 +129,11 @@ class FindTicket(StudySettings):
             raise ValueError(
                 f"rewind_to: kept {self.restart.kept!r} goes back to no step; found {self.restart.rewind_to!r}, leave "
                 "it out"
+            )
+        if self.restart.transplant and self.restart.kept != "rewind":
+            raise ValueError(
+                "transplant: kept 'rewind' takes values from it; found "
+                f"{self.restart.kept!r}, with which it is no ticket's start"
             )
         self._check_start()
         if self.masks.schedule == "list" and len(self.masks.level_rates) < self.levels:

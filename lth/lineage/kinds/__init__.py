@@ -22,6 +22,7 @@ from lth.lineage.kinds.signed import Signed
 from lth.lineage.kinds.sparsified import Sparsified
 from lth.lineage.kinds.supermask import LearnedMasks, MaskedNetwork
 from lth.lineage.kinds.trained import Trained
+from lth.lineage.kinds.transplanted import Transplanted
 from lth.lineage.kinds.zeroed_by_movement import ZeroedByMovement
 from lth.lineage.kinds.zeros import Zeros
 
@@ -50,6 +51,7 @@ __all__ = [
     "Signed",
     "Sparsified",
     "Trained",
+    "Transplanted",
     "ZeroedByMovement",
     "Zeros",
 ]
