@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lth.launch import results as results
     from lth.launch import run_study as run_study
     from lth.launch import study as study
+    from lth.launch import super_weights as super_weights
     from lth.lineage import BuildError as BuildError
     from lth.lineage import Execution as Execution
     from lth.lineage import Store as Store
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "data": ("Data", "from_arrays", "load_data"),
-    "launch": ("Found", "compact_ticket", "find_ticket", "results", "run_study", "study"),
+    "launch": ("Found", "compact_ticket", "find_ticket", "results", "run_study", "study", "super_weights"),
     "lineage": (
         "BuildError",
         "Execution",

@@ -17,11 +17,13 @@ from lth.cli.help import FILES, HELP, STORED, STUDY, description, with_examples
 from lth.cli.ls import ls
 from lth.cli.methods import methods
 from lth.cli.options import defaults_in_words, study_command
+from lth.cli.prune import prune
 from lth.cli.report import report
 from lth.cli.sample import sample
 from lth.cli.show import show
 from lth.cli.sparsity import sparsity
 from lth.cli.study import plan, reproduce, run
+from lth.cli.superweights import superweights
 from lth.cli.ticket import ticket
 from lth.config import check_choice
 from lth.studies import STUDIES, StudyType
@@ -91,7 +93,7 @@ app.command(plans)
 _add(STORED, reproduce, ls, show, report, sample)
 app.command(ticket)
 app.command(data)
-_add(FILES, sparsity, compact)
+_add(FILES, superweights, prune, sparsity, compact)
 _add(HELP, methods, doctor)
 for _flag in ("--help", "--version"):
     app[_flag].group = HELP

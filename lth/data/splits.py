@@ -13,15 +13,20 @@ OWN = "own"
 def default_validation(data: Data) -> int | str:
     """Return the usual validation part: the source's own, else 5,000, or a tenth of the training set if that is less.
 
+    Of data that nothing is trained on, which have no training part, it is the source's own, too: there may be none.
+
     Source: Frankle & Carbin 2019, arXiv:1803.03635, appendix B (5,000 of MNIST's 60,000).
     """
-    return OWN if "validation" in data.parts else max(1, min(5000, len(data.parts["train"]) // 10))
+    if "validation" in data.parts or "train" not in data.parts:
+        return OWN
+    return max(1, min(5000, len(data.parts["train"]) // 10))
 
 
 def split(data: Data, validation: int | str, seed: int = 0, train_examples: int | None = None) -> Parts:
     """Return the parts of a data set, with validation examples held out of the training part.
 
     A permutation seeded by `seed` picks the held-out examples, and then those to train on; they keep their order.
+    Data without a training part come as they are.
 
     Args:
         data: the data set; it is not changed.
@@ -31,6 +36,8 @@ def split(data: Data, validation: int | str, seed: int = 0, train_examples: int 
     Raises:
         ValueError: if `validation` is below 1 or leaves nothing to train on, or the source has no part of its own.
     """
+    if "train" not in data.parts:  # only measured on
+        return dict(data.parts)
     train = data.parts["train"]
     if train_examples is not None and train_examples < 1:
         raise ValueError(f"cannot train on {train_examples} examples of {data.name}: 1 is the least")

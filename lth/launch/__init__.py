@@ -5,10 +5,12 @@ from lth.launch.conclude import conclude_study, default_out
 from lth.launch.found import Found, results
 from lth.launch.load import load_studies
 from lth.launch.run import build_study, find_ticket, follow_study, register, run_study, study
+from lth.launch.superweights import SuperWeights, super_weights
 
 __all__ = [
     "CompactReport",
     "Found",
+    "SuperWeights",
     "build_study",
     "compact_ticket",
     "conclude_study",
@@ -20,4 +22,5 @@ __all__ = [
     "results",
     "run_study",
     "study",
+    "super_weights",
 ]

@@ -15,6 +15,9 @@ from lth.models.check import first_line
 from lth.studies import StudyType
 from lth.studies.prepare import Study, prepare
 
+TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model")
+"""Files that a tokenizer of the hub may have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -68,11 +71,12 @@ def load_studies(
     return studies
 
 
-def weights_place(name: str) -> Path:
+def weights_place(name: str, only: Sequence[str] = ()) -> Path:
     """Return where weights lie: a file or folder, or the copy of a repository of the Hugging Face hub.
 
     Args:
         name: a path, or `hub:OWNER/NAME`, with a revision as `hub:OWNER/NAME@REVISION`.
+        only: patterns of the files that are fetched [default: weights, config and tokenizer].
     Raises:
         ValueError: if `huggingface_hub` is not installed, or does not find it.
     """
@@ -84,7 +88,7 @@ def weights_place(name: str) -> Path:
         raise ValueError(f"{name} is fetched by `huggingface_hub`: pip install huggingface_hub") from error
     repository, _, revision = name.removeprefix("hub:").partition("@")
     try:
-        wanted = ["*.safetensors", "*.safetensors.index.json", "config.json"]
+        wanted = list(only) or ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZER]
         return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
     except Exception as error:  # whatever the network and the hub answer
         raise ValueError(f"{name} cannot be fetched ({first_line(error)}): name a folder instead") from error

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from joblib import cpu_count
 
@@ -52,6 +53,8 @@ class Execution:
         micro_batch: most examples of one pass, over which gradients add up, to save memory; of each rank's part of a
             batch. By default a batch goes at once.
         ranks: the processes that train one network together; they need the torch engine, and no workers.
+        offload: a folder: networks of `transformers` that are only measured stay there, one block at a time in memory;
+            jobs then run in this process.
     Raises:
         SettingsError: if another engine is to be compiled, or to train over ranks.
     """
@@ -64,6 +67,7 @@ class Execution:
     compiled: bool = False
     micro_batch: int | None = None
     ranks: Ranks = ALONE
+    offload: Path | None = None
 
     def __post_init__(self) -> None:
         wanted_by = "torch.compile" if self.compiled else f"{self.ranks.size} processes" if self.ranks.size > 1 else ""
@@ -82,12 +86,13 @@ class Execution:
             compiled=self.compiled,
             micro_batch=self.micro_batch,
             ranks=self.ranks,
+            offload=self.offload,
         )
 
     @property
     def in_workers(self) -> bool:
         """Whether jobs run in worker processes."""
-        return self.device == "cpu" and self.workers > 0 and self.ranks.size == 1
+        return self.device == "cpu" and self.workers > 0 and self.ranks.size == 1 and self.offload is None
 
     @property
     def size(self) -> int:

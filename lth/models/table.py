@@ -9,6 +9,8 @@ from torch import nn
 from lth.config.choices import Table
 from lth.models.convnet import ConvNet
 from lth.models.gpt2 import Gpt2
+from lth.models.hugging_face import NAME as HUGGING_FACE
+from lth.models.hugging_face import hugging_face
 from lth.models.lenet import LeNet300100
 from lth.models.transformer import Transformer
 
@@ -47,5 +49,6 @@ MODELS: Table[ModelEntry] = Table(
             "GPT-2 of 4 blocks, 128 wide",
             {"n_layer": 4, "n_head": 4, "n_embd": 128, "bias": False, "pad_to": 1},
         ),
+        HUGGING_FACE: ModelEntry(hugging_face, None, "any of transformers, by its config (folder, hub, GGUF)"),
     },
 )

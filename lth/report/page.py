@@ -49,11 +49,7 @@ def write_report(studies: Sequence[StudyFiles], folder: Path, names: Sequence[st
     script = bundle()
     names = names or study_names(studies)
     drawn = figures(studies[0]) if len(studies) == 1 else comparison_figures(studies, names)
-    images = Path(folder) / "figures"
-    images.mkdir(parents=True, exist_ok=True)
-    colors = _colors(studies, LIGHT)
-    for figure in drawn:
-        (images / f"{figure.name}.png").write_bytes(draw_png(figure, LIGHT, colors))
+    write_pictures(drawn, folder, _colors(studies, LIGHT))
     path = Path(folder) / "report.html"
     path.write_text(render(studies, drawn, script.result(), names), encoding="utf-8")
     return path
@@ -90,9 +86,27 @@ def chart(study: StudyFiles, name: str | None = None) -> alt.TopLevelMixin:
 def render(studies: Sequence[StudyFiles], drawn: Sequence[Figure], script: str, names: Sequence[str] = ()) -> str:
     """Return the page as text, with these figures in it and the script that draws them."""
     alone = len(studies) == 1
-    schemes = (("light", LIGHT), ("dark", DARK))
+    context = _study_context(studies[0]) if alone else _comparison_context(studies, names or study_names(studies))
+    name = "study.html.jinja" if alone else "comparison.html.jinja"
+    return filled(name, context, drawn, script, [_colors(studies, palette) for palette in (LIGHT, DARK)])
+
+
+def filled(
+    template: str, context: dict[str, Any], drawn: Sequence[Figure], script: str, colors: Sequence[tuple[str, ...]]
+) -> str:
+    """Return a template of this package as a page, with figures in it and the script that draws them.
+
+    Args:
+        template: its file.
+        context: what it reads.
+        drawn: the figures.
+        script: of `bundle`.
+        colors: of categories, in the light scheme and the dark one.
+    """
+    palettes = {"light": LIGHT, "dark": DARK}
+    schemes = list(zip(palettes.items(), colors, strict=True))
     document = {
-        "configs": {scheme: vega_config(palette, _colors(studies, palette)) for scheme, palette in schemes},
+        "configs": {scheme: vega_config(palette, categories) for (scheme, palette), categories in schemes},
         "figures": {
             figure.name: {
                 "panels": [without_legends(spec) for spec in figure.panels],
@@ -101,15 +115,26 @@ def render(studies: Sequence[StudyFiles], drawn: Sequence[Figure], script: str, 
             for figure in drawn
         },
     }
-    template = _environment().get_template("study.html.jinja" if alone else "comparison.html.jinja")
-    return template.render(
-        **(_study_context(studies[0]) if alone else _comparison_context(studies, names or study_names(studies))),
-        figures=drawn,
-        drawn=document,
-        schemes=[(asdict(palette), _colors(studies, palette)) for _, palette in schemes],
-        bundle=script.replace("</script", "<\\/script"),
-        words=words,
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **context,
+            figures=drawn,
+            drawn=document,
+            schemes=[(asdict(palette), categories) for (_, palette), categories in schemes],
+            bundle=script.replace("</script", "<\\/script"),
+            words=words,
+        )
     )
+
+
+def write_pictures(drawn: Sequence[Figure], folder: Path, colors: tuple[str, ...]) -> None:
+    """Write each figure as figures/NAME.png in a folder, which is created if missing."""
+    images = Path(folder) / "figures"
+    images.mkdir(parents=True, exist_ok=True)
+    for figure in drawn:
+        (images / f"{figure.name}.png").write_bytes(draw_png(figure, LIGHT, colors))
 
 
 def _colors(studies: Sequence[StudyFiles], palette: Palette) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from lth.sparsity.saliency.grasp import grasp
 from lth.sparsity.saliency.magnitude import lamp, large_final_layer_normalised
 from lth.sparsity.saliency.movement import TRACE, movement_pruning
 from lth.sparsity.saliency.relevance import lrp_epsilon, lrp_z_plus
+from lth.sparsity.saliency.ria import ria
 from lth.sparsity.saliency.synflow import synflow
 from lth.sparsity.saliency.wanda import wanda, wanda_raw
 from lth.sparsity.types import Scores
@@ -78,6 +79,7 @@ CRITERIA: Table[Score] = Table(
         "lrp_z_plus": Criterion(lrp_z_plus, needs_examples=True),
         "wanda": Criterion(wanda, needs_examples=True),
         "wanda_raw": Criterion(wanda_raw, needs_examples=True),
+        "ria": Criterion(ria, needs_examples=True),
         "lamp": Criterion(lamp),
         "large_final_layer_normalised": Criterion(large_final_layer_normalised),
         "movement_pruning": Criterion(movement_pruning, traces=(TRACE,)),

@@ -1,7 +1,7 @@
 """Weights that accelerate keeps outside of the network between uses: in memory or on disk."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,10 +14,25 @@ def offloaded_parameter(module: nn.Module, name: str) -> Tensor:
     return value
 
 
-def override_of(module: nn.Module, name: str) -> AbstractContextManager[Tensor] | None:
-    """Return a context that gives a copy of an offloaded parameter, in its place until the end; None if it is not."""
-    weights = _weights_map(module, name)
-    return None if weights is None else _overridden(weights, name)
+@contextmanager
+def held_in_memory(module: nn.Module, name: str) -> Iterator[Tensor]:
+    """Give the tensor that the network uses as this parameter until the end: of one on disk a copy, read once."""
+    weights: Any = _weights_map(module, name)
+    if weights is None:
+        yield getattr(module, name)
+        return
+    while hasattr(weights, "dataset"):  # a view by prefix of the map of the whole network
+        name, weights = f"{weights.prefix}{name}", weights.dataset
+    values = getattr(weights, "state_dict", weights)  # what goes before the files
+    assert isinstance(values, MutableMapping)
+    if name in values:
+        yield values[name]
+        return
+    values[name] = weights[name].clone()
+    try:
+        yield values[name]
+    finally:
+        del values[name]
 
 
 def _weights_map(module: nn.Module, name: str) -> Mapping[str, Tensor] | None:
@@ -26,21 +41,3 @@ def _weights_map(module: nn.Module, name: str) -> Mapping[str, Tensor] | None:
         if getattr(each, "offload", False) and name in each.weights_map:
             return each.weights_map  # type: ignore[no-any-return]
     return None
-
-
-@contextmanager
-def _overridden(weights: Mapping[str, Tensor], name: str) -> Iterator[Tensor]:
-    copy = weights[name].clone()
-    while hasattr(weights, "dataset"):  # a view by prefix of the map of the whole network
-        name, weights = f"{weights.prefix}{name}", weights.dataset  # type: ignore[attr-defined]
-    values = getattr(weights, "state_dict", weights)  # what goes before the files
-    assert isinstance(values, MutableMapping)
-    before = values.get(name)
-    values[name] = copy
-    try:
-        yield copy
-    finally:
-        if before is None:
-            del values[name]
-        else:
-            values[name] = before

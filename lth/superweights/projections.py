@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lth.config.choices import Table
 from lth.superweights.experts import expert_rows
-from lth.superweights.offloaded import offloaded_parameter, override_of
+from lth.superweights.offloaded import held_in_memory, offloaded_parameter
 
 See = Callable[["DownProjection", Tensor, Tensor, Tensor], None]
 """Called with a projection, flat token positions (row,), inputs (row, input) and outputs (row, output)."""
@@ -27,6 +27,7 @@ class DownProjection:
         name: of the parameter in the network.
         module: that holds the parameter.
         is_transposed: whether the parameter is stored [input, output].
+        block_name: of the module that is the block, whose output is the residual stream.
     """
 
     block: int
@@ -34,6 +35,7 @@ class DownProjection:
     name: str
     module: nn.Module
     is_transposed: bool
+    block_name: str
 
     @property
     def weight(self) -> Tensor:
@@ -95,8 +97,8 @@ def down_projections(module: nn.Module) -> list[DownProjection]:
     patterns = {family: re.compile(rf"(?:.*\.)?{pattern}") for family, pattern in FAMILIES.items()}
     found: dict[tuple[int, int], DownProjection] = {}
     for name, part in module.named_modules():
-        blocks = [int(match[1]) for pattern in patterns.values() if (match := pattern.fullmatch(name))]
-        for projection in _projections(blocks[0], name, part) if blocks else ():
+        matches = [match for pattern in patterns.values() if (match := pattern.fullmatch(name))]
+        for projection in _projections(matches[0], part) if matches else ():
             place = projection.block, -1 if projection.expert is None else projection.expert
             if place in found:
                 raise ValueError(
@@ -113,8 +115,9 @@ def down_projections(module: nn.Module) -> list[DownProjection]:
     return [found[place] for place in sorted(found)]
 
 
-def _projections(block: int, name: str, module: nn.Module) -> Iterator[DownProjection]:
-    """Yield those that a module holds."""
+def _projections(match: re.Match[str], module: nn.Module) -> Iterator[DownProjection]:
+    """Yield those that a module holds, by how its name matches."""
+    name, block, block_name = match[0], int(match[1]), match.string[: match.end(1)]
     fused = getattr(module, "down_proj", None)
     if isinstance(fused, nn.Parameter) and fused.ndim == 3:
         if not hasattr(module, "is_transposed"):
@@ -122,7 +125,7 @@ def _projections(block: int, name: str, module: nn.Module) -> Iterator[DownProje
                 f"{name} is of class {type(module).__name__}, which is no class of experts of `transformers` 5 or newer"
             )
         for expert in range(len(fused)):
-            yield DownProjection(block, expert, f"{name}.down_proj", module, bool(module.is_transposed))
+            yield DownProjection(block, expert, f"{name}.down_proj", module, bool(module.is_transposed), block_name)
         return
     weight = getattr(module, "weight", None)
     if not isinstance(weight, Tensor) or weight.ndim != 2:
@@ -133,7 +136,7 @@ def _projections(block: int, name: str, module: nn.Module) -> Iterator[DownProje
             f"{name} is of class {type(module).__name__} with weights of {weight.dtype}: a Linear or a Conv1D with "
             "floating-point weights is needed. Load the network without quantisation, and merge its adapters"
         )
-    yield DownProjection(block, None, f"{name}.weight", module, is_conv1d)
+    yield DownProjection(block, None, f"{name}.weight", module, is_conv1d, block_name)
 
 
 @contextmanager
@@ -142,15 +145,13 @@ def edited(projection: DownProjection) -> Iterator[Tensor]:
 
     Where accelerate keeps weights in memory or on disk between uses, the change holds for each use.
     """
-    with ExitStack() as undo, torch.no_grad():
-        override = override_of(projection.module, projection._attribute)
-        if override is not None:
-            yield projection._matrix(undo.enter_context(override))
-            return
-        weight = projection.weight
+    with torch.no_grad(), held_in_memory(projection.module, projection._attribute) as parameter:
+        weight = projection._matrix(parameter)
         before = weight.clone()
-        undo.callback(weight.copy_, before)
-        yield weight
+        try:
+            yield weight
+        finally:
+            weight.copy_(before)
 
 
 @contextmanager

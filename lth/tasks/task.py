@@ -97,14 +97,18 @@ def called(call: Callable[..., Any], batch: Batch) -> Tensor:
 
 
 def unwrapped(outputs: Any) -> Tensor:
-    """Return the tensor in what a network returned: itself, `logits` (as of `transformers`), or the first of several.
+    """Return the tensor in what a network returned: itself, `logits` or `last_hidden_state` (as of `transformers`), or
+    the first of several.
 
     Raises:
         ValueError: if there is none.
     """
     if isinstance(outputs, Tensor):
         return outputs
-    tensor = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
+    tensor = None
+    for name in ("logits", "last_hidden_state"):
+        if tensor is None:
+            tensor = outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None)
     if tensor is None and isinstance(outputs, tuple | list) and outputs and isinstance(outputs[0], Tensor):
         tensor = outputs[0]
     if not isinstance(tensor, Tensor):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lth.training.ranks import ALONE, Ranks
@@ -20,6 +21,7 @@ class Where:
         ranks: the processes that train one network together.
         function: the user's own training function, where `Training.function` names one.
         evaluate: the user's own measurement, where the task names one.
+        offload: a folder for weights of networks that are only measured: one block at a time is then in memory.
     """
 
     device: str = "cpu"
@@ -30,3 +32,4 @@ class Where:
     ranks: Ranks = ALONE
     function: Callable[..., Any] | None = None
     evaluate: Callable[..., Any] | None = None
+    offload: Path | None = None

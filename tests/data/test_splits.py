@@ -69,3 +69,10 @@ def test_impossible_sizes(validation: int) -> None:
 @pytest.mark.parametrize(("num_examples", "expected"), [(2, 1), (19, 1), (1078, 107), (49_999, 4_999), (60_000, 5_000)])
 def test_default_validation(num_examples: int, expected: int) -> None:
     assert default_validation(numbered(num_examples)) == expected
+
+
+def test_data_that_nothing_is_trained_on_come_as_they_are() -> None:
+    measured = Arrays({"x": torch.arange(5), "y": torch.arange(5)})
+    data = Data("measured", {"test": measured})
+    assert default_validation(data) == OWN
+    assert split(data, OWN) == {"test": measured}

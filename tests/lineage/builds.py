@@ -25,6 +25,7 @@ from lth.lineage import (
     Given,
     Initial,
     Interpolated,
+    Intervened,
     Job,
     LearnedMasks,
     MaskedNetwork,
@@ -42,6 +43,7 @@ from lth.lineage import (
     Signed,
     Sparsified,
     Store,
+    SuperWeightsFound,
     Trained,
     Transplanted,
     Unobserved,
@@ -56,6 +58,8 @@ from lth.sparsity import Weights
 from lth.studies.find_ticket import FIND_TICKET
 from lth.studies.find_ticket_settings import FindTicket
 from lth.studies.prepare import Study, prepare
+from lth.superweights.coordinates import Coordinate
+from lth.superweights.interventions import Intervention
 from lth.training import Seeds
 
 HERE = Execution(workers=0)
@@ -191,7 +195,13 @@ def example_nodes() -> dict[str, Node]:
         "Transplanted": Transplanted(of=initial, source=dense, places=(("output.weight", (0, 1)),)),
         "MaskedNetwork": MaskedNetwork(trained=supermask, masks=learned),
         "Evaluated": Evaluated(weights=(dense, ticket), data=data, task=task),
+        "Intervened": Intervened(
+            weights=dense,
+            data=data,
+            intervention=Intervention(kind="scale", coordinates=(Coordinate(block=11, output=507, input=1229),)),
+        ),
         "Overlapped": Overlapped(first=pruned, second=shuffled),
+        "SuperWeightsFound": SuperWeightsFound(weights=dense, prompts=((1, 2), (3,))),
     }
 
 

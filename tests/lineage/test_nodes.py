@@ -31,6 +31,9 @@ from lth.lineage import (
     to_documents,
 )
 from lth.models import ModelSpec
+from lth.superweights.coordinates import Coordinate
+from lth.superweights.interventions import Intervention
+from lth.superweights.search import Search
 from lth.training import Seeds
 
 GOLDEN: dict[str, str] = {
@@ -63,7 +66,9 @@ GOLDEN: dict[str, str] = {
     "Transplanted": "4c68df4fce260053481f34d1762fee06cdb7ab82f36846bbe17e95d45cd6fa97",
     "MaskedNetwork": "1f46a26f65373fde85b78fc345dfe310e1469154940ce3ee24654b0dfdc953d9",
     "Evaluated": "d97d0942fb224717da4ce3102c57341c67cf38320514ff11bd67ffb9b9aa3ee8",
+    "Intervened": "06a4b724d590e6bcdaf6768759318c7f44beb61ddff45def47c97160f12372ee",
     "Overlapped": "8aac86e452e0db959df3a06777b77cf4b2ecc82f5b3f4c7d4d1665d75e754676",
+    "SuperWeightsFound": "146e91a690a8285fb9087d9dd00d089fc6839efa298af3ef9ee2cb90005784bd",
 }
 """If one changes, every store in the world is orphaned: raise a node's `version` only if its numbers change."""
 
@@ -140,6 +145,16 @@ CHANGES: dict[type[BaseModel], dict[str, Any]] = {
         "first_call": {"x": ("float32", (2, 8, 8))},
         "supermask": SupermaskSettings(method="edge_popup"),
     },
+    Coordinate: {"block": 12, "output": 508, "input": 1230, "expert": 1},
+    Intervention: {
+        "kind": "row",
+        "coordinates": (Coordinate(block=12, output=507, input=1229),),
+        "factor": 0.5,
+        "count": 2,
+        "seed": 1,
+        "value": 0.5,
+    },
+    Search: {"share": 0.6, "over_channels": 20, "over_blocks": 4, "prompts": 2, "top": 1, "rounds": 1},
 }
 
 
@@ -156,6 +171,9 @@ def bases() -> dict[type[BaseModel], BaseModel]:
         Seeds: nodes["Trained"].seeds,
         DataSpec: nodes["Trained"].data,
         ModelSpec: nodes["Initial"].spec,
+        Coordinate: nodes["Intervened"].intervention.coordinates[0],
+        Intervention: nodes["Intervened"].intervention,
+        Search: nodes["SuperWeightsFound"].search,
     }
 
 
@@ -180,6 +198,12 @@ def node_with(value: BaseModel) -> Node:
             return with_field(dense, "data", value)
         case SupermaskSettings():
             return with_field(initial, "spec", initial.spec.model_copy(update={"supermask": value}))
+        case Coordinate():
+            return with_field(nodes["Intervened"], "intervention", Intervention(kind="scale", coordinates=(value,)))
+        case Intervention():
+            return with_field(nodes["Intervened"], "intervention", value)
+        case Search():
+            return with_field(nodes["SuperWeightsFound"], "search", value)
     return with_field(initial, "spec", value)
 
 
@@ -219,7 +243,15 @@ def test_every_field_of_a_node_changes_its_key() -> None:
     pruned, shuffled, fresh = nodes["Pruned"], nodes["Shuffled"], nodes["Signed"].of
     others: dict[type, list[object]] = {
         Node: [initial, fresh, dense, ticket, nodes["supermask"], pruned, shuffled, Dense()],
-        tuple: [("a",), (dense,), (shuffled, pruned), (("output.weight", (1, None)),)],
+        tuple: [
+            ("a",),
+            (1, 2),
+            ((4,),),
+            (Coordinate(block=1, output=2, input=3),),
+            (dense,),
+            (shuffled, pruned),
+            (("output.weight", (1, None)),),
+        ],
         bool: [True, False],
         int: [1, 2, 101],
         float: [0.5],

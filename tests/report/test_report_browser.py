@@ -16,7 +16,7 @@ const waiting = setInterval(() => {
   const count = (selector) => document.querySelectorAll(selector).length;
   const found = {
     panels: count(".panel"),
-    drawings: count(".panel:has(svg .mark-line path), .panel:has(svg .mark-rect path)"),
+    drawings: count(".panel:has(svg :is(.mark-line, .mark-rect, .mark-symbol) path)"),
     figures: count("figure"),
     keys: count(".keys:has(path)"),
     keyed: count(".keys:not(.none)"),

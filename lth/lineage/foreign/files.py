@@ -181,7 +181,7 @@ def _open_tensors(
     tensors: Mapping[str, tuple[tuple[int, ...], str]],
 ) -> WeightsFile:
     config = (path if path.is_dir() else path.parent) / "config.json"
-    model_type = _read_json(config).get("model_type") if config.exists() else None
+    model_type = read_json(config).get("model_type") if config.exists() else None
     stored = stored_weights({name: shape for name, (shape, _) in tensors.items()})
     names = sorted(stored, key=_by_number)
     shapes = {name: tensors[stored[name].values][0] for name in names}
@@ -272,14 +272,19 @@ def _pickle_error(path: Path) -> ValueError:
 
 def _weight_map(index: Path) -> dict[str, str]:
     """Return the file of each tensor; files lie in the index's own folder."""
-    weight_map = _read_json(index).get("weight_map")
+    weight_map = read_json(index).get("weight_map")
     files = list(weight_map.values()) if isinstance(weight_map, dict) else []
     if not files or not all(isinstance(name, str) and Path(name).name == name for name in files):
         raise ValueError(f"{index} names no files of its own folder in 'weight_map': it is damaged, copy it again")
     return dict(weight_map or {})
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises:
+        ValueError: if it holds none.
+    """
     try:
         document = json.loads(path.read_text())
     except (ValueError, OSError) as error:

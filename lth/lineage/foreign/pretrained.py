@@ -9,6 +9,7 @@ from torch import nn
 
 from lth.lineage.files import json_to_bytes, weights_to_bytes, write_file
 from lth.lineage.foreign.files import CONV1D_LAYERS, WeightsFile, open_weights
+from lth.lineage.foreign.hugging_face import is_gguf
 from lth.lineage.reader import tied
 from lth.models import Gpt2
 from lth.models.gpt2 import CausalAttention
@@ -22,11 +23,14 @@ UNTRAINED = (".attn.bias", ".attn.masked_bias", "position_ids")
 
 
 def pretrained_digest(path: Path) -> str:
-    """Return the SHA-256, in hex, of all weight files of a folder, or of one file.
+    """Return the SHA-256, in hex, of all weight files of a folder, or of one file; of a GGUF file that of its bytes.
 
     Raises:
         ValueError: if it is missing, damaged, or a pickle.
     """
+    if is_gguf(path):
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     open_weights(path)  # says what is wrong with it
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     content = hashlib.sha256()

@@ -10,6 +10,7 @@ from lth.lineage.kinds.evaluated import Evaluated
 from lth.lineage.kinds.given import Given
 from lth.lineage.kinds.initial import Initial
 from lth.lineage.kinds.interpolated import Interpolated
+from lth.lineage.kinds.intervened import Intervened
 from lth.lineage.kinds.merged import Merged
 from lth.lineage.kinds.noise import Noise
 from lth.lineage.kinds.overlapped import Overlapped
@@ -20,6 +21,7 @@ from lth.lineage.kinds.reshuffled import Reshuffled
 from lth.lineage.kinds.shuffled import Shuffled
 from lth.lineage.kinds.signed import Signed
 from lth.lineage.kinds.sparsified import Sparsified
+from lth.lineage.kinds.super_weights_found import SuperWeightsFound
 from lth.lineage.kinds.supermask import LearnedMasks, MaskedNetwork
 from lth.lineage.kinds.trained import Trained
 from lth.lineage.kinds.transplanted import Transplanted
@@ -37,6 +39,7 @@ __all__ = [
     "Given",
     "Initial",
     "Interpolated",
+    "Intervened",
     "LearnedMasks",
     "MaskedNetwork",
     "Merged",
@@ -50,6 +53,7 @@ __all__ = [
     "Shuffled",
     "Signed",
     "Sparsified",
+    "SuperWeightsFound",
     "Trained",
     "Transplanted",
     "ZeroedByMovement",

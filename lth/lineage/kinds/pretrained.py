@@ -3,6 +3,7 @@
 from lth.lineage.nodes import WeightsNode
 from lth.lineage.reader import Reader
 from lth.models import ModelSpec
+from lth.models.hugging_face import NAME as HUGGING_FACE
 from lth.sparsity import Weights
 
 
@@ -26,10 +27,12 @@ class Pretrained(WeightsNode):
         return self.spec
 
     def derive(self, reader: Reader) -> Weights:
-        from lth.lineage.foreign import read_pretrained
+        from lth.lineage.foreign import hugging_face_state, read_pretrained
 
-        module = reader.module(self.spec, self.seed)
-        return read_pretrained(reader.sources.weights_file(self.digest), module, self.fresh)
+        path = reader.sources.weights_file(self.digest)
+        if self.spec.name == HUGGING_FACE:  # transformers knows the names and layouts of each architecture
+            return hugging_face_state(path, self.spec, self.fresh, self.seed)
+        return read_pretrained(path, reader.module(self.spec, self.seed), self.fresh)
 
     def words(self) -> str:
         drawn = f", {', '.join(self.fresh)} drawn with seed {self.seed}" if self.fresh else ""

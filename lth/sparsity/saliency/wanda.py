@@ -47,8 +47,18 @@ def wanda_raw(evidence: Evidence) -> Scores:
 
 
 def _products(evidence: Evidence, criterion: str) -> tuple[Scores, dict[str, int]]:
+    weights, norms, axes = norms_of_inputs(evidence, criterion)
+    return {name: weight.abs() * norms[name] for name, weight in weights.items()}, axes
+
+
+def norms_of_inputs(evidence: Evidence, criterion: str) -> tuple[Scores, Scores, dict[str, int]]:
+    """Return the weights (pruned ones zero), ||x||_2 of what each multiplies, and the axis of each tensor's outputs.
+
+    Raises:
+        ValueError: as `wanda_raw`; `criterion` is named in the message.
+    """
     weights, squares, axes = follow(evidence, criterion, _input_squares)
-    return {name: weight.abs() * squares[name].sqrt() for name, weight in weights.items()}, axes
+    return weights, {name: each.sqrt() for name, each in squares.items()}, axes
 
 
 def _input_squares(
