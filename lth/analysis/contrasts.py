@@ -35,7 +35,7 @@ FACTORS: Mapping[str, frozenset[str]] = {
 SAME = 0.03
 """How far two densities may be from each other, as a logarithm, for a verdict on what else differs."""
 
-IDLE = frozenset({"controls", "watch", "model_structure"})
+IDLE = frozenset({"controls", "watch", "super_weights", "prompts", "model_structure"})
 """Settings that no ticket's values depend on."""
 
 

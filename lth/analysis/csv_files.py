@@ -1,4 +1,4 @@
-"""What a study measured as CSV: curves of every training, what each tensor keeps, what became of watched weights."""
+"""What a study measured as CSV: curves of every training, what each tensor keeps, what became of single weights."""
 
 import csv
 import io
@@ -15,13 +15,15 @@ from lth.training import read_history
 def csv_files(
     points: Sequence[Point], tables: Mapping[str, list[TableRow]], reader: Reader
 ) -> Iterator[tuple[str, str]]:
-    """Give name and content of each CSV file that has rows: `curves.csv`, `survival.csv`, `watched.csv`."""
+    """Give name and content of each CSV file that has rows: `curves.csv`, `survival.csv`, `watched.csv`,
+    `super_weights.csv`."""
     finished = [point for point in points if isinstance(point.job, Trained) and reader.store.has(point.job)]
     axes = list(dict.fromkeys(axis for point in finished for axis in point.at))
     for name, rows, first in (
         ("curves.csv", curve_rows(finished, reader), ["arm", "replicate", *axes, "step"]),
         ("survival.csv", survival_rows(finished, reader), ["arm", "replicate", *axes]),
         ("watched.csv", tables.get("watched", []), []),
+        ("super_weights.csv", tables.get("super_weights", []), []),
     ):
         listed = list(rows)
         if listed:

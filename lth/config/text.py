@@ -95,6 +95,13 @@ def split_scalings(value: Any) -> Any:
     return scalings
 
 
+def split_texts(value: Any) -> Any:
+    """Return `"To be;or not"` as ("To be", "or not"), `"none"` as (), anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    return () if value.strip().lower() in ("none", "") else tuple(value.split(";"))
+
+
 def _split(value: Any) -> Any:
     if isinstance(value, str):
         value = [] if value.strip().lower() in ("none", "") else value.split(";")
@@ -116,6 +123,9 @@ Options = Annotated[dict[str, Any], BeforeValidator(split_pairs)]
 Entries = Annotated[tuple[str, ...], BeforeValidator(split_entries)]
 """Single weights, as NAME:OUTPUT,INPUT, or BLOCK,OUTPUT,INPUT for the down-projection of a transformer's block: a list,
 or text with semicolons; `none` for none."""
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(split_texts)]
+"""Several texts: a list, or text with semicolons; `none` for none."""
 
 Scalings = Annotated[tuple[str, ...], BeforeValidator(split_scalings)]
 """Single weights with a factor each, as ENTRY*FACTOR: a list, or text with semicolons; `none` for none."""

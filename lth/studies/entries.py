@@ -10,7 +10,8 @@ from lth.lineage import Ablated, WeightsNode
 from lth.lineage.kinds.ablated import Place
 from lth.sparsity import entries_of
 from lth.superweights import Coordinate
-from lth.superweights.projections import DownProjection, down_projections
+from lth.superweights.places import projection_at
+from lth.superweights.projections import down_projections
 
 S = TypeVar("S", bound=StudySettings)
 
@@ -35,33 +36,17 @@ def with_names(settings: S, module: nn.Module) -> S:
 def named_entry(module: nn.Module, text: str) -> str:
     """Return an entry by the name of its parameter, with the factor behind it if there is one."""
     entry, star, factor = text.partition("*")
-    if ":" in entry:
-        return text
-    return f"{entry_text(projection_of(module, wanted := Coordinate.parse(entry)), wanted)}{star}{factor}"
+    return text if ":" in entry else f"{entry_of(module, Coordinate.parse(entry))}{star}{factor}"
 
 
-def projection_of(module: nn.Module, coordinate: Coordinate) -> DownProjection:
-    """Return the down-projection that a coordinate lies in.
+def entry_of(module: nn.Module, coordinate: Coordinate) -> str:
+    """Return a coordinate as an entry, without the ending `.weight`.
 
     Raises:
         ValueError: if it lies outside of the network, or its family is not known.
     """
-    projections = down_projections(module)
-    for projection in projections:
-        if (projection.block, projection.expert) == (coordinate.block, coordinate.expert):
-            outputs, inputs = projection.shape
-            if coordinate.output < outputs and coordinate.input < inputs:
-                return projection
-            raise ValueError(
-                f"{str(coordinate)!r}: {projection.name} has outputs 0 to {outputs - 1} and inputs 0 to {inputs - 1}"
-            )
-    experts = [each.expert for each in projections if each.block == coordinate.block]
-    of = f" with experts {experts[0]} to {experts[-1]} behind them" if experts and experts[-1] is not None else ""
-    raise ValueError(f"{str(coordinate)!r}: down-projections are in blocks 0 to {projections[-1].block}{of}")
-
-
-def entry_text(projection: DownProjection, coordinate: Coordinate) -> str:
-    """Return a coordinate as an entry, without the ending `.weight`."""
+    by_place = {(each.block, each.expert): each for each in down_projections(module)}
+    projection = projection_at(coordinate, by_place)
     place: tuple[int, ...] = (coordinate.output, coordinate.input)
     if projection.expert is not None:  # the matrices of all experts are one parameter, whose entries stand as stored
         place = (projection.expert, *(place[::-1] if projection.is_transposed else place))

@@ -188,12 +188,15 @@ def resolve(settings: FindTicket, subject: "Subject") -> FindTicket:
     """Return the settings with rates filled in; check what needs tables and the network."""
     from lth.sparsity import settled_entries
     from lth.studies.entries import with_names
+    from lth.studies.followed import check_followed
     from lth.studies.pruning import checked, with_rates
     from lth.studies.start_masks import with_start
 
     resolved = with_names(with_start(with_rates(checked(settings), subject), subject), subject.module)
     if isinstance(resolved.masks, AfterTraining):
         settled_entries(subject.module, subject.prunable(resolved.masks), resolved.masks)
+    if resolved.super_weights:
+        check_followed(resolved.prompts, subject)
     return resolved
 
 
@@ -210,6 +213,7 @@ def traces(settings: FindTicket) -> tuple[str, ...]:
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
     """Compare tickets with the dense network and their controls; say how well large weights survive."""
     from lth.analysis.verdict import compare_with_baseline
+    from lth.studies.followed import followed_sentence, followed_tables
     from lth.studies.restart_verdict import verdict_on_restarts
     from lth.studies.survival import survival_table
     from lth.studies.watched import watched_tables
@@ -219,7 +223,10 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
         return Conclusion(verdict_on_restarts(results, pruned.done))
     verdict = compare_with_baseline(results, margin=results["config"]["margin"])
     tables = {"survival": survival_table(reader, points, results["confidence"])}
-    return Conclusion(verdict, tables | watched_tables(reader, points, results))
+    followed = followed_tables(reader, points, results)
+    if sentence := followed_sentence(followed):
+        verdict["sentences"].append(sentence)
+    return Conclusion(verdict, tables | watched_tables(reader, points, results) | followed)
 
 
 FIND_TICKET = StudyType(
@@ -277,7 +284,7 @@ FIND_TICKET = StudyType(
             "watched_survival",
             "Survival of watched weights, beside their base rates",
             "Share of the replicates in which a watched weight is kept, beside the share kept of its matrix, of the "
-            "tenth of its matrix with about its magnitude at the start, and of all prunable weights.",
+            "tenth of its matrix with about its magnitude at the start, of its layer, and of all prunable weights.",
             "density",
             "mean",
             x_words="Weights remaining (%)",
@@ -286,6 +293,22 @@ FIND_TICKET = StudyType(
             colour="weights",
             panel="layer",
             table="watched_survival",
+        ),
+        Plot(
+            "super_weights_survival",
+            "Survival of the strongest spikes, beside their base rates",
+            "Share of the replicates in which the weight that carried the strongest spike is kept, and in which it "
+            "still carries it, beside the share kept of the tenth of its matrix with about its magnitude at the "
+            "start, of its matrix, of its layer, and of all prunable weights. Shares of replicates with Wilson "
+            "intervals.",
+            "density",
+            "mean",
+            x_words="Weights remaining (%)",
+            y_words="Survival (%)",
+            log_x=True,
+            colour="weights",
+            panel="layer",
+            table="super_weights_survival",
         ),
     ),
     presets={

@@ -159,6 +159,17 @@ class Population:
         of_ranks = ranks.all_gather(on_cpu)
         return [self.task.read(self._merged(list(of_member))) for of_member in zip(*of_ranks, strict=True)]
 
+    @torch.no_grad()
+    def run(self, index: int, batch: Batch) -> Tensor:
+        """Return what one member's network gives for a batch, in evaluation mode."""
+        was_training = self.module.training
+        self.module.eval()
+        try:
+            with self._precision():
+                return self.task.forward(self._caller(index), self.fitted(batch))
+        finally:
+            self.module.train(was_training)
+
     def _merged(self, tallies: Sequence[Tally | None]) -> Tally:
         """Return one member's tallies of all ranks as one; a rank without batches has none."""
         there = [tally for tally in tallies if tally is not None]

@@ -127,9 +127,9 @@ def test_a_coordinate_is_an_entry_of_a_down_projection() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("2,0,0", "'2,0,0': down-projections are in blocks 0 to 1$"),
-        ("1,8,0", "'1,8,0': h.1.mlp.c_proj.weight has outputs 0 to 7 and inputs 0 to 31"),
-        ("1,0,0,3", "down-projections are in blocks 0 to 1$"),
+        ("2,0,0", r"\(2,0,0\) is no weight of this network: it has blocks 0 to 1"),
+        ("1,8,0", r"\(1,8,0\) is no weight of this network: .* has 8 outputs and 32 inputs, counted from 0"),
+        ("1,0,0,3", "it has blocks 0 to 1, none with experts"),
     ],
 )
 def test_a_coordinate_that_is_not_there_is_said(text: str, words: str) -> None:
@@ -147,5 +147,5 @@ def test_of_a_mixture_the_expert_is_the_last_number() -> None:
 
     mixture = nn.ModuleDict({"layers": nn.ModuleList([nn.ModuleDict({"mlp": nn.ModuleDict({"experts": Experts()})})])})
     assert named_entry(mixture, "0,3,5,2") == "layers.0.mlp.experts.down_proj:2,3,5"
-    with pytest.raises(ValueError, match="blocks 0 to 0 with experts 0 to 2 behind them"):
+    with pytest.raises(ValueError, match="block 0 with 3 experts"):
         named_entry(mixture, "0,3,5")
