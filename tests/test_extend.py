@@ -255,6 +255,36 @@ def narrow(input_shape, width=12):
 
 MODELS["narrow"] = ModelEntry(narrow, "2.weight", "one hidden layer")
 ''',
+    "family": '''
+import torch
+from torch import nn
+
+from lth.superweights.projections import FAMILIES
+
+
+class Stages(nn.Module):
+    """Two blocks whose MLPs are called otherwise; the second has one large path."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Embedding(20, 16)
+        self.stages = nn.ModuleList(
+            nn.ModuleDict({"into": nn.Linear(16, 24), "out": nn.Linear(24, 16)}) for _ in range(2)
+        )
+        with torch.no_grad():
+            self.stages[1]["into"].bias[5] = 50.0
+            self.stages[1]["out"].weight[:, 5] = 0.0
+            self.stages[1]["out"].weight[3, 5] = 9.0
+
+    def forward(self, tokens):
+        hidden = self.tokens(tokens)
+        for stage in self.stages:
+            hidden = hidden + stage["out"](stage["into"](hidden).relu())
+        return hidden
+
+
+FAMILIES["stages"] = "stages[.]([0-9]+)[.]out"
+''',
     "data set": '''
 import numpy as np
 from lth.data import DATASETS, from_arrays
@@ -390,6 +420,16 @@ CHECKS: dict[tuple[str, ...], str] = {
                          rows["doubled"] != rows["trained"]]
     seen["study"] = [found.verdict["title"], [arm["name"] for arm in found.results["arms"]], found.report.exists()]
 """,
+    ("family",): """
+    from lth.lineage import Initial, Sources, SuperWeightsFound, build
+    from lth.models import ModelSpec
+
+    job = SuperWeightsFound(weights=Initial(spec=ModelSpec(name="Stages"), seed=1), prompts=((1, 2), (3,), (4, 5)))
+    store = Store(Path("store"))
+    build([job], store, Sources(models={"Stages": Stages}), lth.Execution(workers=1))
+    found = json.loads(store.read(job, "metrics.json"))["findings"]["candidates"]
+    seen["family"] = [[each["coordinate"][name] for name in ("block", "output", "input")] for each in found]
+""",
     ("experiment",): """
     from lth.cli.main import main as command
 
@@ -424,6 +464,7 @@ EXPECTED: dict[str, Any] = {
     "study": ["Doubled", ["trained", "doubled"], True],
     "model": {"0.weight": [6, 8], "0.bias": [6], "2.weight": [1, 6], "2.bias": [1]},
     "data set": ["waves", 3.0],
+    "family": [[1, 3, 5]],
     "experiment": ["R2 of tickets", 0.9, True, "not comparable at this scale"],
 }
 

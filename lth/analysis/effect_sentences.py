@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from lth.analysis.effects import MIN_RATIO, Effect
+from lth.analysis.effects import Effect
 from lth.analysis.super_weights_words import times, times_range
+from lth.superweights.known import MIN_RATIO
 
 LITTLE = 1.02
 """Times perplexity up to which a change is called little."""

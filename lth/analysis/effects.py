@@ -9,12 +9,9 @@ from scipy import stats
 from typing_extensions import TypedDict
 
 from lth.analysis.super_weights import Estimate
+from lth.superweights.known import MIN_RATIO
 
 SUPER, SPIKE, NONE, UNTESTED = "super weight", "spike only", "none", "not tested"
-
-MIN_RATIO = 1.1
-"""Times perplexity that a super weight costs at least when it is zeroed. Where there is none, whole rows cost less: the
-most prominent one of Qwen2.5-3B 1.09 (row census in known.json), a common one 1.0001."""
 
 RULE = (
     f"A super weight: zeroing it multiplies perplexity by at least {MIN_RATIO:g}, with the whole interval over blocks "

@@ -1,7 +1,7 @@
 """The document of a search for super weights, superweights.json: written by launch, read by report and anyone else."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class Candidate(TypedDict):
         over_blocks: |output| over the median of the blocks' maxima, likewise.
         prompts: on how many prompts it showed.
         round: in which round; null where it did not show.
+        companion_of: the candidate of the same neuron that writes more, whose spike it shares; empty without one.
         label: what else it is, such as `cancels 11,507,1229`.
         verdict: super weight, spike only, none, or not tested.
         sentences: what its tests allow to say.
@@ -86,9 +87,15 @@ class Candidate(TypedDict):
     over_blocks: float | None
     prompts: int
     round: int | None
+    companion_of: str
     label: str
     verdict: str
     sentences: list[str]
+
+
+def leading(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that are no companions, and those companions that were tested."""
+    return [each for each in candidates if not each["companion_of"] or each["verdict"] != "not tested"]
 
 
 class RoundDocument(TypedDict):

@@ -97,9 +97,8 @@ def prune(
         )
         _ = wanted.pruning  # what does not go together is said before a model is loaded
         if wanted.needs_examples and calibrate is None and data is None and Path(model).expanduser().exists():
-            raise UsageError(
-                f"--method {method} with --scope {scope} looks at activations: name a text with --calibrate"
-            )
+            what = "--scope owl" if scope == "owl" else f"--method {method}"
+            raise UsageError(f"{what} looks at activations: name a text with --calibrate")
         specimen = load_specimen(model, data, folder, start_from=start_from, store=store, replicate=replicate)
         name = protocol or f"blocks:{min(512, specimen.context or 512)}"
         measured = Protocol.parse(name, tokens=tokens, bos=bos, seed=seed)

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lth.cli.checklist import run_checklist
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag
 from lth.config import Running, StudySettings, as_settings_error, check_choice
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, StudyType
+from lth.studies.experiments.checklist import CHECKLISTS
 
 if TYPE_CHECKING:
     from lth.launch import Found
@@ -115,6 +117,10 @@ def reproduce(
     store: Path = Path("lth-store"),
     out: Path | None = None,
     workers: int | None = None,
+    model: str | None = None,
+    text: str | None = None,
+    protocol: str | None = None,
+    tokens: int = 20_480,
     quiet: Flag = False,
     json_: Flag = False,
 ) -> int:
@@ -122,9 +128,11 @@ def reproduce(
 
         lth reproduce frankle-carbin-lenet ./datasets --scale 0.1 --replicates 3
         lth reproduce lwh-table ./datasets --scale 0.02 --plan   # what a table of experiments shares
+        lth reproduce super-weights --model gpt2=./weights   # published weights
 
     Args:
-        name: an experiment, or a table of several.
+        name: an experiment, or a table of several; `super-weights` and `super-rows` list numbers of networks that
+            others trained, and measure one that is at hand.
         folder: folder of data files; missing ones are downloaded into it.
         scale: share of the paper's training length, as 0.1; numbers that need the full length say so.
         replicates: networks with seeds of their own [default: the paper's].
@@ -132,6 +140,11 @@ def reproduce(
         store: folder of results.
         out: folder of the report; of a table, of all its reports.
         workers: one-thread worker processes [default: one per core].
+        model: of super-weights and super-rows, where the network lies: a folder, FILE.gguf or hub:OWNER/NAME;
+            MODEL=FOLDER where the name does not say which it is.
+        text: what its loss is measured on: a file, or wikitext-2 (its raw test part) [default: wikitext-2].
+        protocol: blocks:512, sliding:2048:512 or lines:512x100 [default: blocks of 512 tokens].
+        tokens: only so many of the text's first tokens; 0 takes all.
         quiet: show no progress.
         json_: print JSON.
     """
@@ -140,16 +153,25 @@ def reproduce(
             print(f"{each:28} {experiment.words} ({experiment.source})")
         for each, group in EXPERIMENT_GROUPS.items():
             print(f"{each:28} all of {', '.join(group)}")
+        for each, checklist in CHECKLISTS.items():
+            print(f"{each:28} {checklist.words} ({checklist.source})")
         return 0
     with settings_as_usage():
-        chosen = EXPERIMENT_GROUPS.get(name) or (check_choice("experiment", name, [*EXPERIMENTS, *EXPERIMENT_GROUPS]),)
+        with as_settings_error():
+            running = Running(folder=folder, store=store, out=out, workers=workers, quiet=quiet, json=json_)
+        if name in CHECKLISTS:
+            if scale != 1 or replicates is not None or plan or out is not None:
+                raise UsageError(f"{name} trains nothing: leave out --scale, --replicates, --plan and --out")
+            return run_checklist(name, running, model=model, text=text, protocol=protocol, tokens=tokens or None)
+        if model is not None or text is not None or protocol is not None:
+            raise UsageError(f"--model, --text and --protocol are of {' and '.join(CHECKLISTS)}; {name} trains its own")
+        names = [*EXPERIMENTS, *EXPERIMENT_GROUPS, *CHECKLISTS]
+        chosen = EXPERIMENT_GROUPS.get(name) or (check_choice("experiment", name, names),)
     if not 0 < scale <= 1:
         raise UsageError(f"--scale {scale:g} is no share of the paper's length: give a number above 0, at most 1")
     from lth.launch.reproduce import load_experiments
 
     with settings_as_usage():
-        with as_settings_error():
-            running = Running(folder=folder, store=store, out=out, workers=workers, quiet=quiet, json=json_)
         studies = load_experiments([EXPERIMENTS[each] for each in chosen], scale, replicates, running.folder)
     if plan:
         show_plan(studies, chosen, running)

@@ -82,6 +82,7 @@ class Wanted:
         scope: `layerwise`, or `owl`.
         calibration: what activations come from.
         protect: coordinates that stay; `super` for those that a search finds.
+        prompts: token ids that such a search looks at, in place of the usual three.
         text: what perplexity is measured on; None measures none, or the test part of the model's own data.
         protocol: how.
     """
@@ -92,6 +93,7 @@ class Wanted:
     scope: str = "layerwise"
     calibration: Calibration = Calibration()
     protect: tuple[Coordinate, ...] | str = ()
+    prompts: tuple[tuple[int, ...], ...] = ()
     text: str | None = None
     protocol: Protocol | None = None
 
@@ -235,7 +237,8 @@ def _protected(module: nn.Module, specimen: Specimen, wanted: Wanted) -> tuple[C
     from lth.superweights.find import find
     from lth.superweights.search import PROMPTS
 
-    return tuple(each.coordinate for each in find(module, [specimen.prompt(text) for text in PROMPTS]).candidates)
+    prompts = wanted.prompts or tuple(specimen.prompt(text) for text in PROMPTS)
+    return tuple(each.coordinate for each in find(module, prompts).candidates)
 
 
 def _by_block(module: nn.Module, protected: Sequence[Coordinate], path: str) -> dict[int, list[str]]:

@@ -2,11 +2,13 @@
 
 import datetime
 import hashlib
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from lth.analysis.effects import BlockLosses, effect, is_harmful
 from lth.analysis.super_weights import SuperWeightsDocument
@@ -76,6 +78,17 @@ class Wanted:
     protocol: Protocol | None = None
     precision: str = "float32"
     confidence: float = 0.95
+
+    def document(self) -> dict[str, Any]:
+        """Return what was asked for, in plain values."""
+        protocol = None if self.protocol is None else self.protocol.model_dump(mode="json", exclude_none=True)
+        return {
+            "coordinates": [str(each) for each in self.coordinates],
+            "most": self.most,
+            "text": self.text,
+            "protocol": protocol,
+            "confidence": self.confidence,
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -234,6 +247,7 @@ def run_super_weights(
         proofs=proofs,
         precision=wanted.precision,
         confidence=wanted.confidence,
+        config={"model": specimen.name} | wanted.document(),
     )
     place = out or Path("lth-reports") / f"superweights-{_plain(specimen.name)}-{key}"
     write_file(place / "superweights.json", json_to_bytes(document))
@@ -242,9 +256,22 @@ def run_super_weights(
 
 
 def prompt_ids(specimen: Specimen, wanted: Wanted) -> tuple[tuple[int, ...], ...]:
-    """Return the prompts as token ids, texts first."""
+    """Return the prompts as token ids, texts first.
+
+    Raises:
+        SettingsError: if the model cannot read one.
+    """
     texts = wanted.prompts or (() if wanted.token_prompts else PROMPTS)
-    return (*(specimen.prompt(text) for text in texts), *(specimen.checked(ids) for ids in wanted.token_prompts))
+    return (*(_prompt(specimen, text) for text in texts), *(specimen.checked(ids) for ids in wanted.token_prompts))
+
+
+def _prompt(specimen: Specimen, text: str) -> tuple[int, ...]:
+    try:
+        return specimen.prompt(text)
+    except SettingsError:
+        raise
+    except ValueError as error:  # as of a tokenizer of characters
+        raise SettingsError(f"prompt {text!r}: {error}; give prompts of your own with --prompt") from error
 
 
 def published(name: str) -> tuple[Coordinate, ...]:
@@ -284,6 +311,8 @@ class _Run:
         return Reader(self.store, self.sources)
 
     def build(self, jobs: Sequence[Job], words: str) -> None:
+        if not jobs:
+            return
         self.jobs += jobs
         with self.observer(words) if self.observer else nullcontext() as attached:
             build(jobs, self.store, self.sources, self.execution, attached)
@@ -303,27 +332,32 @@ class _Run:
         return BlockLosses.of_document(self.reader.document(self.job(intervention)))
 
     def prove(self, findings: Findings, places: Mapping[Coordinate, Place]) -> dict[Coordinate, Proof]:
-        """Return the trials of each candidate: the causal test of all, whole batteries where it did harm."""
-        tested = [each.coordinate for each in findings.candidates][: self.wanted.most]
-        tested = list(dict.fromkeys([*self.wanted.coordinates, *tested]))
-        tests = {each: Trial("weight", causal_test(each)) for each in tested}
-        jobs = [self.job(BASELINE), *(self.job(trial.intervention) for trial in tests.values())]
-        self.build(jobs, f"zeroing {len(tested)} weight{'s' * (len(tested) != 1)}, one at a time")
+        """Return the trials of each tested weight: the causal test of all, whole batteries where it did harm."""
+        leads = [each.coordinate for each in findings.candidates if each.companion_of is None][: self.wanted.most]
+        tested = list(dict.fromkeys([*self.wanted.coordinates, *leads]))
+        harmful = self.test(tested, [BASELINE])
+        companions = [each.coordinate for each in findings.candidates if each.companion_of in harmful]
+        companions = [each for each in companions if each not in tested][: self.wanted.most]
+        harmful += self.test(companions)
+        trials = {each: [Trial("weight", causal_test(each))] for each in (*tested, *companions)}
+        trials |= {each: _battery(each, places[each].shape, findings, harmful) for each in harmful}
+        every = [self.job(trial.intervention) for each in harmful for trial in trials[each]]
+        self.build(list(dict.fromkeys(every)), f"testing {_names(harmful)} beside controls")
+        return {each: Proof(tuple(map(self.measured, some))) for each, some in trials.items()}
+
+    def test(self, coordinates: Sequence[Coordinate], before: Sequence[Intervention] = ()) -> list[Coordinate]:
+        """Zero each of some weights; return those whose absence does harm."""
+        tests = {each: causal_test(each) for each in coordinates}
+        words = f"zeroing {_names(coordinates)}, one at a time" if tests else "measuring the model as it is"
+        self.build([self.job(each) for each in (*before, *tests.values())], words)
         base = self.losses(BASELINE)
-        if any(value != value for value in base.nats):
+        if not all(map(math.isfinite, base.nats)):
             raise BuildError(
                 f"the loss of {self.specimen.name} as it is, in {self.wanted.precision}, is not finite: try another "
-                "--precision, or check the weights with `lth sparsity`"
+                "--precision, or look at the weights with `lth sparsity`"
             )
-        effects = {each: effect(base, self.losses(trial.intervention)) for each, trial in tests.items()}
-        harmful = [each for each in tested if is_harmful(effects[each])]
-        trials = {each: [trial] for each, trial in tests.items()}
-        trials |= {each: _battery(each, places[each].shape, findings, harmful) for each in harmful}
-        if harmful:
-            every = [self.job(trial.intervention) for each in harmful for trial in trials[each]]
-            names = " and ".join(f"({each})" for each in harmful)
-            self.build(list(dict.fromkeys(every)), f"testing {names} beside its controls")
-        return {each: Proof(tuple(map(self.measured, some))) for each, some in trials.items()}
+        effects = {at: effect(base, self.losses(test), self.wanted.confidence) for at, test in tests.items()}
+        return [at for at, measured in effects.items() if is_harmful(measured)]
 
     def measured(self, trial: Trial) -> tuple[Trial, str, BlockLosses]:
         return trial, self.job(trial.intervention).key, self.losses(trial.intervention)
@@ -356,3 +390,8 @@ def _fitting(specimen: Specimen, wanted: Wanted, execution: Execution) -> Execut
 
 def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name.rstrip("/").rpartition("/")[2] or name)[:60]
+
+
+def _names(coordinates: Sequence[Coordinate]) -> str:
+    several = f"{len(coordinates)} weights"
+    return f"({coordinates[0]})" if len(coordinates) == 1 else several

@@ -19,6 +19,7 @@ from lth.analysis.super_weights import (
     SuperWeightsDocument,
     SuperWeightsVerdict,
     Tile,
+    leading,
 )
 from lth.analysis.super_weights_words import amount, times
 from lth.launch.specimen import Specimen
@@ -61,6 +62,7 @@ def super_weights_document(
     proofs: Mapping[Coordinate, Proof],
     precision: str,
     confidence: float,
+    config: Mapping[str, Any],
 ) -> SuperWeightsDocument:
     """Return the document.
 
@@ -76,6 +78,7 @@ def super_weights_document(
         proofs: by weight.
         precision: of the weights.
         confidence: of the intervals.
+        config: what was asked for, in plain values.
     """
     effects = {} if base is None else {at: _effects(base[1], proof, confidence) for at, proof in proofs.items()}
     candidates = [
@@ -128,7 +131,7 @@ def super_weights_document(
         "interventions": rows,
         "known": _known(specimen, findings, places, effects),
         "verdict": _verdict(specimen, candidates, rows),
-        "config": {},
+        "config": dict(config),
         "environment": environment(),
     }
 
@@ -163,6 +166,7 @@ def _candidate(
         "over_blocks": None if found is None else found.over_blocks,
         "prompts": 0 if found is None else len(found.prompts),
         "round": None if found is None else found.round,
+        "companion_of": str(found.companion_of or "") if found else "",
         "label": "asked for" if found is None else _label_of(found),
         "verdict": word,
         "sentences": sentences,
@@ -319,9 +323,8 @@ def _known(
     ]
 
 
-def _verdict(
-    specimen: Specimen, candidates: Sequence[Candidate], rows: Sequence[InterventionRow]
-) -> SuperWeightsVerdict:
+def _verdict(specimen: Specimen, every: Sequence[Candidate], rows: Sequence[InterventionRow]) -> SuperWeightsVerdict:
+    candidates = leading(every)
     name = specimen.name.rstrip("/").rpartition("/")[2]
     by_word = {word: [each for each in candidates if each["verdict"] == word] for word in (SUPER, SPIKE)}
     found, tested = by_word[SUPER], [each for each in candidates if each["verdict"] != UNTESTED]

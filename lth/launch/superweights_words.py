@@ -1,6 +1,6 @@
 """The tables of a search for super weights in a terminal."""
 
-from lth.analysis.super_weights import SuperWeightsDocument
+from lth.analysis.super_weights import SuperWeightsDocument, leading
 from lth.analysis.super_weights_words import amount, times, times_range
 from lth.analysis.table import aligned
 
@@ -13,7 +13,8 @@ def candidate_lines(document: SuperWeightsDocument) -> list[str]:
         if row["kind"] == "scale" and row["factor"] == 0 and row["group"] == "weight"
     }
     table = [["block,output,input", "value", "rank", "prompts", "zeroed: perplexity x", "interval", "verdict", ""]]
-    for each in document["candidates"]:
+    shown = leading(document["candidates"])
+    for each in shown:
         row = zeroed.get(each["coordinate"])
         table.append(
             [
@@ -27,7 +28,9 @@ def candidate_lines(document: SuperWeightsDocument) -> list[str]:
                 each["label"],
             ]
         )
-    return aligned(table) if len(table) > 1 else []
+    others = len(document["candidates"]) - len(shown)
+    more = [f"and {others} companions: other weights of the same neurons, which write less"] if others else []
+    return [*aligned(table), *more] if shown else []
 
 
 def known_lines(document: SuperWeightsDocument) -> list[str]:

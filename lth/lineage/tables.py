@@ -10,13 +10,14 @@ from lth.sparsity import CRITERIA, GRANULARITIES, SCHEDULES, SCOPES
 from lth.sparsity.actions import DISTRIBUTIONS
 from lth.sparsity.merge import MERGES
 from lth.superweights.interventions import INTERVENTIONS
+from lth.superweights.projections import FAMILIES
 from lth.tasks import TASKS, losses_of
 from lth.training import ENGINES, MEASURES, OPTIMIZERS, SPARSIFIERS, SUMS
 
 OPEN: tuple[Table[Any], ...] = (
     CRITERIA, SCOPES, GRANULARITIES, SCHEDULES, MERGES, DISTRIBUTIONS, TASKS, MODELS, DATASETS, OPTIMIZERS,
     SPARSIFIERS, SUMS, MEASURES, ENGINES, NODES,
-    INTERVENTIONS,
+    INTERVENTIONS, FAMILIES,
     *(losses for task in TASKS.values() if (losses := losses_of(task)) is not None),
 )  # fmt: skip
 

@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lth.analysis.super_weights import Estimate, InterventionRow, SuperWeightsDocument, read_super_weights
+from lth.analysis.super_weights import (
+    Candidate,
+    Estimate,
+    InterventionRow,
+    SuperWeightsDocument,
+    leading,
+    read_super_weights,
+)
 from lth.analysis.super_weights_words import amount, signed, times, times_range
 from lth.report import words
 from lth.report.bundle import bundle
@@ -34,6 +41,7 @@ def render_super_weights(document: SuperWeightsDocument, drawn: Sequence[Figure]
     """Return the page as text."""
     context = {
         "title": document["verdict"]["title"],
+        "name": Path(document["model"]["name"]).name or document["model"]["name"],
         "document": document,
         "tables": _tables(document),
         "protocol": _protocol(document),
@@ -46,8 +54,11 @@ def render_super_weights(document: SuperWeightsDocument, drawn: Sequence[Figure]
 
 def _tables(document: SuperWeightsDocument) -> dict[str, dict[str, Any] | None]:
     """Return the tables of the page, None where empty: columns, and lines of cells (the second part in small print)."""
+    first, prompts = leading(document["candidates"]), len(document["prompts"])
+    companions = [each for each in document["candidates"] if each not in first]
     tables = {
-        "candidates": _candidates(document),
+        "candidates": _candidates(first, prompts),
+        "companions": _candidates(companions, prompts),
         "interventions": _interventions(document),
         "known": _known(document),
         "massive": _massive(document),
@@ -56,12 +67,11 @@ def _tables(document: SuperWeightsDocument) -> dict[str, dict[str, Any] | None]:
     return {name: table if table["lines"] else None for name, table in tables.items()}
 
 
-def _candidates(document: SuperWeightsDocument) -> dict[str, Any]:
+def _candidates(candidates: Sequence[Candidate], prompts: int) -> dict[str, Any]:
     columns = (
-        "Block, output, input", "Verdict", "Value", "Rank in its matrix", "Share of the output", "Over its channel",
+        "Block, output, input", "Verdict", "Value", "Rank in its matrix", "Share of the output", "Over the channels",
         "Over the blocks", "Prompts", "Round", "Note",
     )  # fmt: skip
-    several = len(document["prompts"])
     lines = [
         [
             each["coordinate"],
@@ -69,17 +79,13 @@ def _candidates(document: SuperWeightsDocument) -> dict[str, Any]:
             amount(each["value"]),
             (f"{each['rank']:,}", f"of {each['of']:,}"),
             *(_or_empty(value, _three) for value in (each["share"], each["over_channels"], each["over_blocks"])),
-            (str(each["prompts"]), f"of {several}"),
+            (str(each["prompts"]), f"of {prompts}"),
             "" if each["round"] is None else str(each["round"]),
             each["label"],
         ]
-        for each in document["candidates"]
+        for each in candidates
     ]
-    return {
-        "columns": columns,
-        "lines": lines,
-        "chosen": [each["verdict"] == "super weight" for each in document["candidates"]],
-    }
+    return {"columns": columns, "lines": lines, "chosen": [each["verdict"] == "super weight" for each in candidates]}
 
 
 def _interventions(document: SuperWeightsDocument) -> dict[str, Any]:

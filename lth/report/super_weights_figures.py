@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import altair as alt
 
-from lth.analysis.super_weights import Candidate, SpikeRow, SuperWeightsDocument
+from lth.analysis.super_weights import Candidate, SpikeRow, SuperWeightsDocument, leading
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, rows
 from lth.report.super_weights_effects import scale_figure, strip_figure
@@ -34,7 +34,7 @@ def spike_figure(document: SuperWeightsDocument) -> Figure | None:
     panels = tuple(
         _spike_panel(table, f"Largest |{side}| of the down-projection", when, found) for side, table in tables.items()
     )
-    after = " Where a super weight is zeroed, the spike that it causes is gone." if found and last > 1 else ""
+    after = " Zeroed: all that earlier rounds found." if last > 1 else ""
     several = len({row["prompt"] for row in kept}) > 1
     over = "Medians over prompts, and the range over them" if several else "Over one prompt"
     caption = f"{over}; a logarithmic axis.{after}"
@@ -84,7 +84,7 @@ def _spike_panel(table: list[DataRow], title: str, when: Sequence[str], found: d
 
 def rank_figure(document: SuperWeightsDocument) -> Figure | None:
     """Return the candidates' ranks by magnitude in their matrices."""
-    found = document["candidates"]
+    found = leading(document["candidates"])
     if not found:
         return None
     data: list[DataRow] = [
@@ -122,9 +122,7 @@ def rank_figure(document: SuperWeightsDocument) -> Figure | None:
         base.mark_text(align="left", dx=9, dy=-8).encode(x=x, text="words:N"),
     ]
     spec = panel(alt.layer(*layers, height=30 * len(order) + 16, description="Rank by magnitude of each candidate"))
-    caption = (
-        "Rank 1 is the largest magnitude; the dotted line is the whole matrix. Magnitude alone finds no super weight."
-    )
+    caption = "Rank 1 is the largest magnitude of the matrix, all of which the dotted line is; a logarithmic axis."
     keys = (Key("color", "", tuple((verdict, verdict) for verdict in present)),)
     return Figure("ranks", "Rank by magnitude", caption, (spec,), keys)
 

@@ -11,7 +11,7 @@ from lth.superweights.findings import Candidate, Findings, Maxima, Round, Spike
 from lth.superweights.judge import judged, maxima_of, order, spikes_of
 from lth.superweights.projections import DownProjection, down_projections, edited
 from lth.superweights.search import Search
-from lth.superweights.spikes import Call, Census, Look, MassiveActivation, Sight, look, plain_call
+from lth.superweights.spikes import Call, Census, Look, MassiveActivation, NotFiniteError, Sight, look, plain_call
 
 
 def find(
@@ -41,6 +41,7 @@ def find(
     passed_over: list[Candidate] = []
     rounds: list[Round] = []
     massive: list[MassiveActivation] = []
+    notes = _notes(search, len(prompts))
     census = Census()
 
     def look_at(number: int) -> Look:
@@ -50,8 +51,14 @@ def find(
         )
 
     with _in_evaluation(module), _Zeroed(projections) as zeroed:
-        while len(rounds) < search.rounds:
-            looks = [look_at(number) for number in range(len(prompts))]
+        for _ in range(search.rounds):
+            try:
+                looks = [look_at(number) for number in range(len(prompts))]
+            except NotFiniteError as error:
+                if not rounds:
+                    raise
+                notes.append(f"round {len(rounds) + 1} was given up, with the candidates so far zeroed: {error}")
+                break
             massive = massive or [each for shown in looks for each in shown.massive if not rounds]
             rounds.append(_round(looks, search, zeroed.places))
             new, rare = judged(rounds, min(search.prompts, len(prompts)), candidates)
@@ -60,6 +67,8 @@ def find(
             if all(each.companion_of for each in new):
                 break
             zeroed.add(each.coordinate for each in new)
+        else:
+            notes.append(f"new spikes showed in each of {search.rounds} rounds: there may be more behind them")
     return Findings(
         search=search,
         prompts=tuple(tuple(prompt) for prompt in prompts),
@@ -68,7 +77,7 @@ def find(
         rounds=tuple(rounds),
         massive=tuple(massive),
         census=census.rows(),
-        notes=_notes(search, len(prompts), is_cut=not all(each.companion_of for each in new)),
+        notes=tuple(notes),
     )
 
 
@@ -144,13 +153,8 @@ def _round(prompts: Sequence[Look], search: Search, zeroed: tuple[Coordinate, ..
     return Round(zeroed=zeroed, maxima=tuple(maxima), spikes=tuple(spikes))
 
 
-def _notes(search: Search, num_prompts: int, is_cut: bool) -> tuple[str, ...]:
-    notes = []
-    if num_prompts < search.prompts:
-        plural = "s were" if num_prompts > 1 else " was"
-        notes.append(
-            f"only {num_prompts} prompt{plural} given: a candidate spikes on all of them, not on {search.prompts}"
-        )
-    if is_cut:
-        notes.append(f"new spikes showed in each of {search.rounds} rounds: there may be more behind them")
-    return tuple(notes)
+def _notes(search: Search, num_prompts: int) -> list[str]:
+    if num_prompts >= search.prompts:
+        return []
+    plural = "s were" if num_prompts > 1 else " was"
+    return [f"only {num_prompts} prompt{plural} given: a candidate spikes on all of them, not on {search.prompts}"]

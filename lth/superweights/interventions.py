@@ -93,13 +93,13 @@ def _apply(
     projection: DownProjection, places: Places, intervention: Intervention, kind: InterventionType, undo: ExitStack
 ) -> None:
     if kind.at_token is not None:
-        if len(places) > 1 or projection.expert is not None:
+        if len(intervention.coordinates) > 1 or projection.expert is not None:
+            found = " and ".join(f"({each})" for each in intervention.coordinates)
             raise ValueError(
-                f"intervention {intervention.kind!r} is of one weight that every token meets: {len(places)} weights of "
-                f"{projection.place} cannot be told apart at a token"
+                f"{intervention.kind!r} is of one weight that every token meets, no expert's; found {found}"
             )
         hook = _at_token(projection.weight[places[0]].item(), places[0], intervention, kind.at_token)
-        undo.callback(projection.module.register_forward_hook(hook).remove)
+        undo.callback(projection.module.register_forward_hook(hook, with_kwargs=True).remove)
     weight = undo.enter_context(edited(projection))
     with torch.no_grad():
         mask = kind.chosen(weight, places, intervention.count, intervention.seed)
@@ -111,13 +111,13 @@ def _at_token(
     place: tuple[int, int],
     intervention: Intervention,
     value_at: Callable[[Tensor, Tensor, Intervention], Tensor],
-) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+) -> Callable[[nn.Module, tuple[Tensor, ...], dict[str, Tensor], Tensor], Tensor]:
     """Return a forward hook that sets the output channel at one token of each sequence: where x * w is largest."""
 
     @torch.no_grad()
-    def hook(module: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> Tensor:
-        output, input_ = place
-        contributions = weight * inputs[0][..., input_].double()  # (batch, position)
+    def hook(module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Tensor], outputs: Tensor) -> Tensor:
+        (inputs,), (output, input_) = (*args, *kwargs.values()), place
+        contributions = weight * inputs[..., input_].double()  # (batch, position), or of one sequence alone (position,)
         token = contributions.abs().argmax(-1, keepdim=True)
         outputs = outputs.clone()
         channel = outputs[..., output]

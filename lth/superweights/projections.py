@@ -67,7 +67,8 @@ FAMILIES: Table[str] = Table(
     {
         "gpt2": r"h\.(\d+)\.mlp\.c_proj",
         "starcoder2": r"layers\.(\d+)\.mlp\.c_proj",
-        "llama": r"layers\.(\d+)\.(?:mlp|feed_forward)\.(?:shared_experts?\.)?down_proj",
+        "llama": r"layers\.(\d+)\.(?:mlp|feed_forward|mixer)\.(?:shared_experts?\.)?down_proj",
+        "granite": r"layers\.(\d+)\.shared_mlp\.output_linear",
         "w2": r"layers\.(\d+)\.(?:mlp|feed_forward)\.w2",
         "mpt": r"blocks\.(\d+)\.ffn\.down_proj",
         "gpt-neox": r"(?:layers|h)\.(\d+)\.mlp\.dense_4h_to_h",
@@ -97,6 +98,11 @@ def down_projections(module: nn.Module) -> list[DownProjection]:
     patterns = {family: re.compile(rf"(?:.*\.)?{pattern}") for family, pattern in FAMILIES.items()}
     found: dict[tuple[int, int], DownProjection] = {}
     for name, part in module.named_modules():
+        if re.search(r"\.experts\.\d+\.", name):
+            raise ValueError(
+                f"{architecture} keeps its experts in a list ({name}): known are those of `transformers` 5 or newer, "
+                "which hold the matrices of all experts of a block in one parameter"
+            )
         matches = [match for pattern in patterns.values() if (match := pattern.fullmatch(name))]
         for projection in _projections(matches[0], part) if matches else ():
             place = projection.block, -1 if projection.expert is None else projection.expert
@@ -107,10 +113,9 @@ def down_projections(module: nn.Module) -> list[DownProjection]:
                 )
             found[place] = projection
     if not found:
-        known = ", ".join(f"{family} ({pattern})" for family, pattern in FAMILIES.items())
         raise ValueError(
-            f"{architecture} has no MLP whose down-projection is known. Families: {known}. Add yours to "
-            "lth.superweights.FAMILIES"
+            f"{architecture} has no MLP whose down-projection is known. Families: {', '.join(FAMILIES)}. How they name "
+            "it stands in lth.superweights.projections.FAMILIES: add yours"
         )
     return [found[place] for place in sorted(found)]
 

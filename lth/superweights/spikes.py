@@ -23,6 +23,10 @@ SMALLEST = torch.finfo(torch.float32).tiny
 """What medians are at least, so that ratios stay finite."""
 
 
+class NotFiniteError(ValueError):
+    """Activations are NaN or infinite."""
+
+
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -223,7 +227,7 @@ def _massive(hidden: Tensor, block: int, prompt: int) -> Iterator[MassiveActivat
 def _check_finite(values: Tensor, what: str, prompt: int) -> None:
     if not values.isfinite().all():
         word = "NaN" if values.isnan().any() else "infinite"
-        raise ValueError(
+        raise NotFiniteError(
             f"{what} are {word} for prompt {prompt + 1}: the weights are damaged, or the precision is too low for this "
             "network. Try float32"
         )

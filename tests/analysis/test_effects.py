@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from lth.analysis.effect_sentences import effect_sentences
-from lth.analysis.effects import MIN_RATIO, BlockLosses, Effect, effect, is_harmful, per_token, verdict_word
+from lth.analysis.effects import BlockLosses, Effect, effect, is_harmful, per_token, verdict_word
 from lth.analysis.statistics import interval
+from lth.superweights.known import MIN_RATIO
 
 TOKENS = (511,) * 8
 LOSSES = (3.1, 3.4, 2.9, 3.3, 3.0, 3.6, 3.2, 3.5)

@@ -41,6 +41,7 @@ def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         "sample",
         "ticket",
         "superweights",
+        "prune",
         "sparsity",
         "compact",
         "methods",

@@ -7,11 +7,12 @@ import pytest
 from cli_runs import run
 
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS
+from lth.studies.experiments.checklist import CHECKLISTS
 
 
 def test_without_a_name_it_lists_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:
     shown = run(capsys, "reproduce").splitlines()
-    assert [line.split()[0] for line in shown] == [*EXPERIMENTS, *EXPERIMENT_GROUPS]
+    assert [line.split()[0] for line in shown] == [*EXPERIMENTS, *EXPERIMENT_GROUPS, *CHECKLISTS]
     assert all(experiment.source in line for line, experiment in zip(shown, EXPERIMENTS.values(), strict=False))
 
 

@@ -11,7 +11,7 @@ from builds import HERE, Notes, metrics_in
 from lth.lineage import DataSpec, Execution, Initial, Intervened, Reader, Sources, Store, build
 from lth.models import ModelSpec
 from lth.superweights.coordinates import Coordinate
-from lth.superweights.interventions import Intervention
+from lth.superweights.interventions import INTERVENTIONS, Intervention, InterventionType
 from lth.superweights.projections import down_projections
 from lth.superweights.protocol import Protocol
 from lth.superweights.texts import passage
@@ -110,3 +110,20 @@ def test_it_stops_between_blocks_when_asked(tmp_path: Path) -> None:
     fresh = Store(tmp_path / "fresh")
     assert build([one], fresh, sources(), Execution(workers=1)) == {}
     assert metrics_in(store, one) == metrics_in(fresh, one)
+
+
+def test_an_intervention_of_a_scripts_own_reaches_worker_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def block_rows(matrix: torch.Tensor, places: object, count: int, seed: int) -> torch.Tensor:
+        return (torch.arange(len(matrix)) < count)[:, None].expand(matrix.shape)
+
+    mine = InterventionType(lambda each: f"the first {each.count} rows zeroed", block_rows)
+    monkeypatch.setitem(INTERVENTIONS, "first-rows", mine)
+    one = job(Intervention(kind="first-rows", coordinates=(AT,), count=4))
+    assert build([one], Store(tmp_path), sources(), Execution(workers=1)) == {}
+    rows = [job(Intervention(kind="row", coordinates=(AT.model_copy(update={"output": at}),))) for at in range(4)]
+    together = Intervention(kind="row", coordinates=tuple(each.intervention.coordinates[0] for each in rows))
+    assert build([job(together)], Store(tmp_path), sources(), HERE) == {}
+    assert metrics_in(Store(tmp_path), one)["nats"] == metrics_in(Store(tmp_path), job(together))["nats"]
+    assert one.intervention.words() == "the first 4 rows zeroed"

@@ -121,6 +121,7 @@ def _candidate(name: str, place: int) -> Candidate:
         "over_blocks": 310.0,
         "prompts": 3,
         "round": 1,
+        "companion_of": "",
         "label": f"cancels {ONE}" if place == 1 else "",
         "verdict": "super weight" if place == 0 else "spike only",
         "sentences": [f"Zeroing ({ONE}) multiplies perplexity by 6.05."] if place == 0 else [],

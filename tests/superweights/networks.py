@@ -39,6 +39,7 @@ MIXTURES = {
     "qwen2_moe": {**EXPERTS, "decoder_sparse_step": 1, "shared_expert_intermediate_size": 24},
     "qwen3_moe": {**EXPERTS, "head_dim": 16, "mlp_only_layers": [0]},
     "olmoe": EXPERTS,
+    "granitemoeshared": {**EXPERTS, "shared_intermediate_size": 24},
     "gpt_oss": {**EXPERTS, "head_dim": 16},
 }
 """The same of mixtures of experts."""

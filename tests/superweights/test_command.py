@@ -16,7 +16,8 @@ from transformers import PreTrainedTokenizerFast
 import lth
 from lth.analysis.super_weights import SuperWeightsDocument, read_super_weights
 from lth.cli.main import main
-from lth.lineage import Execution, Node, Store
+from lth.lineage import Execution, Node, Store, weights_to_bytes
+from lth.models import Gpt2
 from lth.superweights import search
 from lth.superweights.coordinates import Coordinate
 
@@ -172,6 +173,31 @@ def test_a_model_without_one_says_so(capsys: pytest.CaptureFixture[str], tmp_pat
     assert code == 0
     assert out.startswith("No spike in plain")
     assert read_super_weights(tmp_path / "page")["candidates"] == []
+
+
+def test_a_model_of_lth_is_measured_on_its_own_test_part(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    text = "to be or not to be, that is the question\n" * 40
+    (tmp_path / "text.txt").write_text(text)
+    made = Gpt2(len(set(text)), 16, n_layer=2, n_head=2, n_embd=8, bias=False, pad_to=1)
+    (tmp_path / "w.safetensors").write_bytes(weights_to_bytes(dict(made.state_dict())))
+    known = ("gpt-char:n_layer=2,n_embd=8,n_head=2", "text.txt:block=16", "--start-from", "w.safetensors", *HERE)
+    code, out, _ = command(capsys, *known, "--prompt", "to be", "--coordinates", "1,3,5", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert (document["protocol"]["name"], document["protocol"]["text"]) == ("blocks:16", "text, test part")
+    assert document["candidates"][-1]["verdict"] == "none"
+    assert document["prompts"][0]["tokens"] == list("to be")
+    code, _, message = command(capsys, *known)  # the usual prompts have letters that this text has not
+    assert (code, message.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("offload", [True, False])
+def test_on_disk_as_in_memory(capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path, offload: bool) -> None:
+    where = ("--offload", "blocks") if offload else ()
+    code, out, _ = command(capsys, str(model), *IDS, "--find-only", "--json", *HERE, *where)
+    assert code == 0
+    assert json.loads(out)["candidates"][0]["coordinate"] == "1,7,11"
+    assert (tmp_path / "blocks").exists() == offload
 
 
 def test_an_encoder_is_looked_at_and_not_proved(capsys: pytest.CaptureFixture[str]) -> None:

@@ -196,6 +196,24 @@ def test_activations_that_are_not_finite_name_the_block(name: str, value: float,
         find(module, PROMPTS)
 
 
+def test_a_network_that_breaks_without_its_candidates_ends_the_search() -> None:
+    module = network("lth")
+    place = coordinate(module)
+    plant(module, place, 8.0, PROMPTS)
+    bias = module.h[2].mlp.c_fc.bias  # type: ignore[union-attr, index]
+    calls = []
+
+    def call(network: nn.Module, tokens: torch.Tensor) -> object:
+        calls.append(tokens)
+        bias.data[0] = torch.nan if len(calls) > 3 else 0.0
+        return network(tokens)
+
+    findings = find(module, PROMPTS, call=call)
+    assert places(findings) == [str(place)]
+    (note,) = findings.notes
+    assert note.startswith("round 2 was given up, with the candidates so far zeroed: the inputs of the down-projection")
+
+
 @pytest.mark.parametrize(
     ("prompts", "message"),
     [

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from networks import network
+from networks import MIXTURES, NAMES, network
 from torch import Tensor, nn
 
 from lth.superweights.battery import BASELINE, Controls, battery, causal_test
@@ -155,7 +155,7 @@ def test_an_expert_of_a_fused_mixture_is_changed_alone() -> None:
     assert sum(differ) == 1
     assert all(map(torch.equal, [each.weight for each in down_projections(module)], before))
     with (
-        pytest.raises(ValueError, match="block 1, expert 2 cannot be told apart"),
+        pytest.raises(ValueError, match=r"no expert's; found \(1,7,19,2\)"),
         applied(module, Intervention(kind="restore", coordinates=(at,))),
     ):
         pass
@@ -188,6 +188,25 @@ def test_the_super_activation_is_put_back_at_one_token_of_each_sequence(name: st
     torch.testing.assert_close(outputs_of(module), untouched, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in MIXTURES])
+def test_where_there_is_one_token_everything_is_put_back(name: str) -> None:
+    module, one = network(name), TOKENS[:1, :1]
+    seen: list[Tensor] = []
+    with torch.no_grad(), observed([matrix_of(module)], lambda _, __, inputs, ___: seen.append(inputs.abs())):
+        module(one)
+    at = Coordinate(block=1, output=7, input=int(seen[0].argmax()))
+    results = []
+    with torch.no_grad():
+        matrix_of(module).weight[at.output, at.input] = 100.0
+        for intervention in (BASELINE, change("restore", coordinates=(at,)), causal_test(at)):
+            with applied(module, intervention):
+                outputs = module(one)
+            results.append(outputs if isinstance(outputs, Tensor) else outputs[0])
+    untouched, restored, zeroed = results
+    torch.testing.assert_close(restored, untouched, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(zeroed, untouched, rtol=1e-3, atol=1e-3)
+
+
 def test_bits_return_and_hooks_go_after_an_exception() -> None:
     module = network("llama")
     before = bits(module)
@@ -205,6 +224,7 @@ def test_bits_return_and_hooks_go_after_an_exception() -> None:
         (causal_test(Coordinate(block=1, output=0, input=48)), "32 outputs and 48 inputs"),
         (change("largest-rows", count=40), "asks for 40 others, and there are 31"),
         (change("constant"), "needs a value"),
+        (change("restore", coordinates=(AT, AT)), r"of one weight that every token meets"),
         (change("scal"), "Did you mean 'scale'"),
     ],
 )

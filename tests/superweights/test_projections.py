@@ -149,9 +149,18 @@ def test_shapes_need_no_values() -> None:
 
 
 def test_an_unknown_architecture_is_one_clear_line() -> None:
-    with pytest.raises(ValueError, match=r"Sequential has no MLP whose down-projection is known.*llama \(") as error:
+    with pytest.raises(
+        ValueError, match=r"Sequential has no MLP whose down-projection is known. Families: gpt2, .*, llama, "
+    ) as error:
         down_projections(nn.Sequential(nn.Linear(2, 2)))
     assert "\n" not in str(error.value)
+
+
+def test_experts_in_a_list_are_refused() -> None:
+    module = network("llama")
+    module.model.layers[1].mlp.experts = nn.ModuleList([nn.Sequential(nn.Linear(2, 2))])  # type: ignore[union-attr, index]
+    with pytest.raises(ValueError, match=r"LlamaForCausalLM keeps its experts in a list \(model.layers.1.mlp.exp"):
+        down_projections(module)
 
 
 def test_two_stacks_are_refused() -> None:
