@@ -307,7 +307,7 @@ FIND_TICKET = StudyType(
             y_words="Survival (%)",
             log_x=True,
             colour="weights",
-            panel="layer",
+            panel="strongest",
             table="super_weights_survival",
         ),
     ),

@@ -25,7 +25,9 @@ from lth.superweights.projections import down_projections
 WINDOWS = 8
 """Windows of the validation part that networks are looked at on; as many others measure what a weight does."""
 
-ORIGIN, DENSE = "the initial network's strongest spike", "the dense network's strongest spike"
+ORIGIN, DENSE = "in the initial network", "in the dense network"
+"""Where a spike is the strongest that is followed from there on."""
+
 STILL = "still carries the spike"
 
 
@@ -90,7 +92,7 @@ def followed_tables(reader: Reader, points: Sequence[Point], results: Results) -
     confidence = results["confidence"]
     rates = [
         {
-            "layer": since,
+            "strongest": since,
             "density": density,
             "weights": kind,
             **rate(values, confidence, kind in (KINDS["is_kept"], STILL)),
@@ -195,7 +197,7 @@ def _survival(
 
 def followed_sentence(tables: dict[str, list[TableRow]]) -> str | None:
     """Return what became of the dense networks' strongest spikes by the last level; None where nothing is followed."""
-    rates = [row for row in tables.get("super_weights_survival", []) if row["layer"] == DENSE]
+    rates = [row for row in tables.get("super_weights_survival", []) if row["strongest"] == DENSE]
     dense = [row for row in tables.get("super_weights", []) if row["network"] == "level 0" and row["now"] is not None]
     if not rates or not dense:
         return None

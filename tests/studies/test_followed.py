@@ -58,7 +58,7 @@ def rows_of(found: lth.Found) -> list[dict[str, Any]]:
 
 def rates_of(found: lth.Found, since: str, kind: str) -> list[dict[str, Any]]:
     table = found.details["tables"]["super_weights_survival"]
-    return [row for row in table if (row["layer"], row["weights"]) == (since, kind)]
+    return [row for row in table if (row["strongest"], row["weights"]) == (since, kind)]
 
 
 def test_a_planted_weight_is_tracked_through_five_rounds(planted: lth.Found) -> None:
