@@ -32,12 +32,14 @@ def compared(folders: Mapping[str, Path | str]) -> str:
 
 def _check_protocols(documents: Mapping[str, SuperWeightsDocument]) -> None:
     protocols = {
-        name: (protocol["name"], protocol["digest"], protocol["bos"])
+        name: (protocol["name"], protocol["digest"], protocol["tokens"], protocol["words"])
         for name, document in documents.items()
         if (protocol := document["protocol"]) is not None
     }
     if len(set(protocols.values())) > 1:
-        words = "; ".join(f"{name}: {by} on {digest[:12]}" for name, (by, digest, _) in protocols.items())
+        words = "; ".join(
+            f"{name}: {by} on {tokens:,} tokens of {digest[:12]}" for name, (by, digest, tokens, _) in protocols.items()
+        )
         raise ValueError(f"perplexities are by different protocols or texts, so they do not compare: {words}")
 
 

@@ -12,8 +12,8 @@ from lth.report.watched import base_rates
 WORDS = (
     ("found", "found in the initial network"),
     ("kept", "the same weight carries the spike"),
-    ("moved", "another weight carries it now"),
-    ("gone", "no weight carries it any more"),
+    ("moved", "another weight of its channel or its block carries it now"),
+    ("gone", "no such weight carries it any more"),
     ("born", "a weight that no earlier spike moved to"),
 )
 SHAPES = ("circle", "circle", "triangle-right", "cross", "diamond")
@@ -24,9 +24,9 @@ COLUMNS = (
 NOTE = (
     "Block, output, input of each weight that carries a spike: a candidate meets the limits of a search for super "
     "weights (whether the network needs it, only taking it out can tell: the change of the loss without it, in nats a "
-    "token); a top weight carries the strongest spike of a network that has no candidate. Under the new mask the "
-    "survival of others: the tenth of its matrix with about its magnitude at the start, its matrix, its layer, all "
-    "prunable weights."
+    "token, with the interval over windows); a top weight carries the strongest spike of a network that has no "
+    "candidate. Under the new mask the survival of others: the tenth of its matrix with about its magnitude at the "
+    "start, its matrix, its layer, all prunable weights."
 )
 
 
@@ -83,6 +83,13 @@ def _shown(row: TableRow) -> DataRow:
     }
 
 
+def _effect(row: TableRow) -> str:
+    if row["effect"] is None:
+        return ""
+    ends = "" if row["effect_low"] is None else f" [{row['effect_low']:+.2g}, {row['effect_high']:+.2g}]"
+    return f"{row['effect']:+.2g}{ends}"
+
+
 def followed_lines(study: StudyFiles) -> list[list[str]]:
     """Return the rows of the table of followed spikes, as text."""
 
@@ -100,7 +107,7 @@ def followed_lines(study: StudyFiles) -> list[list[str]]:
             number(row["value"]),
             number(row["share"], ".2f"),
             number(row["over_channels"]),
-            number(row["effect"], "+.2g"),
+            _effect(row),
             "" if row["is_kept"] is None else "kept" if row["is_kept"] else "pruned",
             *base_rates(row),
         ]

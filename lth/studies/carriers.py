@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from lth.analysis.effects import per_token
+from lth.analysis.super_weights import Estimate
 from lth.data import Examples
 from lth.superweights import Coordinate
 from lth.superweights.find import find
@@ -31,7 +33,7 @@ class Carrier:
         output: of its channel.
         share: |input * weight| / |output|, the least over windows of a candidate.
         over_channels: |output| over the median channel's, the least likewise.
-        effect: loss without the weight minus loss, in nats a token.
+        effect: loss without the weight minus loss, in nats a token, with the interval over windows.
     """
 
     coordinate: Coordinate
@@ -41,20 +43,23 @@ class Carrier:
     output: float
     share: float
     over_channels: float
-    effect: float
+    effect: Estimate
 
 
-def looker(prompts: list[list[int]], examples: Examples) -> Callable[[nn.Module], tuple[Carrier, ...]]:
+def looker(
+    prompts: list[list[int]], examples: Examples, confidence: float
+) -> Callable[[nn.Module], tuple[Carrier, ...]]:
     """Return what looks at a network: its candidates on these prompts, or its top weight."""
 
     def look(module: nn.Module) -> tuple[Carrier, ...]:
         before, tokens = block_losses(module, examples)
 
-        def effect(coordinate: Coordinate) -> float:
+        def effect(coordinate: Coordinate) -> Estimate:
             by_place = {(each.block, each.expert): each for each in down_projections(module)}
             with edited(projection_at(coordinate, by_place)) as weight:
                 weight[coordinate.output, coordinate.input] = 0
-                return float((block_losses(module, examples)[0] - before).sum() / tokens.sum())
+                rises = block_losses(module, examples)[0] - before
+            return per_token(rises.tolist(), tokens.tolist(), confidence)
 
         found = find(module, prompts).leading()
         if found:
@@ -69,7 +74,7 @@ def looker(prompts: list[list[int]], examples: Examples) -> Callable[[nn.Module]
     return look
 
 
-def _top(module: nn.Module, prompts: list[list[int]], effect: Callable[[Coordinate], float]) -> Carrier:
+def _top(module: nn.Module, prompts: list[list[int]], effect: Callable[[Coordinate], Estimate]) -> Carrier:
     def run() -> None:
         for prompt in prompts:
             module(torch.tensor([prompt]))
@@ -85,8 +90,9 @@ def _top(module: nn.Module, prompts: list[list[int]], effect: Callable[[Coordina
 def events(before: Sequence[Carrier], after: Sequence[Carrier]) -> Iterator[tuple[str, Carrier | None, Carrier | None]]:
     """Yield what became of each spike, and the weights that carried it before and carry it now.
 
-    `kept`: the same weight carries it; `moved`: another one of the same kind does, that did not before, in the same
-    channel if there is one, else in the same block; `gone`: none does; `born`: one that no earlier spike moved to.
+    `kept`: the same weight carries it; `moved`: another one of the same kind does, that did not before and writes to
+    the same channel of the residual stream, or else lies in the same block; `gone`: none does; `born`: one that no
+    earlier spike moved to.
     """
     now = {each.coordinate: each for each in after}
     known = {each.coordinate for each in before}
@@ -95,7 +101,8 @@ def events(before: Sequence[Carrier], after: Sequence[Carrier]) -> Iterator[tupl
         if old.coordinate in now:
             yield "kept", old, now[old.coordinate]
             continue
-        near = sorted((each for each in free if each.kind == old.kind), key=lambda each: -_nearness(old, each))
+        near = [each for each in free if each.kind == old.kind and _nearness(old, each)]
+        near.sort(key=lambda each: -_nearness(old, each))
         if near:
             free.remove(near[0])
         yield ("moved", old, near[0]) if near else ("gone", old, None)
@@ -104,6 +111,7 @@ def events(before: Sequence[Carrier], after: Sequence[Carrier]) -> Iterator[tupl
 
 
 def _nearness(one: Carrier, other: Carrier) -> int:
-    if one.coordinate.block != other.coordinate.block:
-        return 0
-    return 1 + (one.coordinate.output == other.coordinate.output)
+    """Return 2 for weights that write to one channel, 1 for others of one block, 0 for none of it."""
+    if one.coordinate.output == other.coordinate.output:
+        return 2
+    return int(one.coordinate.block == other.coordinate.block)

@@ -145,6 +145,10 @@ class FindTicket(StudySettings):
                 "transplant: kept 'rewind' takes values from it; found "
                 f"{self.restart.kept!r}, with which it is no ticket's start"
             )
+        if self.super_weights and pruned.trains:
+            raise ValueError(
+                f"super_weights: pruned {self.restart.pruned!r} trains on, so no mask takes a weight away: leave it out"
+            )
         if self.prompts and not self.super_weights:
             raise ValueError("prompts: --super-weights reads them; found none, leave them out")
         self._check_start()

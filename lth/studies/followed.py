@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -54,13 +54,16 @@ def check_followed(prompts: Sequence[str], subject: Subject) -> None:
     """Check that super weights can be followed.
 
     Raises:
-        ValueError: if the network is no transformer whose family is known, its examples are no tokens, or a prompt
-            cannot be read.
+        ValueError: if the network is no language model of a family that is known, or a prompt cannot be read.
     """
     down_projections(subject.module)
-    data = subject.sources.data[subject.data.digest]
-    if "vocabulary" not in data.facts:
-        raise ValueError(f"super_weights: networks are looked at on windows of tokens; {data.name} is for {data.task}")
+    data, task = subject.sources.data[subject.data.digest], subject.training.task.name
+    inputs = data.parts["train"].take(torch.arange(1), torch.device("cpu")).keys() - {"y"}
+    if task != "language-model" or inputs != {"x"}:
+        raise ValueError(
+            "super_weights: a language model is needed, which is given windows of tokens; found task "
+            f"{task!r} on {data.name} with inputs {', '.join(sorted(inputs))}"
+        )
     if prompts:
         check_prompts(subject.module, _encoded(prompts, data))
 
@@ -80,7 +83,7 @@ def followed_tables(reader: Reader, points: Sequence[Point], results: Results) -
     for replicate in sorted({point.replicate for point in ready}):
         own = [point for point in ready if point.replicate == replicate and point.arm in ("dense", "ticket")]
         own.sort(key=lambda point: float(point.at["level"]))
-        networks = list(_networks(reader, own, config.get("prompts", [])))
+        networks = list(_networks(reader, own, config.get("prompts", []), results["confidence"]))
         if not networks:
             continue
         fates = _fates(reader, own, networks)
@@ -106,7 +109,7 @@ def _encoded(prompts: Sequence[str], data: Data) -> list[list[int]]:
     return [tokenizer_of(data).encode(prompt).tolist() for prompt in prompts]
 
 
-def _networks(reader: Reader, points: Sequence[Point], prompts: Sequence[str]) -> Iterator[Network]:
+def _networks(reader: Reader, points: Sequence[Point], prompts: Sequence[str], confidence: float) -> Iterator[Network]:
     """Look at the origin and at every level of a replicate, up to one that diverged."""
     if not points or points[0].arm != "dense":
         return
@@ -118,7 +121,7 @@ def _networks(reader: Reader, points: Sequence[Point], prompts: Sequence[str]) -
     measured = looked + count if len(examples) >= 2 * count else looked
     windows = examples.take(looked, torch.device("cpu"))["x"].tolist()
     texts = _encoded(prompts, reader.sources.data[dense.data.digest]) if prompts else windows
-    look = looker(texts, Subset(examples, measured))
+    look = looker(texts, Subset(examples, measured), confidence)
     yield Network("origin", None, look(module_of(reader, dense.start)))
     for point in points:
         assert isinstance(point.job, Trained)
@@ -128,6 +131,9 @@ def _networks(reader: Reader, points: Sequence[Point], prompts: Sequence[str]) -
             return
         yield Network(f"level {point.at['level']:g}", point, look(module))
 
+
+EFFECTS: dict[str, Literal["value", "low", "high"]] = {"": "value", "_low": "low", "_high": "high"}
+"""Ends of the columns of the change of the loss without a weight."""
 
 Fates = dict[tuple[Coordinate, float], TableRow]
 """What the mask of a level does with a weight, beside its base rates: rows of `watched`, by weight and level."""
@@ -173,7 +179,7 @@ def _rows(networks: Sequence[Network], fates: Fates) -> Iterator[TableRow]:
                 "output": None if new is None else new.output,
                 "share": None if new is None else new.share,
                 "over_channels": None if new is None else new.over_channels,
-                "effect": None if new is None else new.effect,
+                **{f"effect{end}": None if new is None else new.effect[key] for end, key in EFFECTS.items()},
                 **{column: fate[column] for column in KINDS},
             }
 

@@ -35,7 +35,7 @@ def test_each_coordinate_has_a_row_for_each_model(tmp_path: Path) -> None:
 def test_other_protocols_do_not_compare(tmp_path: Path) -> None:
     protocol = {**super_weights_document()["protocol"], "name": "blocks:1024"}  # type: ignore[dict-item]
     folders = {"base": written(tmp_path / "a"), "chat": written(tmp_path / "b", protocol=protocol)}
-    with pytest.raises(ValueError, match="base: blocks:512 on ab12cd34ef56; chat: blocks:1024 on ab12cd34ef56"):
+    with pytest.raises(ValueError, match="base: blocks:512 on 20,440 tokens of ab12cd34ef56; chat: blocks:1024 on"):
         compared(folders)
     written(tmp_path / "c", protocol=None, interventions=[])
     assert "base" in compared({"base": tmp_path / "a", "looked at": tmp_path / "c"})

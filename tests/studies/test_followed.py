@@ -132,6 +132,7 @@ def test_what_is_found_is_what_a_search_finds_in_the_stored_networks(
         losses.append(float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), y["y"].flatten())))
     [row] = [row for row in mine if row["now"] == "1,5,7"]
     assert row["effect"] == pytest.approx(losses[1] - losses[0], abs=1e-5)
+    assert row["effect_low"] < row["effect"] < row["effect_high"]
 
 
 def test_without_candidates_the_top_weight_is_followed_and_called_that(natural: lth.Found) -> None:
@@ -168,6 +169,7 @@ def test_following_trains_nothing_and_the_page_shows_it(natural: lth.Found, text
         (MODEL, {"prompts": "the Wood"}, "the character 'W' at position 4 is none of the 15 known"),
         (MODEL, {"prompts": ";"}, "prompt 1 is empty"),
         (MODEL, {"prompts": "the", "super_weights": False}, "prompts: --super-weights reads them"),
+        (MODEL, {"pruned": "soft"}, "super_weights: pruned 'soft' trains on"),
         ("lenet-300-100", {"prune_only": ()}, "LeNet300100 has no MLP whose down-projection is known"),
     ],
 )
@@ -180,19 +182,41 @@ def test_what_cannot_be_followed_is_said_first(
     assert not (tmp_path / "store").exists()
 
 
+class TokenClassifier(torch.nn.Module):
+    """A transformer whose logits are of classes, one set a text."""
+
+    def __init__(self, vocabulary: int, block: int, num_classes: int) -> None:
+        super().__init__()
+        self.network = Gpt2(vocabulary=vocabulary, block=block, n_layer=1, n_head=2, n_embd=8, pad_to=1)
+        self.output = torch.nn.Linear(vocabulary, num_classes)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.output(self.network(tokens).mean(1))  # type: ignore[no-any-return]
+
+
+def test_a_classifier_of_tokens_cannot_be_followed(tmp_path: Path) -> None:
+    tokens = torch.randint(0, 5, (30, 8)).numpy()
+    data = {"x_train": tokens, "y_train": tokens[:, 0], "x_test": tokens, "y_test": tokens[:, 0]}
+    with pytest.raises(ValueError, match="a language model is needed, .* found task 'classification'"):
+        lth.find_ticket(
+            TokenClassifier, data, store=tmp_path / "store", out=tmp_path / "out", **SMALL | {"validation": 5}
+        )
+
+
 def carrier(text: str, kind: str = CANDIDATE) -> Carrier:
-    return Carrier(Coordinate.parse(text), kind, *[1.0] * 6)
+    return Carrier(Coordinate.parse(text), kind, *[1.0] * 5, {"value": 0.0, "low": None, "high": None})
 
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
         (["0,1,2"], ["0,1,2"], [("kept", "0,1,2", "0,1,2")]),
-        (["0,1,2"], ["1,1,2", "0,1,3"], [("moved", "0,1,2", "0,1,3"), ("born", None, "1,1,2")]),  # the same channel
-        (["0,1,2"], ["1,1,2", "0,5,3"], [("moved", "0,1,2", "0,5,3"), ("born", None, "1,1,2")]),  # the same block
+        (["0,1,2"], ["0,5,3", "1,1,9"], [("moved", "0,1,2", "1,1,9"), ("born", None, "0,5,3")]),  # the same channel
+        (["0,1,2"], ["1,4,2", "0,5,3"], [("moved", "0,1,2", "0,5,3"), ("born", None, "1,4,2")]),  # the same block
+        (["0,1,2"], ["5,8,9"], [("gone", "0,1,2", None), ("born", None, "5,8,9")]),
         (["0,1,2", "1,0,0"], ["1,0,0"], [("gone", "0,1,2", None), ("kept", "1,0,0", "1,0,0")]),
         (["0,1,2"], ["0,1,2", "1,0,0"], [("kept", "0,1,2", "0,1,2"), ("born", None, "1,0,0")]),
-        (["0,1,2"], ["t1,0,0"], [("gone", "0,1,2", None), ("born", None, "1,0,0")]),  # no candidate is left
+        (["0,1,2"], ["t1,1,0"], [("gone", "0,1,2", None), ("born", None, "1,1,0")]),  # no candidate is left
         (["t1,0,0"], ["1,0,0"], [("kept", "1,0,0", "1,0,0")]),  # and the other way round
     ],
 )
