@@ -20,6 +20,9 @@ POSITIONAL = ("model", "data", "folder")
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 """Something that is off unless it is asked for."""
 
+Several = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
+"""An option that may be given several times."""
+
 ORDER = ("Study", "Pruning", "Pruning within training", "Supermask", "Training", "Running")
 
 Command = Callable[[StudyType[Any], Sequence[StudySettings], Running], int]

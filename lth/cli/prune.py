@@ -3,18 +3,13 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any, Literal
 
 from lth.cli.errors import UsageError, settings_as_usage
-from lth.cli.options import Flag
+from lth.cli.options import Flag, Several
 
 if TYPE_CHECKING:
     from lth.superweights.coordinates import Coordinate
-
-Several = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
-"""An option that may be given several times."""
 
 
 def prune(
@@ -35,6 +30,7 @@ def prune(
     protocol: str | None = None,
     tokens: int | None = None,
     bos: Flag = False,
+    join: Literal["file", "rows"] = "file",
     out: Path | None = None,
     start_from: str | None = None,
     replicate: int = 0,
@@ -71,6 +67,7 @@ def prune(
         protocol: blocks:512, sliding:2048:512 or lines:512x100 [default: blocks of 512 tokens, or of the context].
         tokens: only so many of the text's first tokens.
         bos: put the BOS token before each block.
+        join: file, the text as it stands; rows, its lines joined by two newlines, as most published numbers have it.
         out: a new folder: the model as transformers loads it, and prune.json.
         start_from: weights of a model of lth: a file or folder.
         replicate: of a study.
@@ -101,7 +98,7 @@ def prune(
             raise UsageError(f"{what} looks at activations: name a text with --calibrate")
         specimen = load_specimen(model, data, folder, start_from=start_from, store=store, replicate=replicate)
         name = protocol or f"blocks:{min(512, specimen.context or 512)}"
-        measured = Protocol.parse(name, tokens=tokens, bos=bos, seed=seed)
+        measured = Protocol.parse(name, tokens=tokens, bos=bos, join=join, seed=seed)
         wanted = wanted.measured_by(measured)
         say = _silent if quiet or json_ else _say
         pruned = prune_model(specimen, wanted, Store(store), out, folder, say)

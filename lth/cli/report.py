@@ -12,12 +12,15 @@ def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None) 
         lth report 3f2a 90bc --out comparison   # IDs as `lth ls` shows them
 
     Args:
-        ids: IDs of studies in the store (a beginning is enough), or folders of earlier reports.
+        ids: IDs of studies in the store (a beginning is enough), or folders of reports, as of `lth superweights`.
         store: folder of results.
         out: folder of the report [default: lth-reports/report-ID...].
     """
-    from lth.report import read_study, write_report
+    from lth.report import read_study, write_report, write_super_weights
 
+    if len(ids) == 1 and (Path(ids[0]) / "superweights.json").is_file():
+        print(f"Report     {write_super_weights(Path(ids[0]), out)}")
+        return 0
     if not ids:
         raise UsageError("name one or more studies: `lth ls` lists them")
     folders = [_folder(name, store) for name in ids]

@@ -5,20 +5,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Literal
 
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
-from lth.cli.options import Flag
+from lth.cli.options import Flag, Several
 
 if TYPE_CHECKING:
     from lth.launch.superweights import SuperWeights
     from lth.lineage import Execution
     from lth.superweights.coordinates import Coordinate
-
-Several = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
-"""An option that may be given several times."""
 
 
 def superweights(

@@ -30,7 +30,8 @@ def candidate_lines(document: SuperWeightsDocument) -> list[str]:
         )
     others = len(document["candidates"]) - len(shown)
     more = [f"and {others} companions: other weights of the same neurons, which write less"] if others else []
-    return [*aligned(table), *more] if shown else []
+    filled = [column for column in zip(*table, strict=True) if any(column[1:])]
+    return [*aligned([list(row) for row in zip(*filled, strict=True)]), *more] if shown else []
 
 
 def known_lines(document: SuperWeightsDocument) -> list[str]:

@@ -23,16 +23,20 @@ from lth.report.theme import DARK, LIGHT
 MOST_ROWS = 20
 
 
-def write_super_weights(folder: Path) -> Path:
+def write_super_weights(folder: Path, out: Path | None = None) -> Path:
     """Write report.html and figures/ from the superweights.json in a folder; return the page's path.
 
+    Args:
+        folder: with the document.
+        out: where the page goes [default: the same folder].
     Raises:
         ValueError: if the document is missing, damaged, or of another version.
     """
     document, script = read_super_weights(folder), bundle()
     drawn = super_weights_figures(document)
-    write_pictures(drawn, folder, LIGHT.categories)
-    path = Path(folder) / "report.html"
+    place = Path(out or folder)
+    write_pictures(drawn, place, LIGHT.categories)
+    path = place / "report.html"
     path.write_text(render_super_weights(document, drawn, script.result()), encoding="utf-8")
     return path
 

@@ -45,6 +45,12 @@ def test_a_model_is_pruned_and_written(capsys: pytest.CaptureFixture[str], model
     assert transformers.AutoModelForCausalLM.from_pretrained("sparse").config.model_type == "llama"
 
 
+def test_the_join_of_the_text_is_in_the_document(capsys: pytest.CaptureFixture[str], model: str) -> None:
+    settings = ("--method", "magnitude", "--text", "test.txt", "--protocol", "sliding:16:8", "--join", "rows")
+    protocol = json.loads(run(capsys, "prune", model, *settings, "--tokens", "60", "--json"))["protocol"]
+    assert (protocol["join"], protocol["tokens"], protocol["stride"]) == ("rows", 59, 8)
+
+
 def test_without_a_text_nothing_is_measured(capsys: pytest.CaptureFixture[str], model: str) -> None:
     document = json.loads(run(capsys, "prune", model, "--method", "magnitude", "--pattern", "1:4", "--json"))
     assert document["sparsity"]["reached"] == 0.75

@@ -11,6 +11,7 @@ from test_report_page import outline, png_size
 
 from lth.analysis.super_weights import read_super_weights
 from lth.analysis.super_weights_words import amount, signed, times
+from lth.cli.main import main
 from lth.report import write_super_weights
 from lth.report.super_weights import render_super_weights
 from lth.report.super_weights_figures import super_weights_figures
@@ -49,6 +50,14 @@ def test_page_says_what_was_found(page: Path) -> None:
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
 def test_page_is_drawn(page: Path, tmp_path: Path, width: int, scheme: str) -> None:
     check(*visit(page, tmp_path, width, scheme), scheme)
+
+
+def test_the_page_again_from_its_folder(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(page.parent), "--out", str(tmp_path / "again")])
+    assert ended.value.code == 0
+    assert str(tmp_path / "again" / "report.html") in capsys.readouterr().out
+    assert (tmp_path / "again" / "report.html").read_text() == page.read_text()
 
 
 def test_what_was_only_found_has_no_figures_of_effects() -> None:

@@ -178,6 +178,19 @@ def test_protected_weights_stay_and_counts_are_exact(family: str) -> None:
         assert mask.sum() == without.sum() == mask.numel() // 2
 
 
+@pytest.mark.parametrize("criterion", ["large_final", "wanda", "ria"])
+def test_protecting_what_stays_anyway_changes_nothing(criterion: str) -> None:
+    """A super weight is large: no method removes it, so that its protection costs and gains nothing."""
+    plain, planted = made("llama"), made("llama")
+    for module in (plain, planted):
+        with torch.no_grad():
+            module.get_parameter("model.layers.1.mlp.down_proj.weight")[5, 7] = 6.0
+    found, protected = pruned(plain, criterion), pruned(planted, criterion, protect={1: ["mlp.down_proj:5,7"]})
+    assert found[1].masks["mlp.down_proj.weight"][5, 7]
+    for one, other in zip(found, protected, strict=True):
+        assert all(torch.equal(mask, other.masks[name]) for name, mask in one.masks.items())
+
+
 def test_owl_shares_out_what_is_asked() -> None:
     module = made("llama")
     found = pruned(module, rate=0.7, owl=True)
