@@ -30,7 +30,7 @@ def check_measures(names: Sequence[str], subject: Subject) -> None:
 
 
 def spike_rows(reader: Reader, points: Iterable[Point], confidence: float) -> Iterator[TableRow]:
-    """Give the curves of the measure `super_weights`: means over replicates with intervals."""
+    """Give the curves of the measure `super_weights` of dense networks: means over replicates with intervals."""
     histories = [read_history(reader.document(point.job)) for point in points if reader.store.has(point.job)]
     for name, words in SPIKES.items():
         by_step: dict[int, list[float | None]] = {}
@@ -39,4 +39,4 @@ def spike_rows(reader: Reader, points: Iterable[Point], confidence: float) -> It
                 if value is not None:
                     by_step.setdefault(step, []).append(value)
         for step, values in by_step.items():
-            yield {"step": step, "value": words, **interval(values, confidence)}
+            yield {"arm": "dense", "step": step, "curve": words, **interval(values, confidence)}

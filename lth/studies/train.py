@@ -161,7 +161,7 @@ TRAIN = StudyType(
             "mean",
             x_words="Step",
             y_words="Mean over replicates",
-            panel="value",
+            panel="curve",
             table="spikes",
         ),
     ),
