@@ -1,4 +1,4 @@
-"""What a study measured as CSV: curves of every training, what each tensor keeps, what became of single weights."""
+"""What a study measured as CSV: curves of every training, what each tensor keeps, what became of watched weights."""
 
 import csv
 import io
@@ -15,8 +15,7 @@ from lth.training import read_history
 def csv_files(
     points: Sequence[Point], tables: Mapping[str, list[TableRow]], reader: Reader
 ) -> Iterator[tuple[str, str]]:
-    """Give name and content of each CSV file that has rows: `curves.csv`, `survival.csv`, `watched.csv`,
-    `super_weights.csv`."""
+    """Give name and content of each CSV file that has rows: `curves.csv`, `survival.csv`, `watched.csv`."""
     finished = [point for point in points if isinstance(point.job, Trained) and reader.store.has(point.job)]
     axes = list(dict.fromkeys(axis for point in finished for axis in point.at))
     for name, rows, first in (

@@ -124,6 +124,17 @@ class Population:
         """Return a batch with its floats in the population's type."""
         return {name: each.to(self.dtype) if each.is_floating_point() else each for name, each in batch.items()}
 
+    @torch.no_grad()
+    def run(self, index: int, batch: Batch) -> Tensor:
+        """Return what one member's network gives for a batch, in evaluation mode."""
+        was_training = self.module.training
+        self.module.eval()
+        try:
+            with self._precision():
+                return self.task.forward(self._caller(index), self.fitted(batch))
+        finally:
+            self.module.train(was_training)
+
     def losses(self, batch: Batch) -> Tensor:
         """Return the mean loss of each member on its own batch, (member,).
 
@@ -158,17 +169,6 @@ class Population:
         on_cpu = [None if tally is None else {name: value.cpu() for name, value in tally.items()} for tally in tallies]
         of_ranks = ranks.all_gather(on_cpu)
         return [self.task.read(self._merged(list(of_member))) for of_member in zip(*of_ranks, strict=True)]
-
-    @torch.no_grad()
-    def run(self, index: int, batch: Batch) -> Tensor:
-        """Return what one member's network gives for a batch, in evaluation mode."""
-        was_training = self.module.training
-        self.module.eval()
-        try:
-            with self._precision():
-                return self.task.forward(self._caller(index), self.fitted(batch))
-        finally:
-            self.module.train(was_training)
 
     def _merged(self, tallies: Sequence[Tally | None]) -> Tally:
         """Return one member's tallies of all ranks as one; a rank without batches has none."""
