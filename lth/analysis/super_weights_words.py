@@ -24,7 +24,7 @@ def times(ratio: float | None) -> str:
     if ratio >= 1e6:
         return _powers(ratio)
     if ratio >= 10:
-        return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}"
+        return f"{float(f'{ratio:.3g}'):,.0f}" if ratio >= 100 else f"{ratio:.1f}"
     return f"{ratio:.2f}" if ratio >= 1.2 else f"{ratio:.3f}"
 
 

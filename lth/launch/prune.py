@@ -1,5 +1,6 @@
 """A language model pruned at once, without training: masks, perplexity before and after, and a folder to load."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from lth.lineage import (
     weights_to_bytes,
     write_file,
 )
-from lth.lineage.foreign import save_gpt2
+from lth.lineage.foreign import is_gguf, save_gpt2
 from lth.lineage.loaded import forget, module_of
 from lth.models import Gpt2
 from lth.models.blocks import blocks_of
@@ -325,15 +326,24 @@ def _counts(masks: Mapping[str, Tensor]) -> Iterator[tuple[int, int]]:
 def _write(module: nn.Module, specimen: Specimen, out: Path, document: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if specimen.weights.model.name == HUGGING_FACE:
-        config: Any = module.config
-        config.use_cache = True  # for whoever generates text with it
+        assert isinstance(specimen.weights, Pretrained)
+        path = specimen.sources.weights[specimen.weights.digest]
+        saved: Any = _plain(module, specimen) if is_gguf(path) else module
+        saved.config.use_cache = True  # for whoever generates text with it
         with quiet():
-            module.save_pretrained(out)  # type: ignore[operator]
+            saved.save_pretrained(out)
         if specimen.encode is not None:
-            assert isinstance(specimen.weights, Pretrained)
-            save_tokenizer(specimen.sources.weights[specimen.weights.digest], out)
+            save_tokenizer(path, out)
     elif isinstance(module, Gpt2) and module.h[0].attn.sink_key is None:  # type: ignore[union-attr]
         save_gpt2(module, out)
     else:
         write_file(out / "model.safetensors", weights_to_bytes(module.state_dict()))
     write_file(out / "prune.json", json_to_bytes(document))
+
+
+def _plain(module: nn.Module, specimen: Specimen) -> nn.Module:
+    """Return a network with the same tensors that knows nothing of GGUF, which transformers does not write."""
+    bare = copy.deepcopy(specimen.sources.skeleton(specimen.weights.model))
+    bare.load_state_dict(module.state_dict(), assign=True)
+    bare.tie_weights()  # type: ignore[operator]
+    return bare

@@ -280,9 +280,9 @@ def label_of(change: Intervention) -> str:
     labels = {
         "scale": f"with {' and '.join(map(str, others))} {does}" if others else does,
         "row": f"row {first.output} {does}",
-        "row-without": f"row {first.output} but for it, {does}",
+        "row-without": f"rest of row {first.output} {does}",
         "column": f"neuron {first.input} {does}",
-        "column-without": f"neuron {first.input} but for it, {does}",
+        "column-without": f"rest of neuron {first.input} {does}",
         "restore": f"{does}, activation put back",
         "constant": f"{does}, output held constant",
         "random": f"{change.count:,} random weight{several} {does}",

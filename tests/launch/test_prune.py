@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from test_hugging_face import gguf_file, llama
 
 from lth.config import SettingsError
 from lth.launch.prune import Calibration, Wanted, prune_model
@@ -104,6 +105,18 @@ def test_a_planted_super_weight_is_found_and_protected(wanted: Wanted, tmp_path:
     prompts = replace(wanted, method="magnitude", protect="super", prompts=((1, 15, 27, 3), (4, 9, 2), (30, 31, 5, 8)))
     found = prune_model(specimen, prompts, Store(tmp_path / "store"))
     assert "1,5,7" in found.document["protected"]
+
+
+def test_a_gguf_file_is_saved_as_safetensors(tmp_path: Path) -> None:
+    llama(tmp_path / "model", hidden_size=64, intermediate_size=96, num_hidden_layers=1, tie_word_embeddings=True)
+    gguf_file(tmp_path / "model.gguf", tmp_path / "model")
+    specimen = load_specimen(str(tmp_path / "model.gguf"))
+    prune_model(specimen, Wanted(method="magnitude"), Store(tmp_path / "store"), tmp_path / "out")
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    down = loaded.model.layers[0].mlp.down_proj.weight
+    assert (down == 0).float().mean() == pytest.approx(0.5, abs=0.01)
+    assert loaded.lm_head.weight is loaded.model.embed_tokens.weight
+    assert load_specimen(str(tmp_path / "out")).facts["stored"].startswith("F32")
 
 
 def test_ours_is_saved_as_gpt2(tmp_path: Path) -> None:
