@@ -7,8 +7,8 @@ Rooms, each importing only from those before it:
     sparsity     pure functions on weights and masks: criteria, scopes, selection, schedules, actions
     data         data sets by name, arrays, token streams, splits, batch order
     models       networks by name, and any module of yours
-    training     populations, engines, sparsifiers; guard: masks in a training loop of yours
     superweights single weights that a language model needs: found, tested by intervention, listed
+    training     populations, engines, sparsifiers; guard: masks in a training loop of yours
     lineage      the derivation graph: nodes (one kind per file), store, plan, build, ticket files
     analysis     intervals, verdicts, the documents of a study
     studies      the science, one study per file; experiments: published ones with their numbers

@@ -20,6 +20,9 @@ NEAR = 0.13
 FACTORS: Mapping[str, frozenset[str]] = {
     "Initialisation": frozenset({"model"}),
     "Protecting a weight": frozenset({"protect"}),
+    "Pruning a weight first": frozenset({"prune_first", "protect"}),
+    "Scaling a weight of the initial network": frozenset({"scale_weights"}),
+    "Transplanting a trained weight": frozenset({"transplant"}),
     "One-shot or iterative": frozenset({"schedule"}),
     "Global or layerwise": frozenset({"scope", "rates"}),
     "Budget: steps of a training": frozenset({"duration", "evaluate_every", "levels"}),
@@ -32,7 +35,7 @@ FACTORS: Mapping[str, frozenset[str]] = {
 SAME = 0.03
 """How far two densities may be from each other, as a logarithm, for a verdict on what else differs."""
 
-IDLE = frozenset({"controls", "watch", "model_structure"})
+IDLE = frozenset({"controls", "watch", "super_weights", "prompts", "model_structure"})
 """Settings that no ticket's values depend on."""
 
 

@@ -30,6 +30,7 @@ def csv_files(
         ("curves.csv", curve_rows(finished, reader), ["arm", "replicate", *axes, "step"]),
         ("survival.csv", survival_rows(finished, reader), ["arm", "replicate", *axes]),
         ("watched.csv", tables.get("watched", []), []),
+        ("super_weights.csv", tables.get("super_weights", []), []),
     ):
         listed = list(rows)
         if listed:

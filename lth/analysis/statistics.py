@@ -33,6 +33,23 @@ def interval(values: Sequence[float | None], confidence: float) -> Interval:
     return Interval(mean=mean, low=mean - half, high=mean + half, values=list(values))
 
 
+def proportion(values: Sequence[float | None], confidence: float) -> Interval:
+    """Return the share of ones among values that are 0 or 1, with its Wilson score interval; None are left out.
+
+    It stays within 0 and 1, and has a width where all are alike.
+
+    Source: Wilson 1927, Journal of the American Statistical Association 22(158).
+    """
+    known = [value for value in values if value is not None]
+    n = len(known)
+    if n == 0:
+        return Interval(mean=None, low=None, high=None, values=list(values))
+    share, z = math.fsum(known) / n, float(stats.norm.ppf((1 + confidence) / 2))
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(mean=share, low=max(0.0, centre - half), high=min(1.0, centre + half), values=list(values))
+
+
 def paired_difference(values: Sequence[float | None], baseline: Sequence[float | None], confidence: float) -> Interval:
     """Return the interval of value minus baseline, replicate by replicate: what replicates share cancels out."""
     pairs = zip(values, baseline, strict=True)

@@ -71,7 +71,12 @@ class Pruning(Targets):
 
     protect: Entries = Field(
         default=(),
-        description="single weights that are never pruned, as h.2.mlp.c_proj:447,666;...: others go in their place",
+        description="single weights that are never pruned, as h.2.mlp.c_proj:447,666;... (or, of a transformer's "
+        "down-projections, 2,447,666): others go in their place",
+    )
+    prune_first: Entries = Field(
+        default=(),
+        description="single weights that are pruned before all others, at the first level: others stay in their place",
     )
 
     @model_validator(mode="after")

@@ -5,6 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+ENTRY = r"[^:*]+:\d+(,\d+)*|\d+,\d+,\d+(,\d+)?"
+ENTRY_WORDS = "NAME:OUTPUT,INPUT, as h.2.mlp.c_proj:447,666, or BLOCK,OUTPUT,INPUT of a transformer, as 2,447,666"
+
 
 def split_names(value: Any) -> Any:
     """Return `"a,b"` as ("a", "b"), `"none"` as (), anything else as it is."""
@@ -66,17 +69,43 @@ def split_entries(value: Any) -> Any:
     """Return `"h.2.mlp.c_proj:447,666;head:3,1"` as ("h.2.mlp.c_proj:447,666", "head:3,1"), `"none"` as ().
 
     Raises:
-        ValueError: if an entry is not NAME:INDEX,INDEX.
+        ValueError: if an entry is neither NAME:INDEX,INDEX nor BLOCK,OUTPUT,INPUT.
     """
+    entries = _split(value)
+    for entry in entries if isinstance(entries, tuple) else ():
+        if not re.fullmatch(ENTRY, entry):
+            raise ValueError(f"{entry!r} must read {ENTRY_WORDS}; put ; between several")
+    return entries
+
+
+def split_scalings(value: Any) -> Any:
+    """Return `"h.2.mlp.c_proj:447,666*0.5;head:3,1*2"` as one text for each weight and its factor, `"none"` as ().
+
+    Raises:
+        ValueError: if one is not ENTRY*FACTOR.
+    """
+    scalings = _split(value)
+    for scaling in scalings if isinstance(scalings, tuple) else ():
+        entry, _, factor = scaling.partition("*")
+        if not re.fullmatch(ENTRY, entry) or not re.fullmatch(r"-?\d+(\.\d*)?(e[+-]?\d+)?", factor):
+            raise ValueError(
+                f"{scaling!r} must read ENTRY*FACTOR, as h.2.mlp.c_proj:447,666*0.5, where an entry reads "
+                f"{ENTRY_WORDS}; put ; between several"
+            )
+    return scalings
+
+
+def split_texts(value: Any) -> Any:
+    """Return `"To be;or not"` as ("To be", "or not"), `"none"` as (), anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    return () if value.strip().lower() in ("none", "") else tuple(value.split(";"))
+
+
+def _split(value: Any) -> Any:
     if isinstance(value, str):
         value = [] if value.strip().lower() in ("none", "") else value.split(";")
-    if not isinstance(value, list | tuple):
-        return value
-    entries = tuple(re.sub(r"\s", "", str(entry)) for entry in value)
-    for entry in entries:
-        if not re.fullmatch(r"[^:]+:\d+(,\d+)*", entry):
-            raise ValueError(f"{entry!r} must read NAME:OUTPUT,INPUT, as h.2.mlp.c_proj:447,666; put ; between several")
-    return entries
+    return tuple(re.sub(r"\s", "", str(each)) for each in value) if isinstance(value, list | tuple) else value
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
@@ -92,4 +121,11 @@ Options = Annotated[dict[str, Any], BeforeValidator(split_pairs)]
 """Values by name: a table, or text `NAME=VALUE,...`."""
 
 Entries = Annotated[tuple[str, ...], BeforeValidator(split_entries)]
-"""Single weights, as NAME:OUTPUT,INPUT: a list, or text with semicolons; `none` for none."""
+"""Single weights, as NAME:OUTPUT,INPUT, or BLOCK,OUTPUT,INPUT for the down-projection of a transformer's block: a list,
+or text with semicolons; `none` for none."""
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(split_texts)]
+"""Several texts: a list, or text with semicolons; `none` for none."""
+
+Scalings = Annotated[tuple[str, ...], BeforeValidator(split_scalings)]
+"""Single weights with a factor each, as ENTRY*FACTOR: a list, or text with semicolons; `none` for none."""

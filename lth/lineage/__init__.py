@@ -33,6 +33,7 @@ from lth.lineage.kinds import (
     Sparsified,
     SuperWeightsFound,
     Trained,
+    Transplanted,
     ZeroedByMovement,
     Zeros,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "SuperWeightsFound",
     "Ticket",
     "Trained",
+    "Transplanted",
     "Unobserved",
     "WeightsNode",
     "Work",

@@ -13,7 +13,7 @@ from lth.analysis.documents import PlotDocument
 from lth.analysis.numbers import show
 from lth.analysis.reading import arms_of, metric_named, metric_of, num_replicates
 from lth.config.choices import check_choice
-from lth.report import words
+from lth.report import followed, watched, words
 from lth.report.bars import bar_figure
 from lth.report.boxes import box_figure
 from lth.report.bundle import bundle
@@ -26,7 +26,6 @@ from lth.report.side_by_side import questions, side_by_side
 from lth.report.study import StudyFiles
 from lth.report.tables import diverged, main_table, more_tables
 from lth.report.theme import DARK, LIGHT, Palette, category_colors, vega_config
-from lth.report.watched import COLUMNS, summary_figure, watched_figure, watched_lines
 from lth.report.weights import distribution_figure, layer_density_figure
 
 
@@ -59,9 +58,10 @@ def figures(study: StudyFiles) -> list[Figure]:
     """Return all figures of one study that its files allow, in the order of the page."""
     with debug_mode(False):  # altair checks every row of the data otherwise, for a second
         drawn = [
-            summary_figure(study),
+            watched.summary_figure(study),
             *(_drawn(study, plot) for plot in study.results["plots"]),
-            watched_figure(study),
+            watched.watched_figure(study),
+            followed.followed_figure(study),
         ]
         drawn += [box_figure(study), curve_figure(study), layer_density_figure(study), distribution_figure(study)]
     return [figure for figure in drawn if figure is not None]
@@ -169,10 +169,17 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
         "table": main_table(results),
         "more_tables": more_tables(results),
         "diverged": diverged(results),
-        "watched": {"columns": COLUMNS, "lines": watched_lines(study)},
+        "single_weights": [
+            _section("Watched weights", watched.NOTE, watched.COLUMNS, watched.watched_lines(study)),
+            _section("Followed spikes", followed.NOTE, followed.COLUMNS, followed.followed_lines(study)),
+        ],
         "config": words.plain_fields(results["config"]),
         "versions": words.plain_fields(results["environment"] | {"engine": words.engines(results)}),
     }
+
+
+def _section(title: str, note: str, columns: Sequence[str], lines: list[list[str]]) -> dict[str, Any]:
+    return {"title": title, "note": note, "columns": columns, "lines": lines}
 
 
 def _comparison_context(studies: Sequence[StudyFiles], names: Sequence[str]) -> dict[str, Any]:

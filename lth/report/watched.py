@@ -20,9 +20,14 @@ WORDS = (
     ("pruned", "pruned by the new mask"),
     ("not decided", "the last level: no new mask"),
 )
+NOTE = (
+    "Value before and after each training, rank by magnitude in the matrix, and under the new mask the survival of "
+    "others: the tenth of its matrix with about its magnitude at the start, its matrix, its layer, all prunable "
+    "weights. What a weight's survival says is its difference from these."
+)
 COLUMNS = (
     "weight", "level", "replicate", "value at start", "value at end", "rank", "today", "new mask",
-    "its tenth (%)", "its matrix (%)", "all (%)",
+    "its tenth (%)", "its matrix (%)", "its layer (%)", "all (%)",
 )  # fmt: skip
 
 
@@ -134,9 +139,6 @@ def _metric_panel(study: StudyFiles, measure: str) -> Spec:
 def watched_lines(study: StudyFiles) -> list[list[str]]:
     """Return the rows of the table of watched weights, as text."""
 
-    def percent(share: float | None) -> str:
-        return "" if share is None else f"{100 * share:.1f}"
-
     return [
         [
             row["weight"],
@@ -147,7 +149,13 @@ def watched_lines(study: StudyFiles) -> list[list[str]]:
             f"{row['rank']:,} of {row['of']:,}",
             "kept" if row["was_kept"] else "pruned",
             "" if row["is_kept"] is None else state(row),
-            *(percent(row[column]) for column in ("of_tenth", "of_matrix", "of_all")),
+            *base_rates(row),
         ]
         for row in watched_rows(study)
     ]
+
+
+def base_rates(row: TableRow) -> list[str]:
+    """Return what a mask keeps of the weights beside one, in percent, in the order of COLUMNS; empty without a mask."""
+    shares = (row.get(column) for column in ("of_tenth", "of_matrix", "of_layer", "of_all"))
+    return ["" if share is None else f"{100 * share:.1f}" for share in shares]

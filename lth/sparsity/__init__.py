@@ -23,7 +23,7 @@ from lth.sparsity.granularities import GRANULARITIES, Granularity, Structure, gr
 from lth.sparsity.merge import MERGES, complement, merged
 from lth.sparsity.metrics import density, density_by_tensor, warn_of_collapse
 from lth.sparsity.prunable import left_out, prunable
-from lth.sparsity.prune import densities_by_pattern, density_of_level, protected_entries, prune
+from lth.sparsity.prune import densities_by_pattern, density_of_level, prune, settled_entries
 from lth.sparsity.rounds import in_rounds
 from lth.sparsity.schedule import SCHEDULES, Schedule, schedule
 from lth.sparsity.scope import (
@@ -93,12 +93,12 @@ __all__ = [
     "permuted",
     "planned_counts",
     "planned_density",
-    "protected_entries",
     "prunable",
     "prune",
     "reshuffled",
     "schedule",
     "select",
+    "settled_entries",
     "shuffle_within_tensors",
     "some_examples",
     "split_batch",

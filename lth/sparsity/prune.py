@@ -37,13 +37,14 @@ def prune(evidence: Evidence, module: nn.Module, pruning: Pruning, level: int) -
     names, grain, chosen = list(evidence.end), granularity(pruning.granularity), criterion(pruning.criterion)
     structure = _structure(evidence, module, names, grain)
     density, by_pattern = density_of_level(pruning, level), densities_by_pattern(pruning, level)
-    protected = protected_entries(module, names, pruning.protect)
+    protected, first = settled_entries(module, names, pruning)
     decided: dict[str, Decided] = {}
 
     def cut(scores: Scores, masks: Masks, share: float) -> Masks:
         """Return the masks after a share of the way to the level's density, counted in equal factors."""
         nonlocal decided
-        scores = with_highest({name: scores[name] for name in names}, protected)
+        scores = with_scores({name: scores[name] for name in names}, protected, torch.inf)
+        scores = with_scores(scores, first, -torch.inf)
         settings = {
             "density": density**share,
             "scope": with_evidence(SCOPES.pick(pruning.scope), replace(evidence, masks=masks)),
@@ -70,28 +71,33 @@ def prune(evidence: Evidence, module: nn.Module, pruning: Pruning, level: int) -
     return masks
 
 
-def protected_entries(module: nn.Module, names: list[str], texts: tuple[str, ...]) -> list[Entry]:
-    """Return the weights that are never pruned.
+def settled_entries(module: nn.Module, names: list[str], pruning: Pruning) -> tuple[list[Entry], list[Entry]]:
+    """Return the weights that are never pruned, and those that are pruned first.
 
     Raises:
-        ValueError: if one does not exist, or is not among the prunable weights.
+        ValueError: if one does not exist, is not among the prunable weights, or is both.
     """
-    entries = entries_of(module, texts)
-    for entry in entries:
-        if entry.name not in names:
-            raise ValueError(f"protect: {entry.text!r} is in {entry.name}, which is not pruned: leave it out")
-    return entries
+    protected, first = entries_of(module, pruning.protect), entries_of(module, pruning.prune_first)
+    for setting, entries in (("protect", protected), ("prune_first", first)):
+        for entry in entries:
+            if entry.name not in names:
+                raise ValueError(f"{setting}: {entry.text!r} is in {entry.name}, which is not pruned: leave it out")
+    kept = {(entry.name, entry.index) for entry in protected}
+    for entry in first:
+        if (entry.name, entry.index) in kept:
+            raise ValueError(f"prune_first: {entry.text!r} is in protect too: leave it out of one of them")
+    return protected, first
 
 
-def with_highest(scores: Scores, protected: list[Entry]) -> Scores:
-    """Return scores in which some entries stand above all others: selection keeps them, and counts stay exact."""
-    raised = dict(scores)
-    for name in {entry.name for entry in protected}:
-        raised[name] = scores[name].clone()
-        for entry in protected:
+def with_scores(scores: Scores, entries: list[Entry], score: float) -> Scores:
+    """Return scores in which some entries have another: an infinite one decides, and counts stay exact."""
+    changed = dict(scores)
+    for name in {entry.name for entry in entries}:
+        changed[name] = scores[name].clone()
+        for entry in entries:
             if entry.name == name:
-                raised[name][entry.index] = torch.inf
-    return raised
+                changed[name][entry.index] = score
+    return changed
 
 
 def density_of_level(pruning: Pruning, level: int) -> float:

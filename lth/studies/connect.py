@@ -112,9 +112,10 @@ def _line(
 
 def resolve(settings: Connect, subject: "Subject") -> Connect:
     """Return the settings, checked, with rates filled in."""
+    from lth.studies.entries import with_names
     from lth.studies.pruning import checked, with_rates
 
-    return with_rates(checked(settings), subject)
+    return with_names(with_rates(checked(settings), subject), subject.module)
 
 
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:

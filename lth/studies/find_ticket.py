@@ -24,7 +24,7 @@ from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS, KeptAction, Level,
 from lth.studies.study_type import StudyType
 
 if TYPE_CHECKING:
-    from lth.lineage import MasksNode, Reader, Trained
+    from lth.lineage import MasksNode, Reader, Trained, WeightsNode
     from lth.studies.subject import Subject
     from lth.training import Seeds
 
@@ -42,7 +42,7 @@ def derive(settings: FindTicket, subject: "Subject", seeds: "Seeds", replicate: 
 
     search = Search(settings, subject, seeds)
     densities = densities_of(settings, subject)
-    dense = subject.train(subject.initial(seeds), None, seeds)
+    dense = subject.train(search.initial(), None, seeds)
     jobs = [("dense", 0, dense)]
     trained = dict.fromkeys(range(settings.start_level), dense)
     for number in range(settings.start_level, settings.levels + 1):
@@ -82,6 +82,12 @@ class Search:
     def rewind_step(self) -> int:
         return self.subject.steps(self.settings.restart.rewind_to)
 
+    def initial(self, *purpose: object) -> "WeightsNode":
+        """Return what the replicate starts from, or another draw for a purpose, with the weights that are scaled."""
+        from lth.studies.entries import scaled
+
+        return scaled(self.subject.initial(self.seeds, *purpose), self.subject.module, self.settings.scale_weights)
+
     def masks(self, before: "Trained", number: int, density: float) -> "tuple[MasksNode, Trained]":
         """Return the masks of a level and the training that decided them: the one before, or one that prunes."""
         from lth.lineage import Given, Prunable, Pruned, Sparsified
@@ -93,21 +99,32 @@ class Search:
             return Pruned.after(before, pruning_of(chosen_by), number), before
         full = Prunable(model=subject.model, prune_only=chosen_by.prune_only, never_prune=chosen_by.never_prune)
         sparsifier = sparsifier_of(chosen_by, density)
-        source = subject.train(subject.initial(self.seeds), full, self.seeds, sparsifier=sparsifier)
+        source = subject.train(self.initial(), full, self.seeds, sparsifier=sparsifier)
         return Sparsified(trained=source), source
 
     def level(self, masks: "MasksNode", dense: "Trained", source: "Trained", number: int) -> Level:
         """Return what a level's starting weights are made of."""
         return Level(
             masks=masks,
-            initial=self.subject.initial(self.seeds),
-            origin=(source if self.pruned.trains else dense).at(self.rewind_step),
+            initial=self.initial(),
+            origin=self._origin(dense, source),
             source=source,
             decided_by=source,
-            redrawn=self.subject.initial(self.seeds, "kept", number),
+            redrawn=self.initial("kept", number),
             number=number,
             chosen={"prune_only": self.settings.masks.prune_only, "never_prune": self.settings.masks.never_prune},
         )
+
+    def _origin(self, dense: "Trained", source: "Trained") -> "WeightsNode":
+        """Return what kept weights go back to."""
+        from lth.lineage import Transplanted
+        from lth.studies.entries import places_of
+
+        transplant = self.settings.restart.transplant
+        origin = (source if self.pruned.trains else dense).at(self.rewind_step)
+        if not transplant:
+            return origin
+        return Transplanted(of=origin, source=dense, places=places_of(self.subject.module, transplant))
 
     def ticket(self, level: Level) -> "Trained":
         """Return the training of a level's masks from its starting weights."""
@@ -132,7 +149,7 @@ class Search:
         """
         from lth.lineage import Combined
 
-        fresh = self.subject.initial(self.seeds, "reinit", level.number)
+        fresh = self.initial("reinit", level.number)
         anew = replace(level, initial=fresh, origin=fresh, redrawn=fresh)
         start = Combined(masks=level.masks, kept=fresh, pruned=self.pruned.make(anew))
         return self.subject.train(start, self._frozen(level.masks), self.seeds)
@@ -169,14 +186,17 @@ def densities_of(settings: FindTicket, subject: "Subject") -> tuple[float, ...]:
 
 def resolve(settings: FindTicket, subject: "Subject") -> FindTicket:
     """Return the settings with rates filled in; check what needs tables and the network."""
-    from lth.sparsity import entries_of, protected_entries
+    from lth.sparsity import settled_entries
+    from lth.studies.entries import with_names
+    from lth.studies.followed import check_followed
     from lth.studies.pruning import checked, with_rates
     from lth.studies.start_masks import with_start
 
-    resolved = with_start(with_rates(checked(settings), subject), subject)
-    entries_of(subject.module, resolved.watch)
+    resolved = with_names(with_start(with_rates(checked(settings), subject), subject), subject.module)
     if isinstance(resolved.masks, AfterTraining):
-        protected_entries(subject.module, subject.prunable(resolved.masks), resolved.masks.protect)
+        settled_entries(subject.module, subject.prunable(resolved.masks), resolved.masks)
+    if resolved.super_weights:
+        check_followed(resolved.prompts, subject)
     return resolved
 
 
@@ -193,6 +213,7 @@ def traces(settings: FindTicket) -> tuple[str, ...]:
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
     """Compare tickets with the dense network and their controls; say how well large weights survive."""
     from lth.analysis.verdict import compare_with_baseline
+    from lth.studies.followed import followed_sentence, followed_tables
     from lth.studies.restart_verdict import verdict_on_restarts
     from lth.studies.survival import survival_table
     from lth.studies.watched import watched_tables
@@ -202,7 +223,10 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
         return Conclusion(verdict_on_restarts(results, pruned.done))
     verdict = compare_with_baseline(results, margin=results["config"]["margin"])
     tables = {"survival": survival_table(reader, points, results["confidence"])}
-    return Conclusion(verdict, tables | watched_tables(reader, points, results))
+    followed = followed_tables(reader, points, results)
+    if sentence := followed_sentence(followed):
+        verdict["sentences"].append(sentence)
+    return Conclusion(verdict, tables | watched_tables(reader, points, results) | followed)
 
 
 FIND_TICKET = StudyType(
@@ -260,7 +284,7 @@ FIND_TICKET = StudyType(
             "watched_survival",
             "Survival of watched weights, beside their base rates",
             "Share of the replicates in which a watched weight is kept, beside the share kept of its matrix, of the "
-            "tenth of its matrix with about its magnitude at the start, and of all prunable weights.",
+            "tenth of its matrix with about its magnitude at the start, of its layer, and of all prunable weights.",
             "density",
             "mean",
             x_words="Weights remaining (%)",
@@ -269,6 +293,22 @@ FIND_TICKET = StudyType(
             colour="weights",
             panel="layer",
             table="watched_survival",
+        ),
+        Plot(
+            "super_weights_survival",
+            "Survival of the strongest spikes, beside their base rates",
+            "Share of the replicates in which the weight that carried the strongest spike is kept, and in which it "
+            "still carries it, beside the share kept of the tenth of its matrix with about its magnitude at the "
+            "start, of its matrix, of its layer, and of all prunable weights. Shares of replicates with Wilson "
+            "intervals.",
+            "density",
+            "mean",
+            x_words="Weights remaining (%)",
+            y_words="Survival (%)",
+            log_x=True,
+            colour="weights",
+            panel="strongest",
+            table="super_weights_survival",
         ),
     ),
     presets={

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lth.config import Duration, Table
+from lth.config.text import Entries
 
 if TYPE_CHECKING:
     from lth.lineage import MasksNode, Trained, WeightsNode
@@ -218,6 +219,11 @@ class Restart(BaseModel):
         description="what becomes of pruned weights: zero; freeze (at the initial value); zero_if_toward_zero, "
         "zero_if_away_from_zero (else frozen); normal_noise, uniform_noise; reinit, soft (redrawn or zero, and trained "
         "on)",
+    )
+
+    transplant: Entries = Field(
+        default=(),
+        description="single weights that tickets start with as the dense network was trained: all others are rewound",
     )
 
     @field_validator("kept")

@@ -180,14 +180,14 @@ def _is_share(moment: str) -> bool:
 def resolve(settings: Sparsify, subject: "Subject") -> Sparsify:
     """Return the settings, checked, without those that no method reads: a warning names them."""
     from lth.sparsity import SCOPES, criterion
-    from lth.training import MEASURES, SPARSIFIERS, plan_sparsifier
+    from lth.studies.measured import check_measures
+    from lth.training import SPARSIFIERS, plan_sparsifier
     from lth.training.sparsifiers import check_sparsifier
 
     if settings.training.train is not None:
         raise ValueError("train: a training function of your own prunes by lth.guard(model, optimizer, method=...)")
     methods = {name: SPARSIFIERS.pick(name) for name in settings.methods}
-    for name in settings.measures:
-        MEASURES.pick(name)
+    check_measures(settings.measures, subject)
     masks = settings.masks
     if masks.scope is not None:
         SCOPES.pick(masks.scope)

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from lth.analysis.documents import Results, Verdict
 from lth.analysis.points import Arm, Conclusion, Plot, Point
 from lth.config import StudySettings
+from lth.config.text import Names
 from lth.studies.study_type import StudyType
 
 if TYPE_CHECKING:
@@ -34,10 +37,25 @@ class Train(StudySettings):
 
         def __init__(self, **settings: Any) -> None: ...  # by flat names
 
+    measures: Names = Field(
+        default=(),
+        description="what is measured at evaluations, as super_weights (the strongest spike of a transformer): curves, "
+        "also in curves.csv",
+    )
+
 
 def derive(settings: Train, subject: "Subject", seeds: "Seeds", replicate: int) -> Iterator[Point]:
     """Give the training of one replicate."""
-    yield Point(subject.train(subject.initial(seeds), None, seeds), "dense", replicate, {})
+    trained = subject.train(subject.initial(seeds), None, seeds, measures=settings.measures)
+    yield Point(trained, "dense", replicate, {})
+
+
+def resolve(settings: Train, subject: "Subject") -> Train:
+    """Return the settings, checked."""
+    from lth.studies.measured import check_measures
+
+    check_measures(settings.measures, subject)
+    return settings
 
 
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
@@ -63,7 +81,10 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
         "tiles": [],
         "at": {},
     }
-    return Conclusion(verdict)
+    from lth.studies.measured import spike_rows
+
+    spikes = list(spike_rows(reader, points, confidence))
+    return Conclusion(verdict, {"spikes": spikes} if spikes else {})
 
 
 def shakespeare_char_cpu() -> Train:
@@ -129,7 +150,21 @@ TRAIN = StudyType(
     arms=ARMS,
     derive=derive,
     conclude=conclude,
-    plots=(Plot("quality", "At the end of training", "Each replicate, with the interval over them.", "arm"),),
+    resolve=resolve,
+    plots=(
+        Plot("quality", "At the end of training", "Each replicate, with the interval over them.", "arm"),
+        Plot(
+            "births",
+            "Is a super weight being born?",
+            "Spikes of the MLPs' down-projections during training, on a few validation windows.",
+            "step",
+            "mean",
+            x_words="Step",
+            y_words="Mean over replicates",
+            panel="curve",
+            table="spikes",
+        ),
+    ),
     presets={
         "digits": lambda: Train(),
         "shakespeare-char-cpu": shakespeare_char_cpu,

@@ -1,13 +1,14 @@
 """Single weights followed over levels, each beside the base rates that a claim about it needs."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from lth.analysis.documents import Results, TableRow
+from lth.analysis.documents import Interval, Results, TableRow
 from lth.analysis.points import Point
-from lth.analysis.statistics import interval
+from lth.analysis.statistics import interval, proportion
 from lth.lineage import Diverged, Reader, Trained
 from lth.sparsity import Entry, Masks, entries_of
 from lth.sparsity.metrics import same_tenth
@@ -16,6 +17,7 @@ KINDS = {
     "is_kept": "the weight",
     "of_tenth": "its tenth of the initial magnitudes",
     "of_matrix": "its matrix",
+    "of_layer": "its layer",
     "of_all": "all prunable weights",
 }
 """Columns of survival under the new mask, with their words."""
@@ -36,7 +38,7 @@ def watched_tables(reader: Reader, points: Sequence[Point], results: Results) ->
     rows: list[TableRow] = []
     for replicate in sorted({point.replicate for point in trained}):
         own = [point for point in trained if point.replicate == replicate and point.arm in ("dense", "ticket")]
-        rows += _rows_of(reader, sorted(own, key=lambda point: float(point.at["level"])), entries)
+        rows += rows_of(reader, sorted(own, key=lambda point: float(point.at["level"])), entries)
     return {"watched": rows, "watched_survival": _survival(rows, results["confidence"])}
 
 
@@ -48,8 +50,14 @@ class _Initial:
     tenth: Tensor
 
 
-def _rows_of(reader: Reader, points: list[Point], entries: Iterable[Entry]) -> Iterator[TableRow]:
-    """Give the rows of one replicate, level by level; the new mask is that of the next level."""
+def rows_of(reader: Reader, points: list[Point], entries: Iterable[Entry]) -> Iterator[TableRow]:
+    """Give the rows of some weights of one replicate, level by level; the new mask is that of the next level.
+
+    Args:
+        reader: of the store.
+        points: the dense network, then the tickets.
+        entries: the weights.
+    """
     if not points or points[0].arm != "dense":
         return
     jobs = [point.job for point in points]
@@ -94,14 +102,26 @@ def _survived(new: Masks | None, watched: _Initial, later: Point | None) -> Tabl
     if new is None or later is None:
         return dict.fromkeys(("is_kept", "new_density", *list(KINDS)[1:]))
     mask = new.get(watched.entry.name)
-    kept, total = (sum(int(each.sum()) for each in new.values()), sum(each.numel() for each in new.values()))
+    layer = layer_of(watched.entry.name)
     return {
         "is_kept": _is_kept(new, watched.entry),
         "new_density": later.at["density"],
         "of_tenth": 1.0 if mask is None else float(mask[watched.tenth].float().mean()),
         "of_matrix": 1.0 if mask is None else int(mask.sum()) / mask.numel(),
-        "of_all": kept / total,
+        "of_layer": _share_kept(each for name, each in new.items() if layer_of(name) == layer),
+        "of_all": _share_kept(new.values()),
     }
+
+
+def layer_of(name: str) -> str:
+    """Return the layer of a parameter: `h.2` of `h.2.mlp.c_proj.weight`, the module's name where none is numbered."""
+    numbered = re.match(r"(.*\.)?\d+(?=\.)", name)
+    return numbered[0] if numbered else name.rpartition(".")[0]
+
+
+def _share_kept(masks: Iterable[Tensor]) -> float:
+    counts = [(int(mask.sum()), mask.numel()) for mask in masks]
+    return sum(kept for kept, _ in counts) / sum(total for _, total in counts) if counts else 1.0
 
 
 def _is_kept(masks: Masks, entry: Entry) -> bool:
@@ -115,8 +135,23 @@ def _survival(rows: list[TableRow], confidence: float) -> list[TableRow]:
         if row["is_kept"] is not None:
             for column, words in KINDS.items():
                 key = (row["weight"], row["new_density"], words)
-                values.setdefault(key, []).append(100.0 * float(row[column]))
+                values.setdefault(key, []).append(float(row[column]))
     return [
-        {"layer": weight, "density": density, "weights": words, **interval(each, confidence)}
+        {"layer": weight, "density": density, "weights": words, **rate(each, confidence, words == KINDS["is_kept"])}
         for (weight, density, words), each in values.items()
     ]
+
+
+def rate(values: Sequence[float | None], confidence: float, is_single: bool) -> Interval:
+    """Return the interval of a rate, in percent: of single weights, there or not, by Wilson; of shares by Student."""
+    found = proportion(values, confidence) if is_single else interval(values, confidence)
+
+    def percent(value: float | None) -> float | None:
+        return None if value is None else 100.0 * value
+
+    return Interval(
+        mean=percent(found["mean"]),
+        low=percent(found["low"]),
+        high=percent(found["high"]),
+        values=[percent(value) for value in found["values"]],
+    )

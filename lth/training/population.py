@@ -152,6 +152,17 @@ class Population:
         """Return a batch with its floats in the population's type."""
         return {name: each.to(self.dtype) if each.is_floating_point() else each for name, each in batch.items()}
 
+    @torch.no_grad()
+    def run(self, index: int, batch: Batch) -> Tensor:
+        """Return what one member's network gives for a batch, in evaluation mode."""
+        was_training = self.module.training
+        self.module.eval()
+        try:
+            with self._precision():
+                return self.task.forward(self._caller(index), self.fitted(batch))
+        finally:
+            self.module.train(was_training)
+
     def losses(self, batch: Batch) -> Tensor:
         """Return the mean loss of each member on its own batch, (member,).
 

@@ -1,8 +1,9 @@
 """Intervals and paired differences, against numbers worked out by hand."""
 
 import pytest
+from scipy import stats
 
-from lth.analysis.statistics import interval, paired_difference
+from lth.analysis.statistics import interval, paired_difference, proportion
 
 
 def test_interval_by_hand() -> None:
@@ -29,3 +30,17 @@ def test_pairing_removes_what_replicates_share() -> None:
     assert found["mean"] == pytest.approx(0.1)
     assert found["high"] - found["low"] < 1e-9  # type: ignore[operator]
     assert found["values"][2] is None
+
+
+def test_a_proportion_has_a_wilson_interval() -> None:
+    """Against Wilson's formula as it stands in textbooks, and its roots: (p - share)^2 = z^2 p (1 - p) / n."""
+    found = proportion([1, 0, 1, 1, None, 0, 1, 1], 0.95)
+    assert found["mean"] == pytest.approx(5 / 7)
+    z = stats.norm.ppf(0.975)
+    for end in (found["low"], found["high"]):
+        assert end is not None
+        assert (end - 5 / 7) ** 2 == pytest.approx(z**2 * end * (1 - end) / 7)
+    assert proportion([1, 1], 0.95)["high"] == 1
+    assert proportion([0] * 8, 0.95)["low"] == 0
+    assert proportion([0] * 8, 0.95)["high"] == pytest.approx(0.324, abs=1e-3)
+    assert proportion([None], 0.95)["mean"] is None

@@ -83,9 +83,8 @@ def test_every_setting_of_every_study_is_an_option(capsys: pytest.CaptureFixture
         assert description
         assert description[:30] in shown
     assert "--preset" in shown
-    assert set(re.findall(r"--no-[a-z]+(?:-[a-z]+)*", shown)) - {"--no-decay"} == (
-        {"--no-rescale"} if study.name == "supermask" else set()
-    )
+    switches = {"supermask": {"--no-rescale"}, "find-ticket": {"--no-super-weights"}}.get(study.name, set())
+    assert set(re.findall(r"--no-[a-z]+(?:-[a-z]+)*", shown)) - {"--no-decay"} == switches
 
 
 def test_groups_in_order(capsys: pytest.CaptureFixture[str]) -> None:

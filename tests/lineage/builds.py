@@ -45,6 +45,7 @@ from lth.lineage import (
     Store,
     SuperWeightsFound,
     Trained,
+    Transplanted,
     Unobserved,
     ZeroedByMovement,
     Zeros,
@@ -191,6 +192,7 @@ def example_nodes() -> dict[str, Node]:
         "ZeroedByMovement": ZeroedByMovement(trained=dense, initial=initial, otherwise=initial),
         "Interpolated": Interpolated(first=dense, second=ticket, share=0.25),
         "Ablated": Ablated(of=dense, places=(("output.weight", (0, None)), ("hidden1.weight", (1, 2)))),
+        "Transplanted": Transplanted(of=initial, source=dense, places=(("output.weight", (0, 1)),)),
         "MaskedNetwork": MaskedNetwork(trained=supermask, masks=learned),
         "Evaluated": Evaluated(weights=(dense, ticket), data=data, task=task),
         "Intervened": Intervened(

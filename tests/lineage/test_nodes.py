@@ -63,6 +63,7 @@ GOLDEN: dict[str, str] = {
     "ZeroedByMovement": "d112a40ac6beee2b56efb1811a4223fa98e0fbe6e4b21b0b70bb581f0db8c8d5",
     "Interpolated": "6a3256c99084e277f83c5491700451f9230524e378c0d4cdde4a884bb663f604",
     "Ablated": "c337bf8af912b4ebc1833cab2a61598346b901f5baa9aa4d92e2f388e61ffc7d",
+    "Transplanted": "4c68df4fce260053481f34d1762fee06cdb7ab82f36846bbe17e95d45cd6fa97",
     "MaskedNetwork": "1f46a26f65373fde85b78fc345dfe310e1469154940ce3ee24654b0dfdc953d9",
     "Evaluated": "d97d0942fb224717da4ce3102c57341c67cf38320514ff11bd67ffb9b9aa3ee8",
     "Intervened": "06a4b724d590e6bcdaf6768759318c7f44beb61ddff45def47c97160f12372ee",
@@ -109,6 +110,7 @@ CHANGES: dict[type[BaseModel], dict[str, Any]] = {
         "rounds": 3,
         "samples": 5,
         "protect": ("output:0,1",),
+        "prune_first": ("output:0,2",),
     },
     Sparsifier: {
         "method": "soft",

@@ -38,6 +38,7 @@ from lth.lineage import (
     Signed,
     Sources,
     Store,
+    Transplanted,
     WeightsNode,
     ZeroedByMovement,
     Zeros,
@@ -194,6 +195,16 @@ def test_ablated(reader: Reader) -> None:
     assert torch.equal(doubled["1.weight"][4], drawn(1)["1.weight"][4])
 
 
+def test_transplanted_takes_places_from_another_state(reader: Reader) -> None:
+    places: Any = (("3.weight", (2, 5)), ("1.weight", (3, None)))
+    expected, donor = drawn(1), drawn(2)
+    expected["3.weight"][2, 5] = donor["3.weight"][2, 5]
+    expected["1.weight"][3] = donor["1.weight"][3]
+    assert_same_weights(reader.weights(Transplanted(of=initial(1), source=initial(2), places=places)), expected)
+    with pytest.raises(ValueError, match="'9.weight' is no parameter of the network"):
+        reader.weights(Transplanted(of=initial(1), source=initial(2), places=(("9.weight", (0, 0)),)))
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
@@ -226,6 +237,7 @@ class Tied(nn.Module):
         lambda of: Noise(of=of),
         lambda of: Ablated(of=of, places=(("first.weight", (0, 0)),)),
         lambda of: Ablated(of=of, places=(("second.weight", (0, 0)),)),
+        lambda of: Transplanted(of=of, source=Permuted(of=of), places=(("second.weight", (0, None)),)),
         lambda of: Interpolated(first=of, second=Permuted(of=of), share=0.5),
     ],
 )

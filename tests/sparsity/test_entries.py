@@ -43,8 +43,9 @@ def test_what_is_not_there_is_said(text: str, words: str) -> None:
 
 
 def test_text_that_names_no_weight_is_refused() -> None:
-    with pytest.raises(ValueError, match="must read NAME:OUTPUT,INPUT"):
-        Pruning(protect="a.weight")  # type: ignore[arg-type]
+    for text in ("a.weight", "a:1,2*3", "1,2"):
+        with pytest.raises(ValueError, match=r"must read NAME:OUTPUT,INPUT, as .*, or BLOCK,OUTPUT,INPUT"):
+            Pruning(protect=text)  # type: ignore[arg-type]
     assert Pruning(protect="a:1,2; b:0,5").protect == ("a:1,2", "b:0,5")  # type: ignore[arg-type]
 
 
@@ -67,6 +68,35 @@ def test_protected_weights_stay_and_others_go_in_their_place(scope: str) -> None
         assert new["b.weight"][0, 0]
         assert all(bool((new[name] <= masks[name]).all()) for name in masks)
         masks = new
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+@pytest.mark.parametrize("criterion", ["large_final", "random", "lamp"])
+def test_weights_that_are_pruned_first_go_at_the_first_level_and_others_stay(scope: str, criterion: str) -> None:
+    module, generator = network(), torch.Generator().manual_seed(0)
+    end = {
+        name: torch.randn(module.get_parameter(name).shape, generator=generator) for name in ("a.weight", "b.weight")
+    }
+    end["a.weight"][5, 3], end["b.weight"][0, 0] = 9.0, -8.0  # the last to go
+    free = Pruning(criterion=criterion, scope=scope, rate=0.3, rates={})
+    first = free.model_copy(update={"prune_first": ("a:5,3", "b:0,0"), "protect": ("a:0,0",)})
+    masks: dict[str, torch.Tensor] = {}
+    for level in (1, 2, 3):
+        new = prune(Evidence(end, end, generator, masks=masks), module, first, level)
+        assert density(new) == density(prune(Evidence(end, end, generator), module, free, level))
+        assert not new["a.weight"][5, 3]
+        assert not new["b.weight"][0, 0]
+        assert new["a.weight"][0, 0]
+        assert all(bool((new[name] <= masks[name]).all()) for name in masks)
+        masks = new
+
+
+def test_a_weight_is_not_protected_and_pruned_first() -> None:
+    module = network()
+    end = {"a.weight": module.get_parameter("a.weight").detach()}
+    pruning = Pruning(protect=("a:1,2",), prune_first=("a.weight:1,2",))
+    with pytest.raises(ValueError, match="prune_first: 'a.weight:1,2' is in protect too"):
+        prune(Evidence(end, end, torch.Generator()), module, pruning, 1)
 
 
 def test_what_is_not_pruned_needs_no_protection() -> None:

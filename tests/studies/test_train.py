@@ -1,5 +1,6 @@
 """Training alone: what a search begins with, from drawn or given weights; batches in tokens; text from the result."""
 
+import json
 import os
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from lth.lineage import Pretrained, Store, Trained
 from lth.lineage.foreign import save_gpt2
 from lth.lineage.text import tokens
 from lth.models import Gpt2
+from lth.report import figures, read_study
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study
 from lth.training.ranks import Ranks
@@ -203,3 +205,16 @@ def test_torchrun_on_the_command_line(text: str, tmp_path: Path) -> None:
     other = train(text, tmp_path / "other")
     for mine, theirs in zip(alone.results["rows"], other.results["rows"], strict=True):
         assert mine["end"] == pytest.approx(theirs["end"], rel=1e-4)
+
+
+def test_births_are_a_table_and_a_figure(text: str, tmp_path: Path) -> None:
+    found = train(text, tmp_path, measures="super_weights")
+    table = found.details["tables"]["spikes"]
+    assert [row["step"] for row in table if row["curve"] == "largest |input|"] == [0, 10, 20]
+    assert all(len(row["values"]) == 2 and row["low"] <= row["mean"] <= row["high"] for row in table)
+    figure = next(each for each in figures(read_study(found.folder)) if each.name == "births")
+    assert len(figure.panels) == 4
+    drawn = json.dumps(figure.panels[0])
+    assert all(f"{row['mean']:.6f}"[:6] in drawn for row in table if row["curve"] == "largest |input|")
+    with pytest.raises(ValueError, match="measures: 'super_weights' needs another network"):
+        lth.study("train", "lenet-300-100", store=tmp_path / "none", measures="super_weights", progress=False)

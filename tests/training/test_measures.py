@@ -29,7 +29,7 @@ from lth.training import ENGINES, MEASURES, Member, Outcome, Snapshot
 from lth.training.measures import Measure, Memory, View
 from lth.training.sparsifiers import plan_sparsifier
 
-ALL = tuple(MEASURES)
+ALL = tuple(name for name, measure in MEASURES.items() if not measure.examples)  # of any network
 FIRST, SECOND = "1.weight", "3.weight"
 
 
@@ -287,6 +287,8 @@ def test_the_sparse_engine_refuses_and_unknown_measures_are_errors() -> None:
     assert reason == "measures are taken while it trains (sparsity)"
     with pytest.raises(ValueError, match="unknown measure 'sparsty'. Did you mean 'sparsity'"):
         run([member(small_net, 1)], small_net(), short_training(measures=["sparsty"]))
+    with pytest.raises(ValueError, match="has no MLP whose down-projection is known"):
+        run([member(small_net, 1)], small_net(), short_training(measures=["super_weights"]))
 
 
 def test_a_measure_of_a_script(monkeypatch: pytest.MonkeyPatch) -> None:

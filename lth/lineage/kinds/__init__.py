@@ -24,6 +24,7 @@ from lth.lineage.kinds.sparsified import Sparsified
 from lth.lineage.kinds.super_weights_found import SuperWeightsFound
 from lth.lineage.kinds.supermask import LearnedMasks, MaskedNetwork
 from lth.lineage.kinds.trained import Trained
+from lth.lineage.kinds.transplanted import Transplanted
 from lth.lineage.kinds.zeroed_by_movement import ZeroedByMovement
 from lth.lineage.kinds.zeros import Zeros
 
@@ -54,6 +55,7 @@ __all__ = [
     "Sparsified",
     "SuperWeightsFound",
     "Trained",
+    "Transplanted",
     "ZeroedByMovement",
     "Zeros",
 ]

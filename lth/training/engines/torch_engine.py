@@ -60,7 +60,7 @@ class TorchEngine:
         self._epoch, self._orders = -1, torch.empty(0, dtype=torch.int64)
         self._changes: list[StepChanges] = []
         self.sparsifier = None if training.sparsifier is None else self._running(training.sparsifier)
-        self.measures = RunningMeasures(training, members, self.population, self.sparsifier)
+        self.measures = RunningMeasures(training, members, self.population, self.sparsifier, parts["validation"])
         batch = self._batch(training.first_step)
         if self.population.is_stacked:
             try_stacking(self.population, batch)

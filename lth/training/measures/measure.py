@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lth.sparsity.types import Masks, Weights
 
@@ -26,6 +26,8 @@ class View:
             that reads them, and not before the first step.
         target: share of the prunable weights that is planned to be pruned now.
         memory: of this measure; written to.
+        module: the network itself, whose values do not matter; only for a measure that runs it.
+        run: passes a few validation examples through it, with this network's values; only for such a measure.
     """
 
     step: int
@@ -36,6 +38,8 @@ class View:
     gradients: Weights
     target: float
     memory: Memory
+    module: nn.Module | None = None
+    run: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Measure:
         words: what it measures, for people.
         every: it is taken at every so many evaluations, and at the last one.
         reads_gradients: whether it looks at `View.gradients`.
+        examples: how many validation examples `View.run` passes through the network; 0 for a measure that runs nothing.
+        check: raises a ValueError for a network that it cannot measure.
         finish: View at the end -> values for the end; None for none.
     """
 
@@ -55,3 +61,5 @@ class Measure:
     every: int = 1
     reads_gradients: bool = False
     finish: Callable[[View], dict[str, float]] | None = None
+    examples: int = 0
+    check: Callable[[nn.Module], None] | None = None

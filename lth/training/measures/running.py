@@ -1,11 +1,12 @@
 """Measures in a running training: when each is taken, of whom, and what is kept in between."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from lth.config import Training
+from lth.data.types import Examples
 from lth.sparsity.types import Masks, Weights
 from lth.training.measures.measure import Memory, View
 from lth.training.measures.table import MEASURES
@@ -25,13 +26,18 @@ class RunningMeasures:
         members: Sequence[Member],
         population: Population,
         sparsifier: RunningSparsifier | None,
+        examples: Examples,
     ) -> None:
-        """Start before the first step.
+        """Start before the first step; `examples` are those of validation.
 
         Raises:
-            ValueError: if a measure is unknown.
+            ValueError: if a measure is unknown, or cannot measure this network.
         """
         self.measures = {name: MEASURES.pick(name) for name in training.measures}
+        for measure in self.measures.values():
+            if measure.check is not None:
+                measure.check(population.module)
+        self._examples = examples
         self.training, self._population, self._sparsifier = training, population, sparsifier
         self._fixed = [
             {name: member.masks[name].to(population.device) for name in population.parameters if name in member.masks}
@@ -116,7 +122,16 @@ class RunningMeasures:
             gradients={each: population.own(value, index) for each, value in self._gradients.items() if each in kept},
             target=self._target(step, kept),
             memory=self._memories[index][name],
+            module=population.module if self.measures[name].examples else None,
+            run=self._run(index, self.measures[name].examples),
         )
+
+    def _run(self, index: int, count: int) -> Callable[[], object] | None:
+        """Return what passes the first validation examples through one member's network."""
+        if not count:
+            return None
+        population, indices = self._population, torch.arange(min(count, len(self._examples)))
+        return lambda: population.run(index, self._examples.take(indices, population.device))
 
     def _target(self, step: int, kept: Masks) -> float:
         if self._sparsifier is None:
