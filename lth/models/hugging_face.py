@@ -62,7 +62,7 @@ def hugging_face(config: str, head: str = "causal-lm") -> nn.Module:
     auto = auto_class(head)
     with quiet():
         try:
-            module: nn.Module = auto.from_config(made)
+            module: nn.Module = auto.from_config(made, trust_remote_code=False)
         except Exception as error:  # whatever transformers raises at a config that does not fit
             raise ValueError(f"transformers makes no {head} of {made.model_type!r}: {one_line(error)}") from error
     return module
@@ -83,6 +83,8 @@ def config_of(text: str) -> "PretrainedConfig":
     transformers = imported()
     document = json.loads(text)
     kind = document.pop("model_type", None) if isinstance(document, dict) else None
+    if isinstance(document, dict):
+        document.pop("auto_map", None)  # names code that comes with a model
     if kind is None:
         raise ValueError("this config names no model_type: take the config.json of a model of transformers")
     if kind not in transformers.CONFIG_MAPPING:

@@ -74,6 +74,17 @@ def test_a_tokenizer_without_template_puts_nothing_before(tmp_path: Path) -> Non
     assert specimen.prompt("summer is hot") == (2, 3, 4)
 
 
+def test_code_of_a_tokenizer_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda question: "y")  # whoever is asked says yes
+    small_llama(tmp_path)
+    add_tokenizer(tmp_path, bos=False)
+    document = {"auto_map": {"AutoTokenizer": ["code.Made", None]}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(document))
+    (tmp_path / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Made: pass\n")
+    load_specimen(str(tmp_path))
+    assert not (tmp_path / "ran").exists()
+
+
 def test_without_a_tokenizer_prompts_are_ids(tmp_path: Path) -> None:
     small_llama(tmp_path)
     specimen = load_specimen(str(tmp_path))
