@@ -16,7 +16,8 @@ from lth.studies import StudyType
 from lth.studies.prepare import Study, prepare
 
 TOKENIZER = (
-    "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "*.model",
+    "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
+    "*.model",
 )  # fmt: skip
 """Files that a tokenizer of the hub may have; code is none of them."""
 

@@ -374,6 +374,7 @@ def _battery(
         shape,
         constant=sum(each.output for each in shown) / len(shown) if shown else None,
         others=[each for each in others if each != coordinate][:MOST_PAIRS],
+        spared=[each for each in harmful if (each.block, each.expert) == (coordinate.block, coordinate.expert)],
     )
 
 

@@ -277,12 +277,13 @@ def label_of(change: Intervention) -> str:
     first, *others = change.coordinates
     does = "zeroed" if change.factor == 0 else f"times {change.factor:g}"
     several = "s" * (change.count != 1)
+    it = " and ".join(["it", *map(str, others)])
     labels = {
         "scale": f"with {' and '.join(map(str, others))} {does}" if others else does,
         "row": f"row {first.output} {does}",
-        "row-without": f"row {first.output} but for it, {does}",
+        "row-without": f"row {first.output} but for {it}, {does}",
         "column": f"neuron {first.input} {does}",
-        "column-without": f"neuron {first.input} but for it, {does}",
+        "column-without": f"neuron {first.input} but for {it}, {does}",
         "restore": f"{does}, activation put back",
         "constant": f"{does}, output held constant",
         "random": f"{change.count:,} random weight{several} {does}",

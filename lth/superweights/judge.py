@@ -125,7 +125,7 @@ def _candidate(shown: Sequence[Spike], number: int, others: Sequence[Candidate])
 def _cancelled(candidate: Candidate, others: Sequence[Candidate]) -> Coordinate | None:
     """Return the largest of the earlier contributions that this one takes back, of the same round; None if it does not.
 
-    What earlier blocks wrote into its channel at its token is added up, each matrix once: with it, half is left at most.
+    What earlier blocks wrote into its channel at its token is added up, once a matrix: with it, half is left at most.
     """
     earlier = [
         each

@@ -30,11 +30,17 @@ HERE = ("--workers", "0", "--quiet")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a network and a text that it wrote itself, so that it knows what comes next."""
-    folder = tmp_path_factory.mktemp("model")
+    return written(tmp_path_factory.mktemp("model"))
+
+
+def written(folder: Path, *others: Coordinate) -> Path:
     made = network("llama")
     with torch.no_grad():
         made.lm_head.weight *= 30  # sure of what it says
     plant(made, AT, 8.0, PROMPTS)
+    with torch.no_grad():
+        for each in others:
+            made.model.layers[each.block].mlp.down_proj.weight[each.output, each.input] = 8.0
     torch.manual_seed(1)
     ids = torch.full((12, 1), 3)
     with torch.no_grad():
@@ -117,6 +123,20 @@ def test_a_planted_super_weight_is_found_and_proved(
     code, out, _ = command(capsys, *proof, *HERE, "--coordinates", "0,3,5", "--json")
     asked = json.loads(out)["candidates"][-1]
     assert (asked["coordinate"], asked["verdict"], asked["share"]) == ("0,3,5", "none", None)
+
+
+def test_two_of_one_neuron_do_not_refute_each_other(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = written(tmp_path, Coordinate(block=1, output=9, input=11))
+    text = ("--text", str(folder / "text.txt"), "--protocol", "blocks:8")
+    code, out, _ = command(capsys, str(folder), *IDS, *text, *HERE, "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert {each["coordinate"]: each["verdict"] for each in document["candidates"]} == {
+        "1,7,11": "super weight", "1,9,11": "super weight",
+    }  # fmt: skip
+    labels = [row["label"] for row in document["interventions"] if row["kind"] == "column-without"]
+    both = {f"neuron 11 but for it and {each}, zeroed" for each in ("1,7,11", "1,9,11")}
+    assert set(labels) == {"neuron 11 but for it, zeroed", *both}
 
 
 def test_python_with_a_tokenizer(tmp_path: Path) -> None:

@@ -93,8 +93,8 @@ def test_two_weights_that_write_one_channel_are_counted_once() -> None:
     def spike(block: int, input_: int, output: float) -> Spike:
         at = Coordinate(block=block, output=7, input=input_)
         return Spike(
-            coordinate=at, prompt=0, token=0, input=9.0, weight=output / 9, output=output, share=0.5, over_channels=99.0,
-            over_blocks=9.0,
+            coordinate=at, prompt=0, token=0, input=9.0, weight=output / 9, output=output, share=0.5,
+            over_channels=99.0, over_blocks=9.0,
         )  # fmt: skip
 
     spikes = (spike(2, 1, 100.0), spike(2, 2, 100.0), spike(4, 3, -80.0))  # one channel of block 2, by two halves
