@@ -63,7 +63,8 @@ def superweights(
 
     Args:
         model: a folder with config.json, hub:OWNER/NAME@REVISION, FILE.gguf, a model of lth (with data and
-            --start-from), or the ID of a study, whose last dense network is taken.
+            --start-from), or the ID of a study, whose last dense network is taken; MODEL=FOLDER where the name of a
+            folder does not say which published model it is, as gpt2=./weights.
         data: of a model of lth; its test part is the text, unless --text names one.
         folder: folder of data files.
         text: what perplexity is measured on: a file, or wikitext-2 (its raw test part); token ids where the model has
@@ -99,10 +100,11 @@ def superweights(
         from lth.launch.superweights import Wanted, protocol_for, published, run_super_weights
         from lth.launch.superweights_progress import steps_observer
         from lth.lineage import Store
+        from lth.superweights.known import model_of, place_of
         from lth.training import Interrupted
 
         specimen = load_specimen(
-            model, data, folder, start_from=start_from, store=store, replicate=replicate, head=head
+            place_of(model), data, folder, start_from=start_from, store=store, replicate=replicate, head=head
         )
         is_proved = not find_only and (specimen.is_causal or text is not None or protocol is not None)
         wanted = Wanted(
@@ -113,6 +115,7 @@ def superweights(
             text=text,
             protocol=protocol_for(specimen, protocol, tokens=tokens or None, bos=bos, seed=seed) if is_proved else None,
             precision=precision,
+            registered=model_of(model),
         )
         observer = None if quiet or json_ else steps_observer()
         execution = _execution(device, workers, offload)

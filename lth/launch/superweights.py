@@ -12,7 +12,7 @@ from typing import Any
 
 from lth.analysis.effects import BlockLosses, effect, is_harmful
 from lth.analysis.super_weights import SuperWeightsDocument
-from lth.config import SettingsError
+from lth.config import SettingsError, check_choice
 from lth.launch.load import refuse_nested
 from lth.launch.memory import memory_plan
 from lth.launch.passages import passage_of
@@ -35,12 +35,13 @@ from lth.lineage import (
     write_file,
 )
 from lth.lineage.executors.workers import free_memory
+from lth.lineage.loaded import PRECISIONS
 from lth.report import write_super_weights
 from lth.superweights.battery import BASELINE, Trial, battery, causal_test
 from lth.superweights.coordinates import Coordinate
 from lth.superweights.findings import Findings
 from lth.superweights.interventions import Intervention
-from lth.superweights.known import model_of, of_model, registry
+from lth.superweights.known import model_of, of_model, place_of, registry
 from lth.superweights.places import Place
 from lth.superweights.protocol import Protocol
 from lth.superweights.search import PROMPTS, Search
@@ -67,6 +68,7 @@ class Wanted:
         protocol: how; None looks only.
         precision: of the weights.
         confidence: of the intervals.
+        registered: the model of the registry whose published coordinates stand beside.
     """
 
     prompts: tuple[str, ...] = ()
@@ -78,6 +80,10 @@ class Wanted:
     protocol: Protocol | None = None
     precision: str = "float32"
     confidence: float = 0.95
+    registered: str | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("precision", self.precision, PRECISIONS)
 
     def document(self) -> dict[str, Any]:
         """Return what was asked for, in plain values."""
@@ -170,13 +176,16 @@ def super_weights(
         print(found, found.found)
     """
     refuse_nested()
-    specimen = load_specimen(model, data, Path(folder) if folder else None, start_from=start_from, store=Path(store))
+    specimen = load_specimen(
+        place_of(model), data, Path(folder) if folder else None, start_from=start_from, store=Path(store)
+    )
     wanted = Wanted(
         prompts=tuple(prompts),
         coordinates=tuple(map(Coordinate.parse, coordinates)),
         text=None if text is None else str(text),
         protocol=None if find_only else protocol_for(specimen, protocol, tokens=tokens, bos=bos),
         precision=precision,
+        registered=model_of(model),
     )
     return run_super_weights(
         specimen,
@@ -247,6 +256,7 @@ def run_super_weights(
         proofs=proofs,
         precision=wanted.precision,
         confidence=wanted.confidence,
+        registered=wanted.registered,
         config={"model": specimen.name} | wanted.document(),
     )
     place = out or Path("lth-reports") / f"superweights-{_plain(specimen.name)}-{key}"
@@ -284,7 +294,10 @@ def published(name: str) -> tuple[Coordinate, ...]:
     known = () if model is None else tuple(each.coordinate for each in of_model(registry().weights, model))
     if not known:
         models = ", ".join(dict.fromkeys(each.model for each in registry().weights))
-        raise SettingsError(f"no coordinates are published for {name}; there are some of {models}")
+        raise SettingsError(
+            f"no coordinates are published for {name}; there are some of {models}. Where the name of a folder does not "
+            "say which it is, write MODEL=FOLDER"
+        )
     return known
 
 

@@ -110,6 +110,35 @@ def test_an_encoder_has_no_perplexity(tmp_path: Path) -> None:
     assert (specimen.is_causal, specimen.facts["head"]) == (False, "encoder")
 
 
+@pytest.mark.parametrize(
+    ("fields", "head", "is_causal"),
+    [({}, "masked-lm", False), ({"architectures": ["BertLMHeadModel"]}, "masked-lm", False),
+     ({"is_decoder": True}, "causal-lm", True)],
+)  # fmt: skip
+def test_a_bert_predicts_a_next_token_only_as_a_decoder(
+    tmp_path: Path, fields: dict[str, Any], head: str, is_causal: bool
+) -> None:
+    config = transformers.BertConfig(
+        vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24
+    )
+    transformers.BertForMaskedLM(config).save_pretrained(tmp_path)
+    document = json.loads((tmp_path / "config.json").read_text())
+    del document["architectures"]
+    (tmp_path / "config.json").write_text(json.dumps(document | fields))
+    specimen = load_specimen(str(tmp_path))
+    assert (specimen.facts["head"], specimen.is_causal) == (head, is_causal)
+    assert load_specimen(str(tmp_path), head="causal-lm").is_causal == is_causal
+
+
+def test_a_network_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24, image_size=16, patch_size=8
+    )
+    transformers.ViTModel(config).save_pretrained(tmp_path)
+    with pytest.raises(SettingsError, match=r"\(vit\) reads no tokens"):
+        load_specimen(str(tmp_path))
+
+
 def test_a_model_of_lth_comes_with_data_and_weights(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT)
     name = "gpt-char:n_layer=1,n_embd=8,n_head=2"

@@ -119,6 +119,11 @@ def test_a_planted_super_weight_is_found_and_proved(
     [folder] = (tmp_path / "lth-reports").iterdir()
     assert read_super_weights(folder) | {"created": ""} == document | {"created": ""}
 
+    # As a published model, by a name that the folder does not have.
+    code, _, message = command(capsys, f"gpt2={proof[0]}", *IDS, *HERE, "--find-only", "--verify")
+    assert code == 1
+    assert "(2,447,666) is no weight of this network" in message
+
     # Another weight beside it: only that one is tested in addition.
     code, out, _ = command(capsys, *proof, *HERE, "--coordinates", "0,3,5", "--json")
     asked = json.loads(out)["candidates"][-1]
@@ -260,7 +265,7 @@ WRONG = [
     ([*IDS, "--find-only", "--coordinates", "1,7"], 2, "is no coordinate"),
     ([*IDS, "--find-only", "--coordinates", "9,7,11"], 1, "is no weight of this network"),
     ([*IDS, "--find-only", "--precision", "int8"], 2, "unknown precision 'int8'"),
-    ([*IDS, "--find-only", "--verify"], 2, "no coordinates are published"),
+    ([*IDS, "--find-only", "--verify"], 2, "write MODEL=FOLDER"),
     ([*IDS, "--find-only", "--most", "0"], 2, "--most 0"),
     ([*IDS, "--find-only", "--workers", "-1"], 2, "--workers -1"),
     ([*IDS, "--find-only", "--start-from", "x"], 2, "has weights of its own"),
