@@ -13,15 +13,15 @@ from typing import Any
 from lth.analysis.effects import BlockLosses, effect, is_harmful
 from lth.analysis.super_weights import SuperWeightsDocument
 from lth.config import SettingsError, check_choice
+from lth.launch.intervened import intervened, with_passage
 from lth.launch.load import refuse_nested
 from lth.launch.memory import memory_plan
-from lth.launch.passages import passage_of
+from lth.launch.passages import passage_of, protocol_for
 from lth.launch.specimen import Specimen, load_specimen
 from lth.launch.superweights_document import Proof, super_weights_document
 from lth.launch.superweights_progress import steps_observer
 from lth.lineage import (
     BuildError,
-    DataSpec,
     Execution,
     Intervened,
     Job,
@@ -45,7 +45,6 @@ from lth.superweights.known import model_of, of_model, place_of, registry
 from lth.superweights.places import Place
 from lth.superweights.protocol import Protocol
 from lth.superweights.search import PROMPTS, Search
-from lth.superweights.stop_words import stop_word_ids
 from lth.superweights.texts import Passage
 
 MOST_PAIRS = 3
@@ -135,8 +134,9 @@ def super_weights(
     start_from: str | None = None,
     text: str | Path | None = None,
     protocol: str | None = None,
-    tokens: int | None = 20_480,
+    tokens: int | None = None,
     bos: bool = False,
+    join: str = "file",
     prompts: Sequence[str] = (),
     coordinates: Sequence[str] = (),
     find_only: bool = False,
@@ -157,8 +157,10 @@ def super_weights(
         text: what perplexity is measured on: a file, or `wikitext-2`.
         protocol: `blocks:512`, `sliding:2048:512` or `lines:512x100`; by default blocks of 512 tokens, or of the
             model's context where that is shorter.
-        tokens: only so many of the text's first tokens; None takes all.
+        tokens: only so many of the text's first tokens; 0 takes all. By default 20,480, or all that the protocol says
+            where one is named.
         bos: whether the BOS token stands before each block.
+        join: `file`, the text as it stands, or `rows`, its lines joined by two newlines.
         prompts: that are looked at, in place of the usual three.
         coordinates: `block,output,input` of weights to test, whether they spike or not.
         find_only: look, and measure nothing.
@@ -183,7 +185,7 @@ def super_weights(
         prompts=tuple(prompts),
         coordinates=tuple(map(Coordinate.parse, coordinates)),
         text=None if text is None else str(text),
-        protocol=None if find_only else protocol_for(specimen, protocol, tokens=tokens, bos=bos),
+        protocol=None if find_only else protocol_for(specimen, protocol, tokens=tokens, bos=bos, join=join),
         precision=precision,
         registered=model_of(model),
     )
@@ -196,12 +198,6 @@ def super_weights(
         Path(out) if out else None,
         Path(folder) if folder else None,
     )
-
-
-def protocol_for(specimen: Specimen, name: str | None, *, tokens: int | None, bos: bool, seed: int = 0) -> Protocol:
-    """Return the protocol of a name; without one blocks of 512 tokens, or of the model's context if that is shorter."""
-    usual = f"blocks:{min(512, specimen.context or 512)}"
-    return Protocol.parse(name or usual, tokens=tokens, bos=bos, seed=seed)
 
 
 def run_super_weights(
@@ -316,8 +312,7 @@ class _Run:
     @property
     def sources(self) -> Sources:
         sources = self.specimen.sources
-        data = {} if self.passage is None else {self.passage.data.digest: self.passage.data}
-        return replace(sources, data=sources.data | data)
+        return sources if self.passage is None else with_passage(sources, self.passage)
 
     @property
     def reader(self) -> Reader:
@@ -332,14 +327,7 @@ class _Run:
 
     def job(self, intervention: Intervention) -> Intervened:
         assert self.passage is not None
-        encode = self.specimen.encode
-        return Intervened(
-            weights=self.specimen.weights,
-            data=DataSpec(digest=self.passage.data.digest, validation="own"),
-            intervention=intervention,
-            precision=self.wanted.precision,
-            stop_words=() if encode is None else stop_word_ids(encode),
-        )
+        return intervened(self.specimen, self.passage, intervention, self.wanted.precision)
 
     def losses(self, intervention: Intervention) -> BlockLosses:
         return BlockLosses.of_document(self.reader.document(self.job(intervention)))

@@ -10,6 +10,7 @@ import torch
 from lth.config import SettingsError
 from lth.launch import load_studies, register
 from lth.launch.memory import memory_plan
+from lth.launch.passages import protocol_for
 from lth.launch.specimen import load_specimen
 from lth.lineage import Pretrained, Reader, Store, Trained, build, weights_to_bytes
 from lth.lineage.loaded import forget, module_of
@@ -99,6 +100,21 @@ def test_without_a_tokenizer_prompts_are_ids(tmp_path: Path) -> None:
         specimen.prompt("1 " * 33)
     with pytest.raises(SettingsError, match="empty"):
         specimen.checked([])
+
+
+def test_only_a_protocol_left_to_its_default_is_cut_unasked(tmp_path: Path) -> None:
+    small_llama(tmp_path)
+    specimen = load_specimen(str(tmp_path))
+    cut = {
+        (name, tokens): protocol_for(specimen, name, tokens=tokens).tokens
+        for name in (None, "sliding:32:8")
+        for tokens in (None, 0, 100)
+    }
+    assert list(cut.values()) == [20_480, None, 100, None, None, 100]
+    assert protocol_for(specimen, None, tokens=None).name == "blocks:32"
+    assert protocol_for(specimen, None, tokens=None, join="rows").join == "rows"
+    with pytest.raises(SettingsError, match="join"):
+        protocol_for(specimen, None, tokens=None, join="row")
 
 
 def test_an_encoder_has_no_perplexity(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from networks import network
 from planted import plant
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
@@ -16,10 +17,12 @@ from transformers import PreTrainedTokenizerFast
 import lth
 from lth.analysis.super_weights import SuperWeightsDocument, read_super_weights
 from lth.cli.main import main
+from lth.launch.superweights_document import _label_of
 from lth.lineage import Execution, Node, Store, weights_to_bytes
 from lth.models import Gpt2
 from lth.superweights import search
 from lth.superweights.coordinates import Coordinate
+from lth.superweights.findings import Candidate
 
 AT = Coordinate(block=1, output=7, input=11)
 PROMPTS = ([3, 14, 15, 9, 2, 6], [3, 27, 18, 28], [3, 31, 41, 5, 44])
@@ -133,15 +136,22 @@ def test_a_planted_super_weight_is_found_and_proved(
 def test_two_of_one_neuron_do_not_refute_each_other(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folder = written(tmp_path, Coordinate(block=1, output=9, input=11))
     text = ("--text", str(folder / "text.txt"), "--protocol", "blocks:8")
-    code, out, _ = command(capsys, str(folder), *IDS, *text, *HERE, "--json")
+    code, out, _ = command(capsys, str(folder), *IDS, *text, *HERE, "--join", "rows", "--json")
     assert code == 0
     document = json.loads(out)
+    assert "lines joined by two newlines" in document["protocol"]["words"]
+    assert document["environment"]["transformers"] == transformers.__version__
     assert {each["coordinate"]: each["verdict"] for each in document["candidates"]} == {
         "1,7,11": "super weight", "1,9,11": "super weight",
     }  # fmt: skip
     labels = [row["label"] for row in document["interventions"] if row["kind"] == "column-without"]
     both = {f"neuron 11 but for it and {each}, zeroed" for each in ("1,7,11", "1,9,11")}
     assert set(labels) == {"neuron 11 but for it, zeroed", *both}
+
+
+def test_a_spike_of_a_later_round_says_so() -> None:
+    shown = {"coordinate": AT, "round": 2, "companion_of": None, "cancels": None}
+    assert _label_of(Candidate.model_construct(**shown)) == "shows in round 2 only"
 
 
 def test_python_with_a_tokenizer(tmp_path: Path) -> None:
