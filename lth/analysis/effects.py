@@ -16,7 +16,8 @@ SUPER, SPIKE, NONE, UNTESTED = "super weight", "spike only", "none", "not tested
 RULE = (
     f"A super weight: zeroing it multiplies perplexity by at least {MIN_RATIO:g}, with the whole interval over blocks "
     "of text, and raises the loss by more than every control that leaves the weight alone and takes out as many "
-    "weights of its matrix or more, with the whole interval of the paired difference. A spike only: it stands out in "
+    "weights of its matrix or more, with the whole interval of the paired difference; other weights of the matrix that "
+    "do harm by themselves are left alone too. A spike only: it stands out in "
     "the forward pass and does not do that. None: neither."
 )
 

@@ -10,7 +10,14 @@ from lth.studies.experiments.checklist import CHECKLISTS
 
 
 def run_checklist(
-    name: str, running: Running, *, model: str | None, text: str | None, protocol: str | None, tokens: int | None
+    name: str,
+    running: Running,
+    *,
+    model: str | None,
+    text: str | None,
+    protocol: str | None,
+    tokens: int | None,
+    join: str,
 ) -> int:
     """Show published numbers, and beside them those of the model at hand.
 
@@ -20,12 +27,12 @@ def run_checklist(
         model: where the network lies; None measures nothing.
         text: what its loss is measured on: a file, or `wikitext-2`.
         protocol: how; by default blocks of 512 tokens.
-        tokens: only so many of the text's first tokens; None takes all.
+        tokens: only so many of the text's first tokens; 0 takes all, None what `protocol_for` does.
+        join: `file` or `rows`.
     """
     from lth.launch.checklist import AtHand, compare_checklist, named_model, print_checklist
-    from lth.launch.passages import passage_of
+    from lth.launch.passages import passage_of, protocol_for
     from lth.launch.specimen import load_specimen
-    from lth.launch.superweights import protocol_for
     from lth.launch.superweights_progress import steps_observer
     from lth.lineage import Execution, Store
 
@@ -36,7 +43,7 @@ def run_checklist(
             specimen = load_specimen(place, store=running.store)
             passage = None
             if specimen.is_causal:
-                chosen = protocol_for(specimen, protocol, tokens=tokens, bos=False)
+                chosen = protocol_for(specimen, protocol, tokens=tokens, join=join)
                 passage = passage_of(specimen, text or "wikitext-2", chosen, running.folder)
             at_hand = AtHand(known, specimen, passage)
     usual = Execution(workers=0)  # one network in memory, which the values are read from too

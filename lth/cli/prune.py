@@ -65,7 +65,8 @@ def prune(
             superweights` finds by looking.
         text: what perplexity is measured on: a file, or wikitext-2 (its raw test part).
         protocol: blocks:512, sliding:2048:512 or lines:512x100 [default: blocks of 512 tokens, or of the context].
-        tokens: only so many of the text's first tokens.
+        tokens: only so many of the text's first tokens; 0 takes all [default: 20,480, or all that --protocol says where
+            it is given].
         bos: put the BOS token before each block.
         join: file, the text as it stands; rows, its lines joined by two newlines, as most published numbers have it.
         out: a new folder: the model as transformers loads it, and prune.json.
@@ -78,10 +79,10 @@ def prune(
     """
     _check(sparsity=sparsity, sequences=sequences, length=length)
     with settings_as_usage():
+        from lth.launch.passages import protocol_for
         from lth.launch.prune import Calibration, Wanted, prune_model
         from lth.launch.specimen import load_specimen
         from lth.lineage import Store
-        from lth.superweights.protocol import Protocol
 
         wanted = Wanted(
             method=method,
@@ -97,9 +98,7 @@ def prune(
             what = "--scope owl" if scope == "owl" else f"--method {method}"
             raise UsageError(f"{what} looks at activations: name a text with --calibrate")
         specimen = load_specimen(model, data, folder, start_from=start_from, store=store, replicate=replicate)
-        name = protocol or f"blocks:{min(512, specimen.context or 512)}"
-        measured = Protocol.parse(name, tokens=tokens, bos=bos, join=join, seed=seed)
-        wanted = wanted.measured_by(measured)
+        wanted = wanted.measured_by(protocol_for(specimen, protocol, tokens=tokens, bos=bos, join=join, seed=seed))
         say = _silent if quiet or json_ else _say
         pruned = prune_model(specimen, wanted, Store(store), out, folder, say)
     print(json.dumps(pruned.document, indent=1, allow_nan=False) if json_ else _text(pruned.document, out))
@@ -155,8 +154,12 @@ def _text(document: dict[str, Any], out: Path | None) -> str:
     if document["after"] is not None:
         lines.append(f"Text        {document['words']}")
         for name in document["after"]:
-            first, second = document["before"][name], document["after"][name]
-            lines.append(f"{name.replace('_', ' '):11} {first:.4f} before, {second:.4f} after")
+            first, second = (_number(document[when][name]) for when in ("before", "after"))
+            lines.append(f"{name.replace('_', ' '):11} {first} before, {second} after")
     if out is not None:
         lines.append(f"Wrote       {out}")
     return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4f}"

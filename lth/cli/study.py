@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lth.cli.checklist import run_checklist
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
@@ -123,7 +123,8 @@ def reproduce(
     model: str | None = None,
     text: str | None = None,
     protocol: str | None = None,
-    tokens: int = 20_480,
+    tokens: int | None = None,
+    join: Literal["file", "rows"] = "file",
     quiet: Flag = False,
     json_: Flag = False,
 ) -> int:
@@ -147,7 +148,9 @@ def reproduce(
             MODEL=FOLDER where the name does not say which it is.
         text: what its loss is measured on: a file, or wikitext-2 (its raw test part) [default: wikitext-2].
         protocol: blocks:512, sliding:2048:512 or lines:512x100 [default: blocks of 512 tokens].
-        tokens: only so many of the text's first tokens; 0 takes all.
+        tokens: only so many of the text's first tokens; 0 takes all [default: 20,480, or all that --protocol says where
+            it is given].
+        join: file, the text as it stands; rows, its lines joined by two newlines, as most published numbers have it.
         quiet: show no progress.
         json_: print JSON.
     """
@@ -165,7 +168,7 @@ def reproduce(
         if name in CHECKLISTS:
             if scale != 1 or replicates is not None or plan or out is not None:
                 raise UsageError(f"{name} trains nothing: leave out --scale, --replicates, --plan and --out")
-            return run_checklist(name, running, model=model, text=text, protocol=protocol, tokens=tokens or None)
+            return run_checklist(name, running, model=model, text=text, protocol=protocol, tokens=tokens, join=join)
         if model is not None or text is not None or protocol is not None:
             raise UsageError(f"--model, --text and --protocol are of {' and '.join(CHECKLISTS)}; {name} trains its own")
         names = [*EXPERIMENTS, *EXPERIMENT_GROUPS, *CHECKLISTS]

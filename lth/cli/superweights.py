@@ -24,8 +24,9 @@ def superweights(
     *,
     text: str | None = None,
     protocol: str | None = None,
-    tokens: int | None = 20_480,
+    tokens: int | None = None,
     bos: Flag = False,
+    join: Literal["file", "rows"] = "file",
     find_only: Flag = False,
     prompt: Several = None,
     tokens_prompt: Several = None,
@@ -63,14 +64,17 @@ def superweights(
 
     Args:
         model: a folder with config.json, hub:OWNER/NAME@REVISION, FILE.gguf, a model of lth (with data and
-            --start-from), or the ID of a study, whose last dense network is taken.
+            --start-from), or the ID of a study, whose last dense network is taken; MODEL=FOLDER where the name of a
+            folder does not say which published model it is, as gpt2=./weights.
         data: of a model of lth; its test part is the text, unless --text names one.
         folder: folder of data files.
         text: what perplexity is measured on: a file, or wikitext-2 (its raw test part); token ids where the model has
             no tokenizer.
         protocol: blocks:512, sliding:2048:512 or lines:512x100 [default: blocks of 512 tokens, or of the context].
-        tokens: only so many of the text's first tokens; 0 takes all.
+        tokens: only so many of the text's first tokens; 0 takes all [default: 20,480, or all that --protocol says where
+            it is given].
         bos: put the BOS token before each block.
+        join: file, the text as it stands; rows, its lines joined by two newlines, as most published numbers have it.
         find_only: look, and measure nothing.
         prompt: that is looked at, in place of the usual three; may be given several times.
         tokens_prompt: a prompt as token ids, as 1,15,27; may be given several times.
@@ -95,14 +99,16 @@ def superweights(
     with settings_as_usage():
         if memory:
             return _show_memory(model, precision, protocol, head)
+        from lth.launch.passages import protocol_for
         from lth.launch.specimen import load_specimen
-        from lth.launch.superweights import Wanted, protocol_for, published, run_super_weights
+        from lth.launch.superweights import Wanted, published, run_super_weights
         from lth.launch.superweights_progress import steps_observer
         from lth.lineage import Store
+        from lth.superweights.known import model_of, place_of
         from lth.training import Interrupted
 
         specimen = load_specimen(
-            model, data, folder, start_from=start_from, store=store, replicate=replicate, head=head
+            place_of(model), data, folder, start_from=start_from, store=store, replicate=replicate, head=head
         )
         is_proved = not find_only and (specimen.is_causal or text is not None or protocol is not None)
         wanted = Wanted(
@@ -111,8 +117,11 @@ def superweights(
             coordinates=(*_coordinates(coordinates or ()), *(published(model) if verify else ())),
             most=most,
             text=text,
-            protocol=protocol_for(specimen, protocol, tokens=tokens or None, bos=bos, seed=seed) if is_proved else None,
+            protocol=(
+                protocol_for(specimen, protocol, tokens=tokens, bos=bos, join=join, seed=seed) if is_proved else None
+            ),
             precision=precision,
+            registered=model_of(model),
         )
         observer = None if quiet or json_ else steps_observer()
         execution = _execution(device, workers, offload)
@@ -130,8 +139,9 @@ def superweights(
 
 def _show_memory(model: str, precision: str, protocol: str | None, head: str | None) -> int:
     from lth.launch.memory import memory_of
+    from lth.superweights.known import place_of
 
-    for name, value in memory_of(model, precision, protocol, head).rows():
+    for name, value in memory_of(place_of(model), precision, protocol, head).rows():
         print(f"{name:32} {value}")
     return 0
 

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypedDict
 
 from lth.analysis.effects import BlockLosses, effect
 from lth.analysis.super_weights import Estimate
 from lth.config import SettingsError
+from lth.launch.intervened import intervened, with_passage
 from lth.launch.specimen import Specimen
-from lth.lineage import DataSpec, Execution, Intervened, Observer, Reader, Store, build
+from lth.lineage import Execution, Observer, Reader, Store, build
 from lth.lineage.loaded import module_of
 from lth.studies.experiments.checklist import Checklist, Listed
 from lth.superweights.battery import BASELINE
@@ -133,12 +134,9 @@ def _measured(
             found["value", change] = {"value": place.weight, "low": None, "high": None}
     if at_hand.passage is None:
         return found
-    data = DataSpec(digest=at_hand.passage.data.digest, validation="own")
-    sources = replace(specimen.sources, data=specimen.sources.data | {data.digest: at_hand.passage.data})
+    sources = with_passage(specimen.sources, at_hand.passage)
     changes = [row.intervention for row in rows if row.quantity != "value" and row.intervention is not None]
-    jobs = {
-        change: Intervened(weights=specimen.weights, data=data, intervention=change) for change in (BASELINE, *changes)
-    }
+    jobs = {change: intervened(specimen, at_hand.passage, change) for change in (BASELINE, *changes)}
     build(list(jobs.values()), store, sources, execution, observer)
     reader = Reader(store, sources)
     losses = {change: BlockLosses.of_document(reader.document(job)) for change, job in jobs.items()}

@@ -15,8 +15,11 @@ from lth.models.check import first_line
 from lth.studies import StudyType
 from lth.studies.prepare import Study, prepare
 
-TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model")
-"""Files that a tokenizer of the hub may have."""
+TOKENIZER = (
+    "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
+    "*.model",
+)  # fmt: skip
+"""Files that a tokenizer of the hub may have; code is none of them."""
 
 
 @dataclass(frozen=True, slots=True)

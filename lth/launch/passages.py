@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lth.config import SettingsError
+from lth.config import SettingsError, check_choice
 from lth.data import Windows
 from lth.data.tokens.sources import locate_wikitext
 from lth.launch.specimen import Specimen
@@ -13,6 +13,29 @@ from lth.superweights.protocol import Protocol
 from lth.superweights.texts import Passage, passage
 
 WIKITEXT = "wikitext-2"
+
+TOKENS = 20_480
+"""So many of a text's first tokens are scored where no protocol is named."""
+
+
+def protocol_for(
+    specimen: Specimen, name: str | None, *, tokens: int | None, bos: bool = False, join: str = "file", seed: int = 0
+) -> Protocol:
+    """Return the protocol of a name; without one blocks of 512 tokens, or of the model's context if that is shorter.
+
+    Args:
+        specimen: the model.
+        name: as `Protocol.parse` takes it; None leaves it to the default.
+        tokens: only so many of the text's first tokens; 0 takes all, None TOKENS of the default protocol, and all that
+            a named one says.
+        bos: whether the BOS token stands before each block.
+        join: `file` or `rows`.
+        seed: of shuffled lines.
+    """
+    usual = f"blocks:{min(512, specimen.context or 512)}"
+    cut = TOKENS if tokens is None and name is None else tokens or None
+    check_choice("join", join, ("file", "rows"))
+    return Protocol.parse(name or usual, tokens=cut, bos=bos, join=join, seed=seed)
 
 
 def passage_of(specimen: Specimen, text: str | None, protocol: Protocol, folder: Path | None = None) -> Passage:

@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from lth.config import Pruning, SettingsError, Table, as_settings_error
 from lth.data import seeded_generator
+from lth.launch.intervened import intervened, with_passage
 from lth.launch.passages import passage_of
 from lth.launch.specimen import Specimen
 from lth.launch.tokenizers import save_tokenizer
 from lth.lineage import (
-    DataSpec,
     Execution,
-    Intervened,
     Pretrained,
     Reader,
     Store,
@@ -40,7 +39,6 @@ from lth.superweights.battery import BASELINE
 from lth.superweights.coordinates import Coordinate
 from lth.superweights.places import places
 from lth.superweights.protocol import Protocol
-from lth.superweights.stop_words import stop_word_ids
 from lth.superweights.texts import Passage, block_losses, perplexity_of
 from lth.tasks.task import Batch
 
@@ -254,27 +252,26 @@ def _by_block(module: nn.Module, protected: Sequence[Coordinate], path: str) -> 
     return found
 
 
-def _dense(specimen: Specimen, passage: Passage, store: Store, say: Callable[[str], None]) -> dict[str, float]:
+def _dense(specimen: Specimen, passage: Passage, store: Store, say: Callable[[str], None]) -> dict[str, float | None]:
     """Return the perplexity of the model as it is, which is kept in the store: `lth superweights` measures it too."""
-    job = Intervened(
-        weights=specimen.weights,
-        data=DataSpec(digest=passage.data.digest, validation="own"),
-        intervention=BASELINE,
-        stop_words=() if specimen.encode is None else stop_word_ids(specimen.encode),
-    )
-    sources = replace(specimen.sources, data=specimen.sources.data | {passage.data.digest: passage.data})
+    job, sources = intervened(specimen, passage, BASELINE), with_passage(specimen.sources, passage)
     if not store.has(job):
         say(f"perplexity before: {passage.words}")
     build([job], store, sources, Execution(workers=0))
     document = Reader(store, sources).document(job)
     nats = np.array([math.nan if each is None else each for each in document["nats"]])
-    return perplexity_of(nats, np.array(document["tokens"]), _bytes_per_token(passage))
+    return _finite(perplexity_of(nats, np.array(document["tokens"]), _bytes_per_token(passage)))
 
 
-def _measured(module: nn.Module, passage: Passage, say: Callable[[str], None]) -> dict[str, float]:
+def _measured(module: nn.Module, passage: Passage, say: Callable[[str], None]) -> dict[str, float | None]:
     say(f"perplexity after: {passage.words}")
     nats, tokens = block_losses(module, passage.examples)
-    return perplexity_of(nats, tokens, _bytes_per_token(passage))
+    return _finite(perplexity_of(nats, tokens, _bytes_per_token(passage)))
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return numbers with None for those that JSON has not: pruning may break a network."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _bytes_per_token(passage: Passage) -> float | None:
@@ -291,8 +288,8 @@ def _document(
     protected: Sequence[Coordinate],
     calibration: Mapping[str, Any] | None,
     passage: Passage | None,
-    before: Mapping[str, float] | None,
-    after: Mapping[str, float] | None,
+    before: Mapping[str, float | None] | None,
+    after: Mapping[str, float | None] | None,
 ) -> dict[str, Any]:
     masks = {f"{path}.{each.number}.{name}": mask for each in pruned for name, mask in each.masks.items()}
     kept, total = (sum(int(value) for value in values) for values in zip(*_counts(masks), strict=True))
@@ -325,6 +322,7 @@ def _counts(masks: Mapping[str, Tensor]) -> Iterator[tuple[int, int]]:
 
 def _write(module: nn.Module, specimen: Specimen, out: Path, document: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
+    write_file(out / "prune.json", json_to_bytes(document))
     if specimen.weights.model.name == HUGGING_FACE:
         assert isinstance(specimen.weights, Pretrained)
         path = specimen.sources.weights[specimen.weights.digest]
@@ -338,7 +336,6 @@ def _write(module: nn.Module, specimen: Specimen, out: Path, document: dict[str,
         save_gpt2(module, out)
     else:
         write_file(out / "model.safetensors", weights_to_bytes(module.state_dict()))
-    write_file(out / "prune.json", json_to_bytes(document))
 
 
 def _plain(module: nn.Module, specimen: Specimen) -> nn.Module:

@@ -13,7 +13,7 @@ from lth.launch.tokenizers import Codec, codec_of, codec_of_data
 from lth.lineage import Dense, Pretrained, Sources, Store, Trained, WeightsNode
 from lth.lineage.foreign import check_pretrained, hugging_face_spec, pretrained_digest, stored_types
 from lth.models import MODELS, describe, resolve_factory, skeleton
-from lth.models.hugging_face import config_of
+from lth.models.hugging_face import config_of, sees_later_tokens
 from lth.studies import STUDIES
 
 NAMES = (
@@ -148,6 +148,9 @@ def _foreign(name: str, path: Path, head: str | None) -> Specimen:
     digest = pretrained_digest(path)
     config = config_of(spec.arguments["config"])
     text = config.get_text_config()
+    vocabulary = getattr(text, "vocab_size", None)
+    if vocabulary is None:
+        raise SettingsError(f"{name} ({config.model_type}) reads no tokens: super weights are those of language models")
     facts: dict[str, str | int] = {
         "architecture": config.model_type,
         "head": spec.arguments["head"],
@@ -162,9 +165,9 @@ def _foreign(name: str, path: Path, head: str | None) -> Specimen:
         weights=Pretrained(spec=spec, digest=digest),
         sources=Sources(weights={digest: path}),
         codec=codec_of(path),
-        vocabulary=text.vocab_size,
+        vocabulary=vocabulary,
         context=getattr(text, "max_position_embeddings", None),
-        is_causal=spec.arguments["head"] == "causal-lm",
+        is_causal=spec.arguments["head"] == "causal-lm" and not sees_later_tokens(config.to_dict()),
         facts=facts,
     )
 

@@ -12,16 +12,16 @@ from typing import Any
 
 from lth.analysis.effects import BlockLosses, effect, is_harmful
 from lth.analysis.super_weights import SuperWeightsDocument
-from lth.config import SettingsError
+from lth.config import SettingsError, check_choice
+from lth.launch.intervened import intervened, with_passage
 from lth.launch.load import refuse_nested
 from lth.launch.memory import memory_plan
-from lth.launch.passages import passage_of
+from lth.launch.passages import passage_of, protocol_for
 from lth.launch.specimen import Specimen, load_specimen
 from lth.launch.superweights_document import Proof, super_weights_document
 from lth.launch.superweights_progress import steps_observer
 from lth.lineage import (
     BuildError,
-    DataSpec,
     Execution,
     Intervened,
     Job,
@@ -35,16 +35,16 @@ from lth.lineage import (
     write_file,
 )
 from lth.lineage.executors.workers import free_memory
+from lth.lineage.loaded import PRECISIONS
 from lth.report import write_super_weights
 from lth.superweights.battery import BASELINE, Trial, battery, causal_test
 from lth.superweights.coordinates import Coordinate
 from lth.superweights.findings import Findings
 from lth.superweights.interventions import Intervention
-from lth.superweights.known import model_of, of_model, registry
+from lth.superweights.known import model_of, of_model, place_of, registry
 from lth.superweights.places import Place
 from lth.superweights.protocol import Protocol
 from lth.superweights.search import PROMPTS, Search
-from lth.superweights.stop_words import stop_word_ids
 from lth.superweights.texts import Passage
 
 MOST_PAIRS = 3
@@ -67,6 +67,7 @@ class Wanted:
         protocol: how; None looks only.
         precision: of the weights.
         confidence: of the intervals.
+        registered: the model of the registry whose published coordinates stand beside.
     """
 
     prompts: tuple[str, ...] = ()
@@ -78,6 +79,10 @@ class Wanted:
     protocol: Protocol | None = None
     precision: str = "float32"
     confidence: float = 0.95
+    registered: str | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("precision", self.precision, PRECISIONS)
 
     def document(self) -> dict[str, Any]:
         """Return what was asked for, in plain values."""
@@ -129,8 +134,9 @@ def super_weights(
     start_from: str | None = None,
     text: str | Path | None = None,
     protocol: str | None = None,
-    tokens: int | None = 20_480,
+    tokens: int | None = None,
     bos: bool = False,
+    join: str = "file",
     prompts: Sequence[str] = (),
     coordinates: Sequence[str] = (),
     find_only: bool = False,
@@ -151,8 +157,10 @@ def super_weights(
         text: what perplexity is measured on: a file, or `wikitext-2`.
         protocol: `blocks:512`, `sliding:2048:512` or `lines:512x100`; by default blocks of 512 tokens, or of the
             model's context where that is shorter.
-        tokens: only so many of the text's first tokens; None takes all.
+        tokens: only so many of the text's first tokens; 0 takes all. By default 20,480, or all that the protocol says
+            where one is named.
         bos: whether the BOS token stands before each block.
+        join: `file`, the text as it stands, or `rows`, its lines joined by two newlines.
         prompts: that are looked at, in place of the usual three.
         coordinates: `block,output,input` of weights to test, whether they spike or not.
         find_only: look, and measure nothing.
@@ -170,13 +178,16 @@ def super_weights(
         print(found, found.found)
     """
     refuse_nested()
-    specimen = load_specimen(model, data, Path(folder) if folder else None, start_from=start_from, store=Path(store))
+    specimen = load_specimen(
+        place_of(model), data, Path(folder) if folder else None, start_from=start_from, store=Path(store)
+    )
     wanted = Wanted(
         prompts=tuple(prompts),
         coordinates=tuple(map(Coordinate.parse, coordinates)),
         text=None if text is None else str(text),
-        protocol=None if find_only else protocol_for(specimen, protocol, tokens=tokens, bos=bos),
+        protocol=None if find_only else protocol_for(specimen, protocol, tokens=tokens, bos=bos, join=join),
         precision=precision,
+        registered=model_of(model),
     )
     return run_super_weights(
         specimen,
@@ -187,12 +198,6 @@ def super_weights(
         Path(out) if out else None,
         Path(folder) if folder else None,
     )
-
-
-def protocol_for(specimen: Specimen, name: str | None, *, tokens: int | None, bos: bool, seed: int = 0) -> Protocol:
-    """Return the protocol of a name; without one blocks of 512 tokens, or of the model's context if that is shorter."""
-    usual = f"blocks:{min(512, specimen.context or 512)}"
-    return Protocol.parse(name or usual, tokens=tokens, bos=bos, seed=seed)
 
 
 def run_super_weights(
@@ -247,6 +252,7 @@ def run_super_weights(
         proofs=proofs,
         precision=wanted.precision,
         confidence=wanted.confidence,
+        registered=wanted.registered,
         config={"model": specimen.name} | wanted.document(),
     )
     place = out or Path("lth-reports") / f"superweights-{_plain(specimen.name)}-{key}"
@@ -284,7 +290,10 @@ def published(name: str) -> tuple[Coordinate, ...]:
     known = () if model is None else tuple(each.coordinate for each in of_model(registry().weights, model))
     if not known:
         models = ", ".join(dict.fromkeys(each.model for each in registry().weights))
-        raise SettingsError(f"no coordinates are published for {name}; there are some of {models}")
+        raise SettingsError(
+            f"no coordinates are published for {name}; there are some of {models}. Where the name of a folder does not "
+            "say which it is, write MODEL=FOLDER"
+        )
     return known
 
 
@@ -303,8 +312,7 @@ class _Run:
     @property
     def sources(self) -> Sources:
         sources = self.specimen.sources
-        data = {} if self.passage is None else {self.passage.data.digest: self.passage.data}
-        return replace(sources, data=sources.data | data)
+        return sources if self.passage is None else with_passage(sources, self.passage)
 
     @property
     def reader(self) -> Reader:
@@ -319,14 +327,7 @@ class _Run:
 
     def job(self, intervention: Intervention) -> Intervened:
         assert self.passage is not None
-        encode = self.specimen.encode
-        return Intervened(
-            weights=self.specimen.weights,
-            data=DataSpec(digest=self.passage.data.digest, validation="own"),
-            intervention=intervention,
-            precision=self.wanted.precision,
-            stop_words=() if encode is None else stop_word_ids(encode),
-        )
+        return intervened(self.specimen, self.passage, intervention, self.wanted.precision)
 
     def losses(self, intervention: Intervention) -> BlockLosses:
         return BlockLosses.of_document(self.reader.document(self.job(intervention)))
@@ -374,6 +375,7 @@ def _battery(
         shape,
         constant=sum(each.output for each in shown) / len(shown) if shown else None,
         others=[each for each in others if each != coordinate][:MOST_PAIRS],
+        spared=[each for each in harmful if (each.block, each.expert) == (coordinate.block, coordinate.expert)],
     )
 
 

@@ -29,7 +29,7 @@ from lth.superweights.coordinates import Coordinate
 from lth.superweights.findings import Candidate as Found
 from lth.superweights.findings import Findings
 from lth.superweights.interventions import Intervention
-from lth.superweights.known import model_of, verify
+from lth.superweights.known import verify
 from lth.superweights.places import Place
 from lth.superweights.texts import Passage
 
@@ -62,6 +62,7 @@ def super_weights_document(
     proofs: Mapping[Coordinate, Proof],
     precision: str,
     confidence: float,
+    registered: str | None,
     config: Mapping[str, Any],
 ) -> SuperWeightsDocument:
     """Return the document.
@@ -78,6 +79,7 @@ def super_weights_document(
         proofs: by weight.
         precision: of the weights.
         confidence: of the intervals.
+        registered: the model of the registry that it is.
         config: what was asked for, in plain values.
     """
     effects = {} if base is None else {at: _effects(base[1], proof, confidence) for at, proof in proofs.items()}
@@ -129,7 +131,7 @@ def super_weights_document(
         "notes": [*findings.notes, *([RULE] if proofs else [])],
         "confidence": confidence,
         "interventions": rows,
-        "known": _known(specimen, findings, places, effects),
+        "known": _known(registered, findings, places, effects),
         "verdict": _verdict(specimen, candidates, rows),
         "config": dict(config),
         "environment": environment(),
@@ -176,6 +178,7 @@ def _candidate(
 def _label_of(found: Found) -> str:
     parts = [f"companion of {found.companion_of}"] if found.companion_of else []
     parts += [f"cancels {found.cancels}"] if found.cancels else []
+    parts += [f"shows in round {found.round} only"] if found.round > 1 else []
     return ", ".join(parts)
 
 
@@ -277,12 +280,13 @@ def label_of(change: Intervention) -> str:
     first, *others = change.coordinates
     does = "zeroed" if change.factor == 0 else f"times {change.factor:g}"
     several = "s" * (change.count != 1)
+    spared = f" but for {' and '.join(map(str, others))}" if others else ""
     labels = {
         "scale": f"with {' and '.join(map(str, others))} {does}" if others else does,
         "row": f"row {first.output} {does}",
-        "row-without": f"rest of row {first.output} {does}",
+        "row-without": f"rest of row {first.output}{spared} {does}",
         "column": f"neuron {first.input} {does}",
-        "column-without": f"rest of neuron {first.input} {does}",
+        "column-without": f"rest of neuron {first.input}{spared} {does}",
         "restore": f"{does}, activation put back",
         "constant": f"{does}, output held constant",
         "random": f"{change.count:,} random weight{several} {does}",
@@ -295,12 +299,11 @@ def label_of(change: Intervention) -> str:
 
 
 def _known(
-    specimen: Specimen,
+    model: str | None,
     findings: Findings,
     places: Mapping[Coordinate, Place],
     effects: Mapping[Coordinate, Sequence[tuple[Trial, Effect]]],
 ) -> list[KnownRow]:
-    model = model_of(specimen.name)
     if model is None:
         return []
     ratios = {at: some[0][1]["ratio"]["value"] for at, some in effects.items()}

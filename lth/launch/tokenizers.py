@@ -52,7 +52,9 @@ def save_tokenizer(path: Path, out: Path) -> None:
 def _tokenizer(path: Path) -> Any:
     place, arguments = (path.parent, {"gguf_file": path.name}) if is_gguf(path) else (path, {})
     with quiet():
-        return imported().AutoTokenizer.from_pretrained(place, local_files_only=True, **arguments)
+        return imported().AutoTokenizer.from_pretrained(
+            place, local_files_only=True, trust_remote_code=False, **arguments
+        )
 
 
 def _codec(tokenizer: Any) -> Codec:

@@ -5,14 +5,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
 from typing import Any
 
 import torch
 
+READERS = ("transformers", "gguf", "accelerate")
+"""Packages that read, dequantise and run networks of others."""
+
 
 def environment() -> dict[str, Any]:
-    """Return versions and machine, as JSON values."""
+    """Return versions and machine, as JSON values; of READERS those that are installed."""
     return {
         "lth": metadata.version("lth"),
         "python": platform.python_version(),
@@ -20,7 +24,14 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "implementation": sys.implementation.name,
+        **_readers(),
     }
+
+
+@cache
+def _readers() -> dict[str, str]:
+    installed = {each.name.lower(): each.version for name in READERS for each in metadata.distributions(name=name)}
+    return {name: installed[name] for name in READERS if name in installed}
 
 
 def run_provenance(

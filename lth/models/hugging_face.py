@@ -62,7 +62,7 @@ def hugging_face(config: str, head: str = "causal-lm") -> nn.Module:
     auto = auto_class(head)
     with quiet():
         try:
-            module: nn.Module = auto.from_config(made)
+            module: nn.Module = auto.from_config(made, trust_remote_code=False)
         except Exception as error:  # whatever transformers raises at a config that does not fit
             raise ValueError(f"transformers makes no {head} of {made.model_type!r}: {one_line(error)}") from error
     return module
@@ -83,6 +83,8 @@ def config_of(text: str) -> "PretrainedConfig":
     transformers = imported()
     document = json.loads(text)
     kind = document.pop("model_type", None) if isinstance(document, dict) else None
+    if isinstance(document, dict):
+        document.pop("auto_map", None)  # names code that comes with a model
     if kind is None:
         raise ValueError("this config names no model_type: take the config.json of a model of transformers")
     if kind not in transformers.CONFIG_MAPPING:
@@ -103,9 +105,20 @@ def config_of(text: str) -> "PretrainedConfig":
 
 
 def head_of(document: Mapping[str, Any]) -> str:
-    """Return the head that a config.json names by its architecture; without one a language model's."""
+    """Return the head that a config.json names by its architecture; without one a language model's.
+
+    Where each token sees later ones, that is a masked language model's.
+    """
     named = (document.get("architectures") or [""])[0]
-    return next((head for ending, head in ENDINGS.items() if named.endswith(ending)), "causal-lm")
+    head = next((head for ending, head in ENDINGS.items() if named.endswith(ending)), "causal-lm")
+    return "masked-lm" if head == "causal-lm" and sees_later_tokens(document) else head
+
+
+def sees_later_tokens(document: Mapping[str, Any]) -> bool:
+    """Return whether a config.json is that of an encoder, as BERT's: each token sees all, unless it `is_decoder`."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    return document.get("model_type") in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not document.get("is_decoder")
 
 
 def auto_class(head: str) -> Any:

@@ -29,7 +29,9 @@ def spike_figure(document: SuperWeightsDocument) -> Figure | None:
     if not kept:
         return None
     when = WHEN[: 1 + (last > 1)]
-    tables = {side: _spike_rows(kept, side) for side in ("input", "output")}
+    tables = {side: table for side in ("input", "output") if (table := _spike_rows(kept, side))}
+    if not tables:  # all is zero, as in a network that is not trained yet
+        return None
     found = {int(each["coordinate"].split(",")[0]): each["coordinate"] for each in _super_weights(document)}
     panels = tuple(
         _spike_panel(table, f"Largest |{side}| of the down-projection", when, found) for side, table in tables.items()
@@ -144,6 +146,8 @@ def census_figure(document: SuperWeightsDocument) -> Figure | None:
         for row in document["census"]
         if row["ratio"] > 0
     ]
+    if not data:
+        return None
     present = [state for state in states if any(row["whose"] == state for row in data)]
     scale = alt.Scale(domain=list(reversed(states)), range=OTHER)
     colour = alt.Color("whose:N", scale=scale, legend=alt.Legend(title=None))

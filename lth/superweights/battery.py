@@ -20,8 +20,8 @@ class Trial:
     Attributes:
         group: what it acts on: `weight`, `row`, `column`, `activation`, `pair` or `control`.
         intervention: what is done.
-        is_control: whether it leaves the weight alone and takes out as many weights or more: what the weight's effect
-            must exceed.
+        is_control: whether it leaves the weight (and others of its matrix that do harm) alone and takes out as many
+            weights or more: what the weight's effect must exceed.
     """
 
     group: str
@@ -59,6 +59,7 @@ def battery(
     *,
     constant: float | None = None,
     others: Sequence[Coordinate] = (),
+    spared: Sequence[Coordinate] = (),
     controls: Controls | None = None,
 ) -> list[Trial]:
     """Return all trials of a candidate, the causal test first.
@@ -68,43 +69,56 @@ def battery(
         shape: (output, input) of its matrix; a control that asks for more than there is asks for half of it.
         constant: mean of the output channel at the candidate's token over prompts; without it that trial is left out.
         others: further candidates, zeroed together with this one.
+        spared: other weights of the matrix that do harm by themselves: no control takes them out, since one weight
+            alone cannot do more harm than others like it together.
         controls: how many there are.
     """
     at = (coordinate,)
     trials = [Trial("weight", causal_test(coordinate))]
     trials += [Trial("weight", Intervention(kind="scale", coordinates=at, factor=factor)) for factor in SCALES]
-    trials += _lines(at)
+    others_here = tuple(each for each in spared if each != coordinate)
+    trials += _lines(coordinate, others_here)
     if coordinate.expert is None:
         trials.append(Trial("activation", Intervention(kind="restore", coordinates=at)))
         if constant is not None:
             trials.append(Trial("activation", Intervention(kind="constant", coordinates=at, value=constant)))
     pairs = [(coordinate, other) for other in others if other != coordinate]
     trials += [Trial("pair", Intervention(kind="scale", coordinates=pair)) for pair in pairs]
-    return trials + _controls(at, shape, controls or Controls())
+    return trials + _controls((coordinate, *others_here), shape, controls or Controls())
 
 
-def _lines(at: tuple[Coordinate, ...]) -> list[Trial]:
-    """Return the trials of the weight's row and neuron, with and without it."""
+def _lines(coordinate: Coordinate, spared: Sequence[Coordinate]) -> list[Trial]:
+    """Return the trials of the weight's row and neuron, with and without it; and without those spared there too."""
+    at = (coordinate,)
     return [
         Trial("row", Intervention(kind="row", coordinates=at, factor=0.5)),
         Trial("row", Intervention(kind="row", coordinates=at)),
-        Trial("row", Intervention(kind="row-without", coordinates=at), is_control=True),
+        *_without("row", at, [each for each in spared if each.output == coordinate.output]),
         Trial("column", Intervention(kind="column", coordinates=at)),
-        Trial("column", Intervention(kind="column-without", coordinates=at), is_control=True),
+        *_without("column", at, [each for each in spared if each.input == coordinate.input]),
     ]
 
 
+def _without(line: str, at: tuple[Coordinate, ...], spared: Sequence[Coordinate]) -> list[Trial]:
+    """Return the trials of a line without the weight: a control only where it takes out nothing that is spared."""
+    alone = Trial(line, Intervention(kind=f"{line}-without", coordinates=at), is_control=not spared)
+    both = Intervention(kind=f"{line}-without", coordinates=(*at, *spared))
+    return [alone, Trial(line, both, is_control=True)] if spared else [alone]
+
+
 def _controls(at: tuple[Coordinate, ...], shape: tuple[int, int], controls: Controls) -> list[Trial]:
-    """Return the trials that leave the weight alone."""
+    """Return the trials that leave the weight, and those that are spared, alone."""
     outputs, inputs = shape
+    others, rows, columns = len(at) - 1, len({each.output for each in at}), len({each.input for each in at})
     changes = [Intervention(kind="random", coordinates=at, seed=seed) for seed in range(controls.single)]
     for kind, count, available in (
-        ("random", controls.together, outputs * inputs),
-        ("largest", controls.largest, outputs * inputs),
-        ("largest-rows", controls.rows, outputs),
+        ("random", controls.together, outputs * inputs - others),
+        ("largest", controls.largest, outputs * inputs - others),
+        ("largest-rows", controls.rows, outputs - rows + 1),
     ):
-        if count:
+        if count and available > 1:
             changes.append(Intervention(kind=kind, coordinates=at, count=min(count, max(1, available // 2))))
-    for kind in ("random-rows", "random-columns"):
-        changes += [Intervention(kind=kind, coordinates=at, seed=seed) for seed in range(controls.lines)]
+    for kind, available in (("random-rows", outputs - rows), ("random-columns", inputs - columns)):
+        if available:
+            changes += [Intervention(kind=kind, coordinates=at, seed=seed) for seed in range(controls.lines)]
     return [Trial("control", change, is_control=True) for change in changes]

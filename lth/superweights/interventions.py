@@ -145,7 +145,10 @@ def _changed(what: str) -> Callable[[Intervention], str]:
 
     def words(each: Intervention) -> str:
         first = each.coordinates[0]
+        others = "".join(f" and ({coordinate})" for coordinate in each.coordinates[1:])
         text = what.format(
+            weight=f"({first}){others}" if others else "the weight",
+            but=f" but for{others.removeprefix(' and')}" if others else "",
             at=" and ".join(f"({coordinate})" for coordinate in each.coordinates),
             row=first.output,
             column=first.input,
@@ -164,9 +167,9 @@ INTERVENTIONS: Table[InterventionType] = Table(
         "none": InterventionType(lambda _: "the network as it is", chosen.nothing),
         "scale": InterventionType(_changed("{at}"), chosen.weights),
         "row": InterventionType(_changed("row {row}"), chosen.rows),
-        "row-without": InterventionType(_changed("row {row} without the weight"), chosen.rows_without),
+        "row-without": InterventionType(_changed("row {row} without {weight}"), chosen.rows_without),
         "column": InterventionType(_changed("neuron {column}"), chosen.columns),
-        "column-without": InterventionType(_changed("neuron {column} without the weight"), chosen.columns_without),
+        "column-without": InterventionType(_changed("neuron {column} without {weight}"), chosen.columns_without),
         "restore": InterventionType(
             lambda each: f"{_changed('{at}')(each)}, super activation put back at its token", chosen.weights, _put_back
         ),
@@ -179,19 +182,19 @@ INTERVENTIONS: Table[InterventionType] = Table(
             _constant,
         ),
         "random": InterventionType(
-            _changed("{count} random weight{s} of the matrix (draw {seed})"), chosen.other_weights(chosen.drawn)
+            _changed("{count} random weight{s} of the matrix{but} (draw {seed})"), chosen.other_weights(chosen.drawn)
         ),
         "largest": InterventionType(
-            _changed("{count} largest other weight{s} of the matrix"), chosen.other_weights(chosen.largest)
+            _changed("{count} largest other weight{s} of the matrix{but}"), chosen.other_weights(chosen.largest)
         ),
         "largest-rows": InterventionType(
-            _changed("{count} other row{s} of largest norm"), chosen.other_lines(chosen.largest, 0)
+            _changed("{count} other row{s} of largest norm{but}"), chosen.other_lines(chosen.largest, 0)
         ),
         "random-rows": InterventionType(
-            _changed("{count} random row{s} (draw {seed})"), chosen.other_lines(chosen.drawn, 0)
+            _changed("{count} random row{s}{but} (draw {seed})"), chosen.other_lines(chosen.drawn, 0)
         ),
         "random-columns": InterventionType(
-            _changed("{count} random neuron{s} (draw {seed})"), chosen.other_lines(chosen.drawn, 1)
+            _changed("{count} random neuron{s}{but} (draw {seed})"), chosen.other_lines(chosen.drawn, 1)
         ),
     },
 )

@@ -125,7 +125,7 @@ def _candidate(shown: Sequence[Spike], number: int, others: Sequence[Candidate])
 def _cancelled(candidate: Candidate, others: Sequence[Candidate]) -> Coordinate | None:
     """Return the largest of the earlier contributions that this one takes back, of the same round; None if it does not.
 
-    What the others of earlier blocks wrote into its channel at its token is added up: with it, half is left at most.
+    What earlier blocks wrote into its channel at its token is added up, once a matrix: with it, half is left at most.
     """
     earlier = [
         each
@@ -134,7 +134,8 @@ def _cancelled(candidate: Candidate, others: Sequence[Candidate]) -> Coordinate 
         and each.coordinate.block < candidate.coordinate.block
         and each.token == candidate.token
     ]
-    written = sum(each.output for each in earlier)
+    # An output is its channel's whole value, the same for several weights of one row.
+    written = sum({(each.coordinate.block, each.coordinate.expert): each.output for each in earlier}.values())
     if not earlier or abs(written + candidate.output) > LEFT * abs(written):
         return None
     return max(earlier, key=lambda each: each.output * (1 if written > 0 else -1)).coordinate

@@ -133,10 +133,20 @@ def registry() -> Registry:
 
 
 def model_of(name: str) -> str | None:
-    """Return the model of the registry that a file, folder or hub name means: the longest name that stands in it."""
-    models = {each.model for each in (*registry().weights, *registry().rows)}
-    within = [model for model in models if _plain(model.partition("/")[2]) in _plain(name)]
-    return max(within, key=len, default=None)
+    """Return the model of the registry that a file, folder or hub name is called after; a variant is another model.
+
+    `MODEL=PLACE` says which it is, where the name of the place does not.
+    """
+    models = dict.fromkeys(each.model for each in (*registry().weights, *registry().rows))
+    asked, _, place = name.rpartition("=")
+    wanted = _plain(asked or place)
+    return next((model for model in models if _plain(model) == wanted), None)
+
+
+def place_of(name: str) -> str:
+    """Return the place of `MODEL=PLACE` where a model of the registry stands before it; another name as it is."""
+    asked, _, place = name.rpartition("=")
+    return place if asked and model_of(asked) is not None else name
 
 
 def of_model(entries: Iterable[Entry], model: str) -> list[Entry]:
@@ -201,4 +211,8 @@ def _verified(
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]", "", name.lower())
+    """Return the last part of a name without revision, ending, quantisation and what says who converted it."""
+    last = name.lower().rstrip("/").rpartition("/")[2].removeprefix("hub:")
+    last = last.partition("@")[0] if name.startswith("hub:") else last
+    last = re.sub(r"[.-](i?q\d\w*|bf16|f16|f32|fp16|fp32)$", "", re.sub(r"\.(gguf|safetensors)$", "", last))
+    return re.sub(r"[^a-z0-9.]", "", last.removeprefix("meta-").removesuffix("-gguf").removesuffix("-hf"))

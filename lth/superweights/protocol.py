@@ -61,7 +61,15 @@ class Protocol(BaseModel):
             raise SettingsError(
                 f"protocol {text!r}: a context has 2 tokens or more, a stride is 1 or more and below it"
             )
-        return cls(**found, **fields)
+        protocol = cls(**found, **fields)
+        if protocol.blocks is not None and protocol.tokens is not None:
+            needed = protocol.context * protocol.blocks
+            if protocol.tokens < needed:
+                raise SettingsError(
+                    f"protocol {text!r} fills its blocks with {needed:,} tokens; {protocol.tokens:,} are too few: ask "
+                    "for fewer blocks, or leave out --tokens"
+                )
+        return protocol
 
     @property
     def name(self) -> str:
@@ -83,7 +91,6 @@ class Protocol(BaseModel):
         lines = [line for line in rows(text) if line.strip()]
         order = torch.randperm(len(lines), generator=seeded_generator("shuffled_lines", self.seed)).tolist()
         wanted = self.context * (self.blocks or 1)
-        wanted = wanted if self.tokens is None else min(wanted, self.tokens)
         found: list[int] = []
         for number in order:
             if len(found) >= wanted:
@@ -111,7 +118,7 @@ class Protocol(BaseModel):
 
     def _blocks(self, ids: Ids) -> tuple[Ids, Ids]:
         count = len(ids) // self.context
-        if count < 1 or (self.blocks is not None and self.tokens is None and count < self.blocks):
+        if count < 1 or (self.blocks is not None and count < self.blocks):
             raise SettingsError(
                 f"the text has {len(ids):,} tokens, too few for {self.name}: give a longer one, or less"
             )
@@ -149,7 +156,8 @@ class Protocol(BaseModel):
             "lines": f"lines shuffled with seed {self.seed}, joined to blocks of {self.context} tokens",
         }[self.kind]
         start = "a BOS token before each" if self.bos else "no BOS token"
-        join = "" if self.join == "file" else "; lines joined by two newlines"
+        join = {"file": "; text as it stands", "rows": "; lines joined by two newlines"}[self.join]
+        join = "" if self.kind == "lines" else join
         first = "" if self.tokens is None else f"; the first {self.tokens:,} tokens"
         return f"{self.name} ({what}; {start}{join}{first}): {tokens:,} tokens scored in {blocks:,} blocks"
 

@@ -66,8 +66,8 @@ def passage(
     Raises:
         SettingsError: if the tokens do not fit the protocol or the vocabulary.
     """
-    if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < vocabulary:
-        raise SettingsError(f"token {int(ids.max())} is none of this model: ids are 0 to {vocabulary - 1}")
+    if len(wrong := ids[(ids < 0) | (ids >= vocabulary)]):
+        raise SettingsError(f"token {int(wrong[0])} is none of this model: ids are 0 to {vocabulary - 1}")
     examples = protocol.examples(ids, bos)
     x, y = examples.tensors["x"], examples.tensors["y"]
     tokens = int((y != IGNORED).sum())

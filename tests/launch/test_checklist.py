@@ -2,18 +2,21 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lth.cli.main import main
 from lth.launch.checklist import NOT_RUN, AtHand, compare_checklist, named_model
 from lth.launch.passages import passage_of
 from lth.launch.specimen import load_specimen
-from lth.lineage import Store
+from lth.launch.superweights import super_weights
+from lth.lineage import Execution, Store
 from lth.studies.experiments.checklist import CHECKLISTS, Checklist, Listed
 from lth.superweights.battery import causal_test
 from lth.superweights.coordinates import Coordinate
@@ -102,6 +105,25 @@ def test_what_is_at_hand_is_measured_and_the_rest_is_not_run(folder: Path, tmp_p
     assert math.isfinite(ends[1])
 
 
+def test_the_jobs_are_those_of_the_command(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["<unk>", "the", "and", "in", "cat", "dog"]
+    made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, "<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    shutil.copytree(folder, tmp_path / "words")
+    PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>").save_pretrained(tmp_path / "words")
+    (tmp_path / "text.txt").write_text("the cat and the dog in " * 20)
+    monkeypatch.chdir(tmp_path)
+    settings = {"text": "text.txt", "protocol": "blocks:16", "store": "store", "coordinates": [str(AT)]}
+    here = Execution(workers=0)
+    super_weights("words", **settings, execution=here, progress=False)  # type: ignore[arg-type]
+    held = {path.parent.name for path in (tmp_path / "store").rglob("metrics.json")}
+    specimen = load_specimen("words")
+    passage = passage_of(specimen, "text.txt", Protocol.parse("blocks:16"))
+    compare_checklist(CHECKLIST, AtHand(HERE, specimen, passage), Store(tmp_path / "store"), here)
+    new = {path.parent.name for path in (tmp_path / "store").rglob("metrics.json")} - held
+    assert len(new) == 1  # of the row alone: the network as it is, and the weight zeroed, are the command's
+
+
 def test_a_network_without_a_next_token_gives_its_values_alone(folder: Path, tmp_path: Path) -> None:
     encoder = AtHand(HERE, load_specimen(str(folder)), None)
     numbers = compare_checklist(CHECKLIST, encoder, Store(tmp_path))
@@ -137,9 +159,10 @@ def test_the_command(
     assert code == 0
     assert "value\n    published 2.5 (a paper; band 2.4 to 2.6); ours 2.50: inside" in shown
     assert "published without a number (a paper; at least 1e+06); ours 1.00 [" in shown
-    code, shown, _ = run(capsys, "made", "--model", f"tiny-llama={folder}", *text, "--json")
+    code, shown, _ = run(capsys, "made", "--model", f"tiny-llama={folder}", *text, "--join", "rows", "--json")
     document = json.loads(shown)
     assert "blocks:16" in document["protocol"]
+    assert "lines joined by two newlines" in document["protocol"]
     assert document["rows"][0]["verdict"] == "inside"
 
 

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from test_hugging_face import gguf_file, llama
 
+from lth.cli.prune import _text
 from lth.config import SettingsError
 from lth.launch.prune import Calibration, Wanted, prune_model
 from lth.launch.specimen import Specimen, load_specimen
@@ -68,6 +69,20 @@ def test_what_is_written_is_what_was_measured(specimen: Specimen, wanted: Wanted
     prune_model(specimen, wanted, Store(tmp_path / "store"), say=again.append)
     assert any("perplexity before" in line for line in lines)
     assert not any("perplexity before" in line for line in again)  # the store has it
+
+
+def test_a_network_that_breaks_is_written_and_says_so(
+    specimen: Specimen, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(module: Any, examples: Any) -> Any:
+        nats, tokens = block_losses(module, examples)
+        return nats * float("nan"), tokens
+
+    monkeypatch.setattr("lth.launch.prune.block_losses", broken)
+    found = prune_model(specimen, replace(wanted, method="magnitude"), Store(tmp_path / "store"), tmp_path / "out")
+    assert found.document["after"] == {"loss": None, "perplexity": None}
+    assert json.loads((tmp_path / "out" / "prune.json").read_text())["after"] == found.document["after"]
+    assert all(" before, not finite after" in line for line in _text(found.document, None).splitlines()[-2:])
 
 
 def test_a_protected_weight_stays(specimen: Specimen, wanted: Wanted, tmp_path: Path) -> None:

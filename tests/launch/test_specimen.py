@@ -10,6 +10,7 @@ import torch
 from lth.config import SettingsError
 from lth.launch import load_studies, register
 from lth.launch.memory import memory_plan
+from lth.launch.passages import protocol_for
 from lth.launch.specimen import load_specimen
 from lth.lineage import Pretrained, Reader, Store, Trained, build, weights_to_bytes
 from lth.lineage.loaded import forget, module_of
@@ -74,6 +75,17 @@ def test_a_tokenizer_without_template_puts_nothing_before(tmp_path: Path) -> Non
     assert specimen.prompt("summer is hot") == (2, 3, 4)
 
 
+def test_code_of_a_tokenizer_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda question: "y")  # whoever is asked says yes
+    small_llama(tmp_path)
+    add_tokenizer(tmp_path, bos=False)
+    document = {"auto_map": {"AutoTokenizer": ["code.Made", None]}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(document))
+    (tmp_path / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Made: pass\n")
+    load_specimen(str(tmp_path))
+    assert not (tmp_path / "ran").exists()
+
+
 def test_without_a_tokenizer_prompts_are_ids(tmp_path: Path) -> None:
     small_llama(tmp_path)
     specimen = load_specimen(str(tmp_path))
@@ -90,6 +102,21 @@ def test_without_a_tokenizer_prompts_are_ids(tmp_path: Path) -> None:
         specimen.checked([])
 
 
+def test_only_a_protocol_left_to_its_default_is_cut_unasked(tmp_path: Path) -> None:
+    small_llama(tmp_path)
+    specimen = load_specimen(str(tmp_path))
+    cut = {
+        (name, tokens): protocol_for(specimen, name, tokens=tokens).tokens
+        for name in (None, "sliding:32:8")
+        for tokens in (None, 0, 100)
+    }
+    assert list(cut.values()) == [20_480, None, 100, None, None, 100]
+    assert protocol_for(specimen, None, tokens=None).name == "blocks:32"
+    assert protocol_for(specimen, None, tokens=None, join="rows").join == "rows"
+    with pytest.raises(SettingsError, match="join"):
+        protocol_for(specimen, None, tokens=None, join="row")
+
+
 def test_an_encoder_has_no_perplexity(tmp_path: Path) -> None:
     config = transformers.BertConfig(
         vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24
@@ -97,6 +124,35 @@ def test_an_encoder_has_no_perplexity(tmp_path: Path) -> None:
     transformers.BertModel(config).save_pretrained(tmp_path)
     specimen = load_specimen(str(tmp_path))
     assert (specimen.is_causal, specimen.facts["head"]) == (False, "encoder")
+
+
+@pytest.mark.parametrize(
+    ("fields", "head", "is_causal"),
+    [({}, "masked-lm", False), ({"architectures": ["BertLMHeadModel"]}, "masked-lm", False),
+     ({"is_decoder": True}, "causal-lm", True)],
+)  # fmt: skip
+def test_a_bert_predicts_a_next_token_only_as_a_decoder(
+    tmp_path: Path, fields: dict[str, Any], head: str, is_causal: bool
+) -> None:
+    config = transformers.BertConfig(
+        vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24
+    )
+    transformers.BertForMaskedLM(config).save_pretrained(tmp_path)
+    document = json.loads((tmp_path / "config.json").read_text())
+    del document["architectures"]
+    (tmp_path / "config.json").write_text(json.dumps(document | fields))
+    specimen = load_specimen(str(tmp_path))
+    assert (specimen.facts["head"], specimen.is_causal) == (head, is_causal)
+    assert load_specimen(str(tmp_path), head="causal-lm").is_causal == is_causal
+
+
+def test_a_network_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24, image_size=16, patch_size=8
+    )
+    transformers.ViTModel(config).save_pretrained(tmp_path)
+    with pytest.raises(SettingsError, match=r"\(vit\) reads no tokens"):
+        load_specimen(str(tmp_path))
 
 
 def test_a_model_of_lth_comes_with_data_and_weights(tmp_path: Path) -> None:

@@ -46,6 +46,20 @@ def test_page_says_what_was_found(page: Path) -> None:
     assert all(png_size(path)[0] >= 1500 for path in (page.parent / "figures").iterdir())
 
 
+def test_what_is_all_zero_has_no_figure() -> None:
+    document = super_weights_document()
+    for spike in document["spikes"]:
+        spike["output"] = 0.0
+    for row in document["census"]:
+        row["ratio"] = 0.0
+    figures = {each.name: each for each in super_weights_figures(document)}
+    assert len(figures["spikes"].panels) == 1  # of inputs alone
+    assert "census" not in figures
+    for spike in document["spikes"]:
+        spike["input"] = 0.0
+    assert "spikes" not in [each.name for each in super_weights_figures(document)]
+
+
 @pytest.mark.skipif(BROWSER is None, reason="needs chromium on the PATH")
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
 def test_page_is_drawn(page: Path, tmp_path: Path, width: int, scheme: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from networks import network
 from planted import plant
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
@@ -16,10 +17,12 @@ from transformers import PreTrainedTokenizerFast
 import lth
 from lth.analysis.super_weights import SuperWeightsDocument, read_super_weights
 from lth.cli.main import main
+from lth.launch.superweights_document import _label_of
 from lth.lineage import Execution, Node, Store, weights_to_bytes
 from lth.models import Gpt2
 from lth.superweights import search
 from lth.superweights.coordinates import Coordinate
+from lth.superweights.findings import Candidate
 
 AT = Coordinate(block=1, output=7, input=11)
 PROMPTS = ([3, 14, 15, 9, 2, 6], [3, 27, 18, 28], [3, 31, 41, 5, 44])
@@ -30,11 +33,17 @@ HERE = ("--workers", "0", "--quiet")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a network and a text that it wrote itself, so that it knows what comes next."""
-    folder = tmp_path_factory.mktemp("model")
+    return written(tmp_path_factory.mktemp("model"))
+
+
+def written(folder: Path, *others: Coordinate) -> Path:
     made = network("llama")
     with torch.no_grad():
         made.lm_head.weight *= 30  # sure of what it says
     plant(made, AT, 8.0, PROMPTS)
+    with torch.no_grad():
+        for each in others:
+            made.model.layers[each.block].mlp.down_proj.weight[each.output, each.input] = 8.0
     torch.manual_seed(1)
     ids = torch.full((12, 1), 3)
     with torch.no_grad():
@@ -113,10 +122,36 @@ def test_a_planted_super_weight_is_found_and_proved(
     [folder] = (tmp_path / "lth-reports").iterdir()
     assert read_super_weights(folder) | {"created": ""} == document | {"created": ""}
 
+    # As a published model, by a name that the folder does not have.
+    code, _, message = command(capsys, f"gpt2={proof[0]}", *IDS, *HERE, "--find-only", "--verify")
+    assert code == 1
+    assert "(2,447,666) is no weight of this network" in message
+
     # Another weight beside it: only that one is tested in addition.
     code, out, _ = command(capsys, *proof, *HERE, "--coordinates", "0,3,5", "--json")
     asked = json.loads(out)["candidates"][-1]
     assert (asked["coordinate"], asked["verdict"], asked["share"]) == ("0,3,5", "none", None)
+
+
+def test_two_of_one_neuron_do_not_refute_each_other(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = written(tmp_path, Coordinate(block=1, output=9, input=11))
+    text = ("--text", str(folder / "text.txt"), "--protocol", "blocks:8")
+    code, out, _ = command(capsys, str(folder), *IDS, *text, *HERE, "--join", "rows", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert "lines joined by two newlines" in document["protocol"]["words"]
+    assert document["environment"]["transformers"] == transformers.__version__
+    assert {each["coordinate"]: each["verdict"] for each in document["candidates"]} == {
+        "1,7,11": "super weight", "1,9,11": "super weight",
+    }  # fmt: skip
+    labels = [row["label"] for row in document["interventions"] if row["kind"] == "column-without"]
+    both = {f"neuron 11 but for it and {each}, zeroed" for each in ("1,7,11", "1,9,11")}
+    assert set(labels) == {"neuron 11 but for it, zeroed", *both}
+
+
+def test_a_spike_of_a_later_round_says_so() -> None:
+    shown = {"coordinate": AT, "round": 2, "companion_of": None, "cancels": None}
+    assert _label_of(Candidate.model_construct(**shown)) == "shows in round 2 only"
 
 
 def test_python_with_a_tokenizer(tmp_path: Path) -> None:
@@ -240,7 +275,7 @@ WRONG = [
     ([*IDS, "--find-only", "--coordinates", "1,7"], 2, "is no coordinate"),
     ([*IDS, "--find-only", "--coordinates", "9,7,11"], 1, "is no weight of this network"),
     ([*IDS, "--find-only", "--precision", "int8"], 2, "unknown precision 'int8'"),
-    ([*IDS, "--find-only", "--verify"], 2, "no coordinates are published"),
+    ([*IDS, "--find-only", "--verify"], 2, "write MODEL=FOLDER"),
     ([*IDS, "--find-only", "--most", "0"], 2, "--most 0"),
     ([*IDS, "--find-only", "--workers", "-1"], 2, "--workers -1"),
     ([*IDS, "--find-only", "--start-from", "x"], 2, "has weights of its own"),

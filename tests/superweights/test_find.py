@@ -10,6 +10,8 @@ from torch import nn
 
 from lth.superweights.coordinates import Coordinate
 from lth.superweights.find import Findings, find
+from lth.superweights.findings import Round, Spike
+from lth.superweights.judge import judged
 from lth.superweights.projections import down_projections
 from lth.superweights.search import Search
 
@@ -85,6 +87,19 @@ def test_one_that_takes_back_what_another_wrote() -> None:
     assert by_place[first].cancels is None
     assert by_place[second].cancels == first
     assert by_place[second].words() == f"spike, cancels {first}"
+
+
+def test_two_weights_that_write_one_channel_are_counted_once() -> None:
+    def spike(block: int, input_: int, output: float) -> Spike:
+        at = Coordinate(block=block, output=7, input=input_)
+        return Spike(
+            coordinate=at, prompt=0, token=0, input=9.0, weight=output / 9, output=output, share=0.5,
+            over_channels=99.0, over_blocks=9.0,
+        )  # fmt: skip
+
+    spikes = (spike(2, 1, 100.0), spike(2, 2, 100.0), spike(4, 3, -80.0))  # one channel of block 2, by two halves
+    found, _ = judged([Round(zeroed=(), maxima=(), spikes=spikes)], 1, ())
+    assert [each.cancels and each.cancels.block for each in found] == [None, None, 2]
 
 
 def test_other_weights_of_the_neuron_are_companions() -> None:

@@ -260,6 +260,35 @@ def test_a_battery_has_each_kind_and_its_controls_leave_the_weight_alone() -> No
     assert together == [1, 1, 768]  # half of the matrix: it has no 1,000 others to spare
 
 
+def test_controls_spare_other_weights_of_the_matrix_that_do_harm() -> None:
+    spared = (Coordinate(block=1, output=7, input=3), Coordinate(block=1, output=9, input=19))
+    trials = battery(AT, (32, 48), spared=(AT, *spared), controls=Controls(single=2, lines=1))
+    module = network("llama")
+    with torch.no_grad():
+        for each in (AT, *spared):
+            matrix_of(module).weight[each.output, each.input] = 3.0
+    before = matrix_of(module).weight.clone()
+    for trial in trials:
+        with applied(module, trial.intervention):
+            changed = matrix_of(module).weight != before
+        assert not (trial.is_control and any(changed[each.output, each.input] for each in (AT, *spared)))
+    controls = [each.intervention for each in trials if each.is_control]
+    assert [each.words() for each in controls[:2]] == [
+        "row 7 without (1,7,19) and (1,7,3) zeroed", "neuron 19 without (1,7,19) and (1,9,19) zeroed",
+    ]  # fmt: skip
+    assert "5 other rows of largest norm but for (1,7,3) and (1,9,19) zeroed" in [each.words() for each in controls]
+    # Where only one row is left beside them, no half of the rows is asked for.
+    assert battery(AT, (2, 3), spared=(Coordinate(block=1, output=0, input=3),))
+    with_one = battery(AT, (32, 48), spared=(AT, Coordinate(block=1, output=9, input=3)))
+    assert [each.is_control for each in with_one if each.group in ("row", "column")] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
 def test_words_say_what_is_done() -> None:
     assert change("scale", factor=1.5).words() == "(1,7,19) times 1.5"
     assert change("row-without").words() == "row 7 without the weight zeroed"

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from lth.superweights.coordinates import Coordinate
-from lth.superweights.known import REGISTRY, Registry, model_of, of_model, registry, verify
+from lth.superweights.known import REGISTRY, Registry, model_of, of_model, place_of, registry, verify
 
 SMOLLM = "HuggingFaceTB/SmolLM2-135M-Instruct"
 NOTE = "value and effect of the 4-bit file"
@@ -36,13 +36,24 @@ def test_a_wrong_entry_is_refused(field: str, value: Any) -> None:
         Registry.model_validate(document)
 
 
-def test_the_longest_name_within_a_file_or_folder_is_the_model() -> None:
+def test_a_file_or_folder_of_its_name_is_the_model() -> None:
     assert model_of("models/SmolLM2-135M-Instruct.Q4_1.gguf") == SMOLLM
     assert model_of("./SmolLM2-135M") == "HuggingFaceTB/SmolLM2-135M"
     assert model_of("hub:huggyllama/llama-7b@abc") == "huggyllama/llama-7b"
     assert model_of("meta-llama/Llama-2-7b-hf") == "meta-llama/Llama-2-7b-hf"
-    assert model_of("somebody/else") is None
+    assert model_of("models/Llama-2-7b.Q8_0.gguf") == model_of("Llama-2-7b/") == "meta-llama/Llama-2-7b-hf"
+    assert model_of("gpt2=./gpt2-medium") == "openai-community/gpt2"
+    assert (place_of("gpt2=./weights"), place_of("./a=b"), place_of("gpt2")) == ("./weights", "./a=b", "gpt2")
     assert [each.output for each in of_model(registry().rows, "Qwen/Qwen2.5-3B")] == [318]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["somebody/else", "gpt2-medium", "hub:x/distilgpt2@abc", "codellama-7b", "open_llama_7b", "Qwen2.5-3B-Instruct",
+     "SmolLM2-1.7B-Instruct", "Llama-3.1-8B-Instruct", "/data/llama-7b-runs/mynet", "/data/llama-7b/mynet", "x=gpt2"],
+)  # fmt: skip
+def test_a_variant_is_another_model(name: str) -> None:
+    assert model_of(name) is None
 
 
 def test_published_beside_found() -> None:

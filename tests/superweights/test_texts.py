@@ -107,6 +107,7 @@ def test_rows_are_joined_as_published_numbers_have_it() -> None:
     text = " \n = Title = \n \n Words .\u2028More \n"
     assert joined(text, "rows") == "\n\n = Title = \n\n\n\n\n Words .\u2028More \n"
     assert joined(text, "file") == text
+    assert "; lines joined by two newlines)" in Protocol.parse("blocks:16", join="rows").words(90, 6)
 
 
 def test_bytes_are_those_of_the_scored_text() -> None:
@@ -138,9 +139,20 @@ def test_the_digest_and_the_line_tell_protocols_apart() -> None:
     assert len({each.examples.digest for each in made}) >= 5
     assert made[0].words == (
         "text (SHA-256 abababababab), blocks:16 (blocks of 16 tokens without overlap, a shorter last one dropped; no "
-        "BOS token): 90 tokens scored in 6 blocks"
+        "BOS token; text as it stands): 90 tokens scored in 6 blocks"
     )
     assert all(Protocol.parse(name).name == name for name in [*names, "lines:512x100"])
+
+
+def test_lines_are_as_many_as_their_name_says() -> None:
+    with pytest.raises(SettingsError, match="fills its blocks with 51,200 tokens; 20,480 are too few"):
+        Protocol.parse("lines:512x100", tokens=20_480)
+    assert Protocol.parse("lines:16x5", tokens=80).ids("a line\n" * 99, lambda line: [1] * len(line)).shape == (80,)
+
+
+def test_a_wrong_token_is_named() -> None:
+    with pytest.raises(SettingsError, match="token -1 is none of this model: ids are 0 to 8"):
+        passage("a", np.array([1, 2, -1, 5]), Protocol.parse("blocks:2"), vocabulary=9, text_digest="0")
 
 
 @pytest.mark.parametrize("text", ["block:512", "blocks:1", "sliding:16:16", "sliding:16:0", "lines:16", "lines:16x0"])

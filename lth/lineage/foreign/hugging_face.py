@@ -61,7 +61,7 @@ def _gguf_config(path: Path) -> dict[str, Any]:
     transformers = imported()
     with quiet():
         try:
-            config = transformers.AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
+            config = transformers.AutoConfig.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
         except Exception as error:  # whatever transformers and gguf raise at a damaged or unknown file
             raise ValueError(f"{path} cannot be read as GGUF by transformers: {one_line(error)}") from error
     return dict(config.to_diff_dict())
@@ -136,6 +136,7 @@ def load_hugging_face(
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are named below
                 local_files_only=True,
+                trust_remote_code=False,
                 **arguments,
             )
         except Exception as error:  # whatever transformers raises
