@@ -145,8 +145,8 @@ def test_two_of_one_neuron_do_not_refute_each_other(capsys: pytest.CaptureFixtur
         "1,7,11": "super weight", "1,9,11": "super weight",
     }  # fmt: skip
     labels = [row["label"] for row in document["interventions"] if row["kind"] == "column-without"]
-    both = {f"neuron 11 but for it and {each}, zeroed" for each in ("1,7,11", "1,9,11")}
-    assert set(labels) == {"neuron 11 but for it, zeroed", *both}
+    both = {f"rest of neuron 11 but for {each} zeroed" for each in ("1,7,11", "1,9,11")}
+    assert set(labels) == {"rest of neuron 11 zeroed", *both}
 
 
 def test_a_spike_of_a_later_round_says_so() -> None:
