@@ -59,6 +59,8 @@ def test_values_ranks_and_base_rates_are_those_of_the_networks(watched: lth.Foun
         if new is not None:
             masks = new.masks
             assert row["of_matrix"] == pytest.approx(float(masks["hidden1.weight"].float().mean()))
+            layer = [masks["hidden1.weight"], masks["hidden1.bias"]]
+            assert row["of_layer"] == pytest.approx(sum(int(m.sum()) for m in layer) / sum(m.numel() for m in layer))
             assert row["of_all"] == pytest.approx(density(masks)) == pytest.approx(row["new_density"], abs=1e-4)
             assert 0 <= row["of_tenth"] <= 1
             assert row["is_kept"] == bool(masks["hidden1.weight"][3, 20])
@@ -66,8 +68,8 @@ def test_values_ranks_and_base_rates_are_those_of_the_networks(watched: lth.Foun
 
 def test_rates_have_intervals_and_the_page_shows_them(watched: lth.Found) -> None:
     rates = watched.details["tables"]["watched_survival"]
-    assert len(rates) == 2 * 2 * 4
-    assert {row["weights"] for row in rates} >= {"the weight", "its matrix", "all prunable weights"}
+    assert len(rates) == 2 * 2 * 5
+    assert {row["weights"] for row in rates} >= {"the weight", "its matrix", "its layer", "all prunable weights"}
     assert all(0 <= row["mean"] <= 100 and len(row["values"]) == 2 for row in rates)
     study = read_study(watched.folder)
     names = [figure.name for figure in figures(study)]
