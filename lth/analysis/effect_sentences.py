@@ -44,11 +44,11 @@ def effect_sentences(
 
 def _column(zeroed: Effect, column: Effect, rest: Effect | None) -> str:
     without = "" if rest is None else f"; zeroing the neuron without it {_multiplies(rest)}"
-    told = f"Zeroing its whole neuron (its column) {_multiplies(column)}{without}."
+    sentence = f"Zeroing its whole neuron (its column) {_multiplies(column)}{without}."
     if _size(zeroed) < MIN_RATIO or _end(column, "high") >= _end(zeroed, "low"):
-        return told
+        return sentence
     return (
-        f'{told} That is less than zeroing the weight alone, so that "the model needs this weight" is the wrong '
+        f'{sentence} That is less than zeroing the weight alone, so that "the model needs this weight" is the wrong '
         "reading: what the rest of the neuron writes does harm without it."
     )
 

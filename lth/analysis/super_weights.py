@@ -241,10 +241,10 @@ def read_super_weights(folder: Path) -> SuperWeightsDocument:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} cannot be read as JSON ({error}). {again}") from None
-    found = (document.get("format"), document.get("version")) if isinstance(document, Mapping) else (None, None)
-    if found != (FORMAT, VERSION):
+    header = (document.get("format"), document.get("version")) if isinstance(document, Mapping) else (None, None)
+    if header != (FORMAT, VERSION):
         raise ValueError(
-            f"{path} has format {found[0]!r}, version {found[1]!r}; expected {FORMAT!r}, {VERSION}. {again}"
+            f"{path} has format {header[0]!r}, version {header[1]!r}; expected {FORMAT!r}, {VERSION}. {again}"
         )
     try:
         checked: SuperWeightsDocument = TypeAdapter(SuperWeightsDocument).validate_python(document)

@@ -80,11 +80,12 @@ def prune(
     _check(sparsity=sparsity, sequences=sequences, length=length)
     with settings_as_usage():
         from lth.launch.passages import protocol_for
-        from lth.launch.prune import Calibration, Wanted, prune_model
+        from lth.launch.prune import WantedPruning, prune_model
+        from lth.launch.prune_calibration import Calibration
         from lth.launch.specimen import load_specimen
         from lth.lineage import Store
 
-        wanted = Wanted(
+        wanted = WantedPruning(
             method=method,
             sparsity=sparsity,
             pattern=pattern,

@@ -101,8 +101,9 @@ def superweights(
             return _show_memory(model, precision, protocol, head)
         from lth.launch.passages import protocol_for
         from lth.launch.specimen import load_specimen
-        from lth.launch.superweights import Wanted, published, run_super_weights
+        from lth.launch.superweights import run_super_weights
         from lth.launch.superweights_progress import steps_observer
+        from lth.launch.superweights_wanted import WantedSearch, published
         from lth.lineage import Store
         from lth.superweights.known import model_of, place_of
         from lth.training import Interrupted
@@ -111,7 +112,7 @@ def superweights(
             place_of(model), data, folder, start_from=start_from, store=store, replicate=replicate, head=head
         )
         is_proved = not find_only and (specimen.is_causal or text is not None or protocol is not None)
-        wanted = Wanted(
+        wanted = WantedSearch(
             prompts=tuple(prompt or ()),
             token_prompts=tuple(_ids(each) for each in tokens_prompt or ()),
             coordinates=(*_coordinates(coordinates or ()), *(published(model) if verify else ())),
@@ -126,14 +127,14 @@ def superweights(
         observer = None if quiet or json_ else steps_observer()
         execution = _execution(device, workers, offload)
         try:
-            found = run_super_weights(specimen, wanted, Store(store), execution, observer, out, folder)
+            result = run_super_weights(specimen, wanted, Store(store), execution, observer, out, folder)
         except Interrupted:
             print(f"lth: interrupted. Finished work is kept in {store}; the same command goes on", file=sys.stderr)
             return 130
     if json_:
-        print(json.dumps(found.document, indent=1, allow_nan=False))
+        print(json.dumps(result.document, indent=1, allow_nan=False))
     else:
-        _print(found)
+        _print(result)
     return 0
 
 

@@ -61,15 +61,15 @@ def named_model(name: str, checklist: Checklist) -> tuple[str, str]:
         SettingsError: if it is none of the checklist's.
     """
     models = list(dict.fromkeys(row.model for row in checklist.rows()))
-    told, _, place = name.rpartition("=")
-    found = next((model for model in models if told in (model, model.partition("/")[2])), None) if told else None
-    found = found or model_of(place)
-    if found not in models:
+    asked, _, place = name.rpartition("=")
+    model = next((each for each in models if asked in (each, each.partition("/")[2])), None) if asked else None
+    model = model or model_of(place)
+    if model not in models:
         raise SettingsError(
             f"{name} is none of the models that numbers are published of here: {', '.join(models)}. Where the name of "
             "a folder does not say which it is, write MODEL=FOLDER"
         )
-    return found, place
+    return model, place
 
 
 def compare_checklist(
@@ -125,15 +125,15 @@ def _measured(
     at_hand: AtHand, rows: Sequence[Listed], store: Store, execution: Execution, observer: Observer | None
 ) -> dict[tuple[str, Intervention], Estimate]:
     """Return what was measured, by quantity and intervention."""
-    specimen, found = at_hand.specimen, dict[tuple[str, Intervention], Estimate]()
+    specimen, measured = at_hand.specimen, dict[tuple[str, Intervention], Estimate]()
     reader = Reader(store, specimen.sources)
     weights = [row.intervention for row in rows if row.quantity == "value" and row.intervention is not None]
     if weights:
         module = module_of(reader, specimen.weights, "float32", execution.device, execution.offload)
         for change, place in zip(weights, places(module, [each.coordinates[0] for each in weights]), strict=True):
-            found["value", change] = {"value": place.weight, "low": None, "high": None}
+            measured["value", change] = {"value": place.weight, "low": None, "high": None}
     if at_hand.passage is None:
-        return found
+        return measured
     sources = with_passage(specimen.sources, at_hand.passage)
     changes = [row.intervention for row in rows if row.quantity != "value" and row.intervention is not None]
     jobs = {change: intervened(specimen, at_hand.passage, change) for change in (BASELINE, *changes)}
@@ -144,8 +144,8 @@ def _measured(
     level = math.fsum(base.nats) / sum(base.tokens)
     for change, changed in losses.items():
         did = effect(base, changed)
-        found["ratio", change], found["change", change] = did["ratio"], _over(did["difference"], level)
-    return found
+        measured["ratio", change], measured["change", change] = did["ratio"], _over(did["difference"], level)
+    return measured
 
 
 def _over(estimate: Estimate, level: float) -> Estimate:

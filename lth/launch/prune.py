@@ -1,38 +1,23 @@
 """A language model pruned at once, without training: masks, perplexity before and after, and a folder to load."""
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from lth.config import Pruning, SettingsError, Table, as_settings_error
-from lth.data import seeded_generator
 from lth.launch.intervened import intervened, with_passage
 from lth.launch.passages import passage_of
+from lth.launch.prune_calibration import Calibration, calibration_examples
+from lth.launch.prune_folder import write_pruned
 from lth.launch.specimen import Specimen
-from lth.launch.tokenizers import save_tokenizer
-from lth.lineage import (
-    Execution,
-    Pretrained,
-    Reader,
-    Store,
-    build,
-    json_to_bytes,
-    weights_to_bytes,
-    write_file,
-)
-from lth.lineage.foreign import is_gguf, save_gpt2
+from lth.lineage import Execution, Reader, Store, build
 from lth.lineage.loaded import forget, module_of
-from lth.models import Gpt2
 from lth.models.blocks import blocks_of
-from lth.models.hugging_face import NAME as HUGGING_FACE
-from lth.models.hugging_face import quiet
 from lth.sparsity import criterion, granularity
 from lth.sparsity.one_shot import PrunedBlock, block_inputs, prune_blocks
 from lth.superweights.battery import BASELINE
@@ -40,7 +25,6 @@ from lth.superweights.coordinates import Coordinate
 from lth.superweights.places import places
 from lth.superweights.protocol import Protocol
 from lth.superweights.texts import Passage, block_losses, perplexity_of
-from lth.tasks.task import Batch
 
 FORMAT = "lth.prune/1"
 
@@ -54,24 +38,7 @@ SUPER = "super"
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """What a criterion of activations looks at.
-
-    Attributes:
-        text: a file, or `wikitext-2`; None takes the training part of the model's own data.
-        sequences: how many blocks of the text are drawn.
-        length: tokens of each; None takes 2,048, or the model's context where that is shorter.
-        seed: of the draw.
-    """
-
-    text: str | None = None
-    sequences: int = 128
-    length: int | None = None
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedPruning:
     """What is asked for.
 
     Attributes:
@@ -90,7 +57,7 @@ class Wanted:
     sparsity: float = 0.5
     pattern: str | None = None
     scope: str = "layerwise"
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
     protect: tuple[Coordinate, ...] | str = ()
     prompts: tuple[tuple[int, ...], ...] = ()
     text: str | None = None
@@ -118,7 +85,7 @@ class Wanted:
                 granularity=self.pattern or "unstructured",
             )
 
-    def measured_by(self, protocol: Protocol) -> "Wanted":
+    def measured_by(self, protocol: Protocol) -> "WantedPruning":
         """Return the same with a protocol."""
         return replace(self, protocol=protocol)
 
@@ -143,7 +110,7 @@ class PrunedModel:
 
 def prune_model(
     specimen: Specimen,
-    wanted: Wanted,
+    wanted: WantedPruning,
     store: Store,
     out: Path | None = None,
     folder: Path | None = None,
@@ -168,7 +135,9 @@ def prune_model(
     if out is not None and out.exists() and (out.is_file() or any(out.iterdir())):
         raise SettingsError(f"{out} is no empty folder: name a new one")
     passage = _passage(specimen, wanted, folder)
-    examples, calibration = _examples(specimen, wanted, passage, folder)
+    examples, calibration = None, None
+    if wanted.needs_examples:
+        examples, calibration = calibration_examples(specimen, wanted.calibration, wanted.method, passage, folder)
     before = None if passage is None else _dense(specimen, passage, store, say)
     say(f"loading {specimen.name}")
     module = module_of(Reader(store, specimen.sources), specimen.weights)
@@ -184,53 +153,19 @@ def prune_model(
         after = None if passage is None else _measured(module, passage, say)
         document = _document(specimen, wanted, pruned, path, protected, calibration, passage, before, after)
         if out is not None:
-            _write(module, specimen, out, document)
+            write_pruned(module, specimen, out, document)
     finally:
         forget()  # it is no longer what its node says
     return PrunedModel(document, out)
 
 
-def _passage(specimen: Specimen, wanted: Wanted, folder: Path | None) -> Passage | None:
+def _passage(specimen: Specimen, wanted: WantedPruning, folder: Path | None) -> Passage | None:
     if wanted.protocol is None or (wanted.text is None and specimen.data is None):
         return None
     return passage_of(specimen, wanted.text, wanted.protocol, folder)
 
 
-def _examples(
-    specimen: Specimen, wanted: Wanted, passage: Passage | None, folder: Path | None
-) -> tuple[Tensor | None, dict[str, Any] | None]:
-    """Return the sequences of the calibration, (sequence, position), and what documents say of them."""
-    if not wanted.needs_examples:
-        return None, None
-    asked = wanted.calibration
-    length = asked.length or min(2048, specimen.context or 2048)
-    if asked.text is None:
-        if specimen.data is None:
-            raise SettingsError(f"{wanted.method} looks at activations: name a text with --calibrate, as wikitext-2")
-        train = specimen.data.parts["train"]
-        blocks, facts = train.take(torch.arange(len(train)), torch.device("cpu")), {"text": specimen.data.name}
-        facts |= {"text_digest": train.digest}
-    else:
-        found = passage_of(specimen, asked.text, Protocol.parse(f"blocks:{length}"), folder)
-        blocks = found.examples.take(torch.arange(len(found.examples)), torch.device("cpu"))
-        facts = {name: str(found.facts[name]) for name in ("text", "text_digest")}
-    x = _drawn(blocks, asked)
-    is_leak = passage is not None and passage.facts["text_digest"] == facts["text_digest"]
-    return x, facts | {
-        "sequences": len(x),
-        "length": x.shape[1],
-        "tokens": x.numel(),
-        "seed": asked.seed,
-        "is_the_text_that_is_measured": is_leak,
-    }
-
-
-def _drawn(blocks: Batch, asked: Calibration) -> Tensor:
-    order = torch.randperm(len(blocks["x"]), generator=seeded_generator("calibration", asked.seed))
-    return blocks["x"][order[: asked.sequences].sort().values]
-
-
-def _protected(module: nn.Module, specimen: Specimen, wanted: Wanted) -> tuple[Coordinate, ...]:
+def _protected(module: nn.Module, specimen: Specimen, wanted: WantedPruning) -> tuple[Coordinate, ...]:
     if not isinstance(wanted.protect, str):
         return wanted.protect
     from lth.superweights.find import find
@@ -242,14 +177,14 @@ def _protected(module: nn.Module, specimen: Specimen, wanted: Wanted) -> tuple[C
 
 def _by_block(module: nn.Module, protected: Sequence[Coordinate], path: str) -> dict[int, list[str]]:
     """Return the weights that stay, by block, as `mlp.down_proj:507,1229`."""
-    found: dict[int, list[str]] = {}
+    names: dict[int, list[str]] = {}
     for place in places(module, protected):
         if place.coordinate.expert is not None:
             continue  # matrices of fused experts are not pruned
         at = place.coordinate
         name = place.name.removeprefix(f"{path}.{at.block}.").removesuffix(".weight")
-        found.setdefault(at.block, []).append(f"{name}:{at.output},{at.input}")
-    return found
+        names.setdefault(at.block, []).append(f"{name}:{at.output},{at.input}")
+    return names
 
 
 def _dense(specimen: Specimen, passage: Passage, store: Store, say: Callable[[str], None]) -> dict[str, float | None]:
@@ -275,14 +210,14 @@ def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _bytes_per_token(passage: Passage) -> float | None:
-    found = passage.facts["bytes_per_token"]
-    assert found is None or isinstance(found, int | float)
-    return found
+    number = passage.facts["bytes_per_token"]
+    assert number is None or isinstance(number, int | float)
+    return number
 
 
 def _document(
     specimen: Specimen,
-    wanted: Wanted,
+    wanted: WantedPruning,
     pruned: Sequence[PrunedBlock],
     path: str,
     protected: Sequence[Coordinate],
@@ -318,29 +253,3 @@ def _document(
 def _counts(masks: Mapping[str, Tensor]) -> Iterator[tuple[int, int]]:
     for mask in masks.values():
         yield int(mask.sum()), mask.numel()
-
-
-def _write(module: nn.Module, specimen: Specimen, out: Path, document: dict[str, Any]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    write_file(out / "prune.json", json_to_bytes(document))
-    if specimen.weights.model.name == HUGGING_FACE:
-        assert isinstance(specimen.weights, Pretrained)
-        path = specimen.sources.weights[specimen.weights.digest]
-        saved: Any = _plain(module, specimen) if is_gguf(path) else module
-        saved.config.use_cache = True  # for whoever generates text with it
-        with quiet():
-            saved.save_pretrained(out)
-        if specimen.encode is not None:
-            save_tokenizer(path, out)
-    elif isinstance(module, Gpt2) and module.h[0].attn.sink_key is None:  # type: ignore[union-attr]
-        save_gpt2(module, out)
-    else:
-        write_file(out / "model.safetensors", weights_to_bytes(module.state_dict()))
-
-
-def _plain(module: nn.Module, specimen: Specimen) -> nn.Module:
-    """Return a network with the same tensors that knows nothing of GGUF, which transformers does not write."""
-    bare = copy.deepcopy(specimen.sources.skeleton(specimen.weights.model))
-    bare.load_state_dict(module.state_dict(), assign=True)
-    bare.tie_weights()  # type: ignore[operator]
-    return bare

@@ -6,30 +6,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from lth.analysis.effect_sentences import effect_sentences
-from lth.analysis.effects import NONE, RULE, SPIKE, SUPER, UNTESTED, BlockLosses, Effect, effect, verdict_word
+from lth.analysis.effects import RULE, UNTESTED, BlockLosses, Effect, effect, verdict_word
 from lth.analysis.super_weights import (
     FORMAT,
     VERSION,
     Candidate,
     InterventionRow,
     KnownRow,
-    PromptDocument,
     ProtocolDocument,
-    SpikeRow,
     SuperWeightsDocument,
-    SuperWeightsVerdict,
-    Tile,
-    leading,
 )
-from lth.analysis.super_weights_words import amount, times
+from lth.analysis.super_weights_verdict import super_weights_verdict
 from lth.launch.specimen import Specimen
+from lth.launch.superweights_shown import census_rows, massive_rows, prompt_rows, round_rows, spike_rows
 from lth.lineage import environment
 from lth.superweights.battery import BASELINE, Trial
 from lth.superweights.coordinates import Coordinate
-from lth.superweights.findings import Candidate as Found
 from lth.superweights.findings import Findings
 from lth.superweights.interventions import Intervention
 from lth.superweights.known import verify
+from lth.superweights.labels import label_of
 from lth.superweights.places import Place
 from lth.superweights.texts import Passage
 
@@ -101,38 +97,18 @@ def super_weights_document(
             "is_causal": specimen.is_causal,
         },
         "search": findings.search.model_dump(mode="json"),
-        "prompts": [_prompt(number, ids, texts, specimen) for number, ids in enumerate(findings.prompts)],
-        "spikes": _spikes(findings),
-        "rounds": _rounds(findings),
+        "prompts": prompt_rows(findings, texts, specimen),
+        "spikes": spike_rows(findings),
+        "rounds": round_rows(findings),
         "candidates": candidates,
-        "census": [
-            {
-                "block": row.block,
-                "expert": row.expert,
-                "channel": row.output,
-                "maximum": row.maximum,
-                "ratio": row.over_median,
-            }
-            for row in findings.census
-        ],
-        "massive": [
-            {
-                "block": each.block,
-                "prompt": each.prompt,
-                "at": each.token,
-                "token": _token(specimen, findings.prompts[each.prompt][each.token]),
-                "channel": each.channel,
-                "value": each.value,
-                "ratio": each.over_median,
-            }
-            for each in findings.massive
-        ],
+        "census": census_rows(findings),
+        "massive": massive_rows(findings, specimen),
         "protocol": None if passage is None else _protocol(passage),
         "notes": [*findings.notes, *([RULE] if proofs else [])],
         "confidence": confidence,
         "interventions": rows,
         "known": _known(registered, findings, places, effects),
-        "verdict": _verdict(specimen, candidates, rows),
+        "verdict": super_weights_verdict(specimen.name, candidates, rows, is_causal=specimen.is_causal),
         "config": dict(config),
         "environment": environment(),
     }
@@ -151,10 +127,10 @@ def _candidate(
     confidence: float,
 ) -> Candidate:
     at = place.coordinate
-    found = next((each for each in findings.candidates if each.coordinate == at), None)
+    spike = next((each for each in findings.candidates if each.coordinate == at), None)
     word, sentences = UNTESTED, list[str]()
     if base is not None and proof is not None and effects is not None:
-        is_spike = found is not None
+        is_spike = spike is not None
         word = verdict_word(base[1], proof.trials[0][2], proof.controls, is_spike=is_spike, confidence=confidence)
         sentences = _sentences(at, effects)
     return {
@@ -163,23 +139,16 @@ def _candidate(
         "value": place.weight,
         "rank": place.rank,
         "of": math.prod(place.shape),
-        "share": None if found is None else found.share,
-        "over_channels": None if found is None else found.over_channels,
-        "over_blocks": None if found is None else found.over_blocks,
-        "prompts": 0 if found is None else len(found.prompts),
-        "round": None if found is None else found.round,
-        "companion_of": str(found.companion_of or "") if found else "",
-        "label": "asked for" if found is None else _label_of(found),
+        "share": None if spike is None else spike.share,
+        "over_channels": None if spike is None else spike.over_channels,
+        "over_blocks": None if spike is None else spike.over_blocks,
+        "prompts": 0 if spike is None else len(spike.prompts),
+        "round": None if spike is None else spike.round,
+        "companion_of": str(spike.companion_of or "") if spike else "",
+        "label": "asked for" if spike is None else spike.label(),
         "verdict": word,
         "sentences": sentences,
     }
-
-
-def _label_of(found: Found) -> str:
-    parts = [f"companion of {found.companion_of}"] if found.companion_of else []
-    parts += [f"cancels {found.cancels}"] if found.cancels else []
-    parts += [f"shows in round {found.round} only"] if found.round > 1 else []
-    return ", ".join(parts)
 
 
 def _sentences(at: Coordinate, effects: Sequence[tuple[Trial, Effect]]) -> list[str]:
@@ -192,47 +161,6 @@ def _sentences(at: Coordinate, effects: Sequence[tuple[Trial, Effect]]) -> list[
     }
     controls = [(trial.intervention.words(), measured) for trial, measured in effects if trial.is_control]
     return effect_sentences(str(at), own, controls)
-
-
-def _prompt(number: int, ids: Sequence[int], texts: Sequence[str], specimen: Specimen) -> PromptDocument:
-    return {
-        "text": texts[number] if number < len(texts) else "",
-        "ids": list(ids),
-        "tokens": [_token(specimen, each) for each in ids],
-    }
-
-
-def _token(specimen: Specimen, id: int) -> str:
-    return "" if specimen.decode is None else specimen.decode([id])
-
-
-def _spikes(findings: Findings) -> list[SpikeRow]:
-    return [
-        {
-            "round": number,
-            "prompt": row.prompt,
-            "block": row.block,
-            "expert": row.expert,
-            "input": row.inputs[0].value,
-            "input_channel": row.inputs[0].channel,
-            "input_at": row.inputs[0].token,
-            "output": row.outputs[0].value,
-            "output_channel": row.outputs[0].channel,
-            "output_at": row.outputs[0].token,
-        }
-        for number, shown in enumerate(findings.rounds, start=1)
-        for row in shown.maxima
-    ]
-
-
-def _rounds(findings: Findings) -> Any:
-    return [
-        {
-            "zeroed": [str(each) for each in shown.zeroed],
-            "found": [str(each.coordinate) for each in findings.candidates if each.round == number],
-        }
-        for number, shown in enumerate(findings.rounds, start=1)
-    ]
 
 
 def _protocol(passage: Passage) -> ProtocolDocument:
@@ -260,7 +188,7 @@ def _rows(
         perplexity = measured["perplexity"]["value"]
         bits = None if perplexity is None or not bytes_per_token else math.log2(perplexity) / bytes_per_token
         factor = None if change.kind == "none" else change.factor
-        label, words = (label_of(change), change.words())
+        label, words = label_of(change), change.words()
         return {
             "key": key, "group": group, "kind": change.kind, "coordinate": at, "factor": factor, "label": label,
             "words": words, "bits_per_byte": bits, **measured,
@@ -271,31 +199,6 @@ def _rows(
         for at, proof in proofs.items()
         for trial, key, losses in proof.trials
     ]
-
-
-def label_of(change: Intervention) -> str:
-    """Return what an intervention does in few words, the same for all draws of one kind."""
-    if change.kind == "none":
-        return "as it is"
-    first, *others = change.coordinates
-    does = "zeroed" if change.factor == 0 else f"times {change.factor:g}"
-    several = "s" * (change.count != 1)
-    spared = f" but for {' and '.join(map(str, others))}" if others else ""
-    labels = {
-        "scale": f"with {' and '.join(map(str, others))} {does}" if others else does,
-        "row": f"row {first.output} {does}",
-        "row-without": f"rest of row {first.output}{spared} {does}",
-        "column": f"neuron {first.input} {does}",
-        "column-without": f"rest of neuron {first.input}{spared} {does}",
-        "restore": f"{does}, activation put back",
-        "constant": f"{does}, output held constant",
-        "random": f"{change.count:,} random weight{several} {does}",
-        "largest": f"{change.count:,} largest other{several} {does}",
-        "largest-rows": f"{change.count:,} row{several} of largest norm {does}",
-        "random-rows": f"{change.count:,} random row{several} {does}",
-        "random-columns": f"{change.count:,} random neuron{several} {does}",
-    }
-    return labels.get(change.kind) or change.words()
 
 
 def _known(
@@ -324,63 +227,3 @@ def _known(
         }
         for row in rows
     ]
-
-
-def _verdict(specimen: Specimen, every: Sequence[Candidate], rows: Sequence[InterventionRow]) -> SuperWeightsVerdict:
-    candidates = leading(every)
-    name = specimen.name.rstrip("/").rpartition("/")[2]
-    by_word = {word: [each for each in candidates if each["verdict"] == word] for word in (SUPER, SPIKE)}
-    found, tested = by_word[SUPER], [each for each in candidates if each["verdict"] != UNTESTED]
-    if not candidates:
-        word, title = NONE, f"No spike in {name}"
-        sentences = ["No weight stands between a large input and a large output of its block on enough prompts."]
-    elif not tested:
-        word, title = UNTESTED, f"{_count(len(candidates), 'candidate')} in {name}, not tested"
-        sentences = [f"Spikes make candidates: {_names(candidates)}. Only a test of what they do makes super weights."]
-        if not specimen.is_causal:
-            sentences.append("This network predicts no next token, so that nothing of that kind can be measured.")
-    elif found:
-        word, title = SUPER, f"{_count(len(found), 'super weight')} in {name}"
-        verb = "is a super weight" if len(found) == 1 else "are super weights"
-        sentences = [f"{len(found)} of {len(tested)} tested weights {verb}: {_names(found)}."]
-        sentences += [sentence for each in found[:2] for sentence in each["sentences"][:3]]
-    else:
-        word, title = SPIKE if by_word[SPIKE] else NONE, f"No super weight in {name}"
-        sentences = [f"None of {_count(len(tested), 'tested weight')} does what a super weight does: {_names(tested)}."]
-        strongest = max(tested, key=lambda each: _harm(each, rows))
-        sentences += strongest["sentences"][:1]
-    return {"word": word, "title": title, "sentences": sentences, "tiles": _tiles(candidates, found, rows)}
-
-
-def _tiles(candidates: Sequence[Candidate], found: Sequence[Candidate], rows: Sequence[InterventionRow]) -> list[Tile]:
-    tiles: list[Tile] = []
-    if rows:
-        base = amount(rows[0]["perplexity"]["value"])
-        bits = rows[0]["bits_per_byte"]
-        note = "of the model as it is" + ("" if bits is None else f"; {bits:.3f} bits per byte")
-        tiles.append({"label": "Perplexity", "value": base, "note": note})
-    for each in found[:2]:
-        own = [row for row in rows if row["coordinate"] == each["coordinate"] and row["factor"] == 0]
-        for kind, label in (("scale", f"Without {each['coordinate']}"), ("column", "Without its whole neuron")):
-            if row := next((row for row in own if row["kind"] == kind), None):
-                note = f"{times(row['ratio']['value'])} times; worse in {row['worse']} of {row['blocks']} blocks"
-                tiles.append({"label": label, "value": amount(row["perplexity"]["value"]), "note": note})
-    note = f"{len(found)} of them super weights" if rows else "not tested"
-    tiles.append({"label": "Candidates", "value": str(len(candidates)), "note": note})
-    return tiles
-
-
-def _harm(each: Candidate, rows: Sequence[InterventionRow]) -> float:
-    row = next(row for row in rows if row["coordinate"] == each["coordinate"])
-    value = row["ratio"]["value"]
-    return math.inf if value is None else value
-
-
-def _names(candidates: Sequence[Candidate]) -> str:
-    shown = "; ".join(each["coordinate"] for each in candidates[:6])
-    return shown + (f" and {len(candidates) - 6} more" if len(candidates) > 6 else "")
-
-
-def _count(number: int, noun: str) -> str:
-    words = {1: "One", 2: "Two", 3: "Three"}
-    return f"{words.get(number, number)} {noun}{'s' * (number != 1)}"

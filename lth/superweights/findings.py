@@ -1,17 +1,11 @@
 """What a search for super weights looked at and found: values, as they stand in documents."""
 
-from pydantic import BaseModel, ConfigDict
-
 from lth.superweights.coordinates import Coordinate
 from lth.superweights.search import Search
-from lth.superweights.spikes import CensusRow, MassiveActivation, Peak
+from lth.superweights.spikes import CensusRow, MassiveActivation, Peak, Value
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Spike(_Value):
+class Spike(Value):
     """A weight between a large input and a large output at one token of a prompt, which meets every limit there."""
 
     coordinate: Coordinate
@@ -25,7 +19,7 @@ class Spike(_Value):
     over_blocks: float
 
 
-class Maxima(_Value):
+class Maxima(Value):
     """The largest inputs and outputs of a block on a prompt; of a mixture those of the expert with the largest output.
 
     Attributes:
@@ -51,7 +45,7 @@ class Maxima(_Value):
     why: str
 
 
-class Round(_Value):
+class Round(Value):
     """One look at all prompts, with the candidates of the rounds before zeroed."""
 
     zeroed: tuple[Coordinate, ...]
@@ -59,7 +53,7 @@ class Round(_Value):
     spikes: tuple[Spike, ...]
 
 
-class Candidate(_Value):
+class Candidate(Value):
     """A coordinate that spikes on enough prompts. Whether the network needs it, the causal test decides.
 
     Attributes:
@@ -90,15 +84,15 @@ class Candidate(_Value):
     companion_of: Coordinate | None = None
     cancels: Coordinate | None = None
 
-    def words(self) -> str:
-        """Return what kind of candidate it is."""
-        parts = ["spike" if self.round == 1 else f"spike that shows in round {self.round}"]
-        parts += [f"companion of {self.companion_of}"] if self.companion_of else []
+    def label(self) -> str:
+        """Return what else it is than a spike of the model as it is; empty where it is nothing else."""
+        parts = [f"companion of {self.companion_of}"] if self.companion_of else []
         parts += [f"cancels {self.cancels}"] if self.cancels else []
+        parts += [f"shows in round {self.round} only"] if self.round > 1 else []
         return ", ".join(parts)
 
 
-class Findings(_Value):
+class Findings(Value):
     """What a search looked at and found.
 
     Attributes:

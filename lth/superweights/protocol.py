@@ -50,18 +50,18 @@ class Protocol(BaseModel):
             SettingsError: if the name is of no known form.
         """
         if match := re.fullmatch(r"blocks:(\d+)", text):
-            found: dict[str, Any] = {"kind": "blocks", "context": int(match[1])}
+            parts: dict[str, Any] = {"kind": "blocks", "context": int(match[1])}
         elif match := re.fullmatch(r"sliding:(\d+):(\d+)", text):
-            found = {"kind": "sliding", "context": int(match[1]), "stride": int(match[2])}
+            parts = {"kind": "sliding", "context": int(match[1]), "stride": int(match[2])}
         elif match := re.fullmatch(r"lines:(\d+)x(\d+)", text):
-            found = {"kind": "lines", "context": int(match[1]), "blocks": int(match[2])}
+            parts = {"kind": "lines", "context": int(match[1]), "blocks": int(match[2])}
         else:
             raise SettingsError(f"unknown protocol {text!r}: write {FORMS}")
-        if found["context"] < 2 or found.get("blocks", 1) < 1 or not 1 <= found.get("stride", 1) < found["context"]:
+        if parts["context"] < 2 or parts.get("blocks", 1) < 1 or not 1 <= parts.get("stride", 1) < parts["context"]:
             raise SettingsError(
                 f"protocol {text!r}: a context has 2 tokens or more, a stride is 1 or more and below it"
             )
-        protocol = cls(**found, **fields)
+        protocol = cls(**parts, **fields)
         if protocol.blocks is not None and protocol.tokens is not None:
             needed = protocol.context * protocol.blocks
             if protocol.tokens < needed:
@@ -84,8 +84,8 @@ class Protocol(BaseModel):
         """Return the tokens of a text that are read, (token,) int64."""
         if self.kind == "lines":
             return self._shuffled(text, encode)
-        found = np.asarray(encode(joined(text, self.join)), dtype=np.int64)
-        return found if self.tokens is None else found[: self.tokens]
+        ids = np.asarray(encode(joined(text, self.join)), dtype=np.int64)
+        return ids if self.tokens is None else ids[: self.tokens]
 
     def _shuffled(self, text: str, encode: Encode) -> Ids:
         lines = [line for line in rows(text) if line.strip()]

@@ -27,11 +27,13 @@ class NotFiniteError(ValueError):
     """Activations are NaN or infinite."""
 
 
-class _Value(BaseModel):
+class Value(BaseModel):
+    """What a forward pass shows: it stays as it is, and knows its fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Peak(_Value):
+class Peak(Value):
     """The largest absolute value of a channel over the tokens of a prompt, with its sign."""
 
     token: int
@@ -39,7 +41,7 @@ class Peak(_Value):
     value: float
 
 
-class MassiveActivation(_Value):
+class MassiveActivation(Value):
     """A value of the residual stream behind a block, far above the others of its layer.
 
     Source: Sun et al. 2024, "Massive activations in large language models", arXiv:2402.17762.
@@ -53,7 +55,7 @@ class MassiveActivation(_Value):
     over_median: float
 
 
-class CensusRow(_Value):
+class CensusRow(Value):
     """A row: its channel's largest |output| over all prompts, and that over the median channel's of the matrix."""
 
     block: int

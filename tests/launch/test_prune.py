@@ -12,7 +12,8 @@ from test_hugging_face import gguf_file, llama
 
 from lth.cli.prune import _text
 from lth.config import SettingsError
-from lth.launch.prune import Calibration, Wanted, prune_model
+from lth.launch.prune import WantedPruning, prune_model
+from lth.launch.prune_calibration import Calibration
 from lth.launch.specimen import Specimen, load_specimen
 from lth.lineage import Store, weights_to_bytes
 from lth.models import Gpt2
@@ -39,13 +40,13 @@ def specimen(tmp_path: Path) -> Specimen:
 
 
 @pytest.fixture
-def wanted(tmp_path: Path) -> Wanted:
+def wanted(tmp_path: Path) -> WantedPruning:
     calibration = Calibration(str(tmp_path / "train.txt"), sequences=4, length=16)
     text = str(tmp_path / "test.txt")
-    return Wanted(calibration=calibration, text=text, protocol=Protocol.parse("blocks:16"))
+    return WantedPruning(calibration=calibration, text=text, protocol=Protocol.parse("blocks:16"))
 
 
-def test_what_is_written_is_what_was_measured(specimen: Specimen, wanted: Wanted, tmp_path: Path) -> None:
+def test_what_is_written_is_what_was_measured(specimen: Specimen, wanted: WantedPruning, tmp_path: Path) -> None:
     lines: list[str] = []
     found = prune_model(specimen, wanted, Store(tmp_path / "store"), tmp_path / "out", say=lines.append)
     document: dict[str, Any] = json.loads((tmp_path / "out" / "prune.json").read_text())
@@ -72,7 +73,7 @@ def test_what_is_written_is_what_was_measured(specimen: Specimen, wanted: Wanted
 
 
 def test_a_network_that_breaks_is_written_and_says_so(
-    specimen: Specimen, wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    specimen: Specimen, wanted: WantedPruning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(module: Any, examples: Any) -> Any:
         nats, tokens = block_losses(module, examples)
@@ -85,7 +86,7 @@ def test_a_network_that_breaks_is_written_and_says_so(
     assert all(" before, not finite after" in line for line in _text(found.document, None).splitlines()[-2:])
 
 
-def test_a_protected_weight_stays(specimen: Specimen, wanted: Wanted, tmp_path: Path) -> None:
+def test_a_protected_weight_stays(specimen: Specimen, wanted: WantedPruning, tmp_path: Path) -> None:
     dense = load_file(tmp_path / "model" / "model.safetensors")
     name = "model.layers.1.mlp.down_proj.weight"
     output, channel = divmod(int(dense[name].abs().argmin()), 24)
@@ -101,7 +102,7 @@ def test_a_protected_weight_stays(specimen: Specimen, wanted: Wanted, tmp_path: 
         prune_model(specimen, other, Store(tmp_path / "store"))
 
 
-def test_a_planted_super_weight_is_found_and_protected(wanted: Wanted, tmp_path: Path) -> None:
+def test_a_planted_super_weight_is_found_and_protected(wanted: WantedPruning, tmp_path: Path) -> None:
     """A weight that alone makes the largest output of all; magnitude keeps it anyway, and the document names it."""
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
@@ -126,7 +127,7 @@ def test_a_gguf_file_is_saved_as_safetensors(tmp_path: Path) -> None:
     llama(tmp_path / "model", hidden_size=64, intermediate_size=96, num_hidden_layers=1, tie_word_embeddings=True)
     gguf_file(tmp_path / "model.gguf", tmp_path / "model")
     specimen = load_specimen(str(tmp_path / "model.gguf"))
-    prune_model(specimen, Wanted(method="magnitude"), Store(tmp_path / "store"), tmp_path / "out")
+    prune_model(specimen, WantedPruning(method="magnitude"), Store(tmp_path / "store"), tmp_path / "out")
     loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     down = loaded.model.layers[0].mlp.down_proj.weight
     assert (down == 0).float().mean() == pytest.approx(0.5, abs=0.01)
@@ -145,7 +146,7 @@ def test_ours_is_saved_as_gpt2(tmp_path: Path) -> None:
         f"{tmp_path / 'text.txt'}:block=16",
         start_from=str(tmp_path / "w.safetensors"),
     )
-    wanted = Wanted(scope="owl", calibration=Calibration(sequences=4), protocol=Protocol.parse("blocks:16"))
+    wanted = WantedPruning(scope="owl", calibration=Calibration(sequences=4), protocol=Protocol.parse("blocks:16"))
     found = prune_model(specimen, wanted, Store(tmp_path / "store"), tmp_path / "out")
     assert found.document["calibration"]["length"] == 16
     loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
@@ -155,7 +156,7 @@ def test_ours_is_saved_as_gpt2(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_done_is_said_before_the_model_is_loaded(
-    specimen: Specimen, wanted: Wanted, tmp_path: Path
+    specimen: Specimen, wanted: WantedPruning, tmp_path: Path
 ) -> None:
     store = Store(tmp_path / "store")
     for change, message in [
@@ -175,7 +176,7 @@ def test_what_cannot_be_done_is_said_before_the_model_is_loaded(
         prune_model(specimen, wanted, store, tmp_path / "out")
 
 
-def test_calibrating_on_the_measured_text_is_told(specimen: Specimen, wanted: Wanted, tmp_path: Path) -> None:
+def test_calibrating_on_the_measured_text_is_told(specimen: Specimen, wanted: WantedPruning, tmp_path: Path) -> None:
     same = replace(wanted, calibration=replace(wanted.calibration, text=wanted.text), method="ria", pattern="2:4")
     found = prune_model(specimen, same, Store(tmp_path / "store"))
     assert found.document["calibration"]["is_the_text_that_is_measured"]

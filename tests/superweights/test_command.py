@@ -17,7 +17,6 @@ from transformers import PreTrainedTokenizerFast
 import lth
 from lth.analysis.super_weights import SuperWeightsDocument, read_super_weights
 from lth.cli.main import main
-from lth.launch.superweights_document import _label_of
 from lth.lineage import Execution, Node, Store, weights_to_bytes
 from lth.models import Gpt2
 from lth.superweights import search
@@ -151,7 +150,7 @@ def test_two_of_one_neuron_do_not_refute_each_other(capsys: pytest.CaptureFixtur
 
 def test_a_spike_of_a_later_round_says_so() -> None:
     shown = {"coordinate": AT, "round": 2, "companion_of": None, "cancels": None}
-    assert _label_of(Candidate.model_construct(**shown)) == "shows in round 2 only"
+    assert Candidate.model_construct(**shown).label() == "shows in round 2 only"
 
 
 def test_python_with_a_tokenizer(tmp_path: Path) -> None:

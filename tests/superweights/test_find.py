@@ -40,7 +40,7 @@ def test_a_planted_super_weight_is_found_exactly(name: str) -> None:
     assert places(findings) == [str(place)]
     (found,) = findings.candidates
     assert (found.weight, found.token, found.prompts, found.round) == (8.0, 0, (0, 1, 2), 1)
-    assert found.words() == "spike"
+    assert found.label() == ""
     assert len(findings.rounds) == 2
     assert findings.rounds[1].zeroed == (place,)
     assert (findings.census[0].block, findings.census[0].output) == (1, 7)
@@ -68,7 +68,7 @@ def test_one_that_shows_only_when_the_first_is_zeroed(name: str) -> None:
     plant(module, second, 6.0, PROMPTS)  # a tenth of the output: below the share
     findings = find(module, PROMPTS)
     assert [(each.coordinate, each.round) for each in findings.candidates] == [(first, 1), (second, 2)]
-    assert findings.candidates[1].words() == "spike that shows in round 2"
+    assert findings.candidates[1].label() == "shows in round 2 only"
     assert findings.leading() == findings.candidates[:1]
     assert findings.notes == ()
     cut = find(module, PROMPTS, Search(rounds=1))
@@ -86,7 +86,7 @@ def test_one_that_takes_back_what_another_wrote() -> None:
     by_place = {each.coordinate: each for each in find(module, PROMPTS).candidates}
     assert by_place[first].cancels is None
     assert by_place[second].cancels == first
-    assert by_place[second].words() == f"spike, cancels {first}"
+    assert by_place[second].label() == f"cancels {first}"
 
 
 def test_two_weights_that_write_one_channel_are_counted_once() -> None:
@@ -111,7 +111,7 @@ def test_other_weights_of_the_neuron_are_companions() -> None:
         down_projections(module)[1].weight[second.output, second.input] = 4.0
     findings = find(module, PROMPTS)
     assert [(each.coordinate, each.companion_of) for each in findings.candidates] == [(first, None), (second, first)]
-    assert findings.candidates[1].words() == f"spike, companion of {first}"
+    assert findings.candidates[1].label() == f"companion of {first}"
     assert findings.leading() == findings.candidates[:1]
     assert places(find(module, PROMPTS, Search(top=1, rounds=1))) == [str(first)]
 
