@@ -23,6 +23,7 @@ def super_weights_verdict(
     name = name.rstrip("/").rpartition("/")[2]
     by_word = {word: [each for each in candidates if each["verdict"] == word] for word in (SUPER, SPIKE)}
     found, tested = by_word[SUPER], [each for each in candidates if each["verdict"] != UNTESTED]
+    untested = [each for each in every if each["verdict"] == UNTESTED]
     if not candidates:
         word, title = NONE, f"No spike in {name}"
         sentences = ["No weight stands between a large input and a large output of its block on enough prompts."]
@@ -37,10 +38,17 @@ def super_weights_verdict(
         sentences = [f"{len(found)} of {len(tested)} tested weights {verb}: {_names(found)}."]
         sentences += [sentence for each in found[:2] for sentence in each["sentences"][:3]]
     else:
-        word, title = SPIKE if by_word[SPIKE] else NONE, f"No super weight in {name}"
-        sentences = [f"None of {_count(len(tested), 'tested weight')} does what a super weight does: {_names(tested)}."]
+        word, title = SPIKE if by_word[SPIKE] else NONE, f"No super weight {_where(tested, untested, name)}"
+        sentences = [
+            f"None of {_count(len(tested), 'tested weight').lower()} does what a super weight does: {_names(tested)}."
+        ]
         strongest = max(tested, key=lambda each: _harm(each, rows))
         sentences += strongest["sentences"][:1]
+        if untested:
+            verb = "was" if len(untested) == 1 else "were"
+            sentences.append(
+                f"{_count(len(untested), 'candidate')} {verb} not tested; --coordinates tests any: {_names(untested)}."
+            )
     return {"word": word, "title": title, "sentences": sentences, "tiles": _tiles(candidates, found, rows)}
 
 
@@ -66,6 +74,10 @@ def _harm(each: Candidate, rows: Sequence[InterventionRow]) -> float:
     row = next(row for row in rows if row["coordinate"] == each["coordinate"])
     value = row["ratio"]["value"]
     return math.inf if value is None else value
+
+
+def _where(tested: Sequence[Candidate], untested: Sequence[Candidate], name: str) -> str:
+    return f"among {len(tested)} tested weight{'s' * (len(tested) != 1)} of {name}" if untested else f"in {name}"
 
 
 def _names(candidates: Sequence[Candidate]) -> str:

@@ -154,7 +154,7 @@ def _census(document: SuperWeightsDocument) -> dict[str, Any]:
         ]
         for row in largest
     ]
-    columns = ("Block", *(["Expert"] if has_experts else []), "Channel", "Maximum", "Over the median")
+    columns = ("Block", *(["Expert"] if has_experts else []), "Channel", "Maximum", "Over the median channel")
     return {"columns": columns, "lines": lines, "chosen": []}
 
 

@@ -130,7 +130,7 @@ def rank_figure(document: SuperWeightsDocument) -> Figure | None:
 
 
 def census_figure(document: SuperWeightsDocument) -> Figure | None:
-    """Return how far each listed output channel's maximum is above its median, by block."""
+    """Return how far each listed output channel's maximum is above the median channel's, by block."""
     if not document["census"]:
         return None
     mine = {tuple(map(int, each["coordinate"].split(",")[:2])) for each in _super_weights(document)}
@@ -152,7 +152,7 @@ def census_figure(document: SuperWeightsDocument) -> Figure | None:
     scale = alt.Scale(domain=list(reversed(states)), range=OTHER)
     colour = alt.Color("whose:N", scale=scale, legend=alt.Legend(title=None))
     axis = _log_axis([row["ratio"] for row in data])
-    y = alt.Y("ratio:Q", title="Maximum over median", scale=alt.Scale(type="log", nice=False), axis=axis)
+    y = alt.Y("ratio:Q", title="Maximum over the median channel's", scale=alt.Scale(type="log", nice=False), axis=axis)
     tooltip = [alt.Tooltip("row:N", title="block, channel"), alt.Tooltip("ratio:Q", format=",.4~g")]
     base = alt.Chart(rows(data)).encode(x=_block_axis(), y=y)
     middle = (min(row["block"] for row in data) + max(row["block"] for row in data)) / 2
@@ -171,10 +171,10 @@ def census_figure(document: SuperWeightsDocument) -> Figure | None:
             if some
         ),
     ]
-    spec = panel(alt.layer(*layers, height=280, description="Maximum over median of output channels by block"))
+    spec = panel(alt.layer(*layers, height=280, description="Maximum over the median channel's by block"))
     caption = (
-        "Output channels of the down-projections: the largest |output| over the channel's median, of all prompts "
-        "together. The three largest are named by block and channel."
+        "Output channels of the down-projections: the largest |output| over that of the median channel of the "
+        "matrix, of all prompts together. The three largest are named by block and channel."
     )
     keys = (Key("color", "", tuple((state, state) for state in present)),)
     return Figure("census", "Census of rows", caption, (spec,), keys)

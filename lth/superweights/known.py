@@ -1,6 +1,7 @@
 """Published super weights and rows, from a registry file: known.json beside this module."""
 
 import json
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
@@ -197,7 +198,8 @@ def _verified(
         if ratio is not None:
             agreements.append((ratio >= MIN_RATIO) == (times >= MIN_RATIO))
     if ratio is not None:
-        here.append(f"zeroing it multiplies perplexity by {ratio:.4g}")
+        does = f"multiplies perplexity by {ratio:.4g}" if math.isfinite(ratio) else "breaks the network"
+        here.append(f"zeroing it {does}")
     if entry.note:
         published.append(entry.note)
     return Verified(

@@ -1,6 +1,7 @@
 """The registry of published super weights: its format, and published beside found."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -64,6 +65,8 @@ def test_published_beside_found() -> None:
         row.published == "value 5.876; perplexity, first 20,480 tokens of Wikitext-2, blocks:512: 25.6 to 155; " + NOTE
     )
     assert row.here == "value 5.9; named by the forward passes; zeroing it multiplies perplexity by 6.05"
+    (broken,) = verify(SMOLLM, values={}, ratios={AT: math.inf})
+    assert (broken.agrees, broken.here) == (True, "zeroing it breaks the network")
     assert verify(SMOLLM, values={AT: 4.0})[0].agrees is False
     assert verify(SMOLLM, values={}, found=[])[0].agrees is False
     assert verify(SMOLLM, values={}, ratios={AT: 1.0})[0].agrees is False
