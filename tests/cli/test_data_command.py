@@ -48,7 +48,7 @@ def test_prepare_and_show(capsys: pytest.CaptureFixture[str], here: Path) -> Non
 
 
 def test_an_interruption_is_said_in_one_line(here: Path) -> None:
-    (here / "long.txt").write_text(TEXT * 3000)  # several pieces
+    (here / "long.txt").write_text(TEXT * 9_000)  # many pieces
     command = [sys.executable, "-m", "lth", "data", "prepare", "long.txt", "out", "--tokens", "char", "--workers", "1"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
     process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
