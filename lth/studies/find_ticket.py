@@ -229,6 +229,23 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
     return Conclusion(verdict, tables | watched_tables(reader, points, results) | followed)
 
 
+def _survival(name: str, title: str, words: str, panel: str) -> Plot:
+    """Return a plot of shares of weights that levels keep, from the table of its name."""
+    return Plot(
+        name,
+        title,
+        words,
+        "density",
+        "mean",
+        x_words="Weights remaining (%)",
+        y_words="Survival (%)",
+        log_x=True,
+        colour="weights",
+        panel=panel,
+        table=name,
+    )
+
+
 FIND_TICKET = StudyType(
     name="find-ticket",
     words="Find winning tickets: train, prune, rewind, train again, with controls; write a report.",
@@ -267,48 +284,27 @@ FIND_TICKET = StudyType(
             x_words="Weights remaining (%)",
             log_x=True,
         ),
-        Plot(
+        _survival(
             "survival",
             "Which weights survive",
             "Share of the largest tenth of the initial weights that each level keeps, beside that of all weights.",
-            "density",
-            "mean",
-            x_words="Weights remaining (%)",
-            y_words="Survival (%)",
-            log_x=True,
-            colour="weights",
             panel="layer",
-            table="survival",
         ),
-        Plot(
+        _survival(
             "watched_survival",
             "Survival of watched weights, beside their base rates",
             "Share of the replicates in which a watched weight is kept, beside the share kept of its matrix, of the "
             "tenth of its matrix with about its magnitude at the start, of its layer, and of all prunable weights.",
-            "density",
-            "mean",
-            x_words="Weights remaining (%)",
-            y_words="Survival (%)",
-            log_x=True,
-            colour="weights",
             panel="layer",
-            table="watched_survival",
         ),
-        Plot(
+        _survival(
             "super_weights_survival",
             "Survival of the strongest spikes, beside their base rates",
             "Share of the replicates in which the weight that carried the strongest spike is kept, and in which it "
             "still carries it, beside the share kept of the tenth of its matrix with about its magnitude at the "
             "start, of its matrix, of its layer, and of all prunable weights. Shares of replicates with Wilson "
             "intervals.",
-            "density",
-            "mean",
-            x_words="Weights remaining (%)",
-            y_words="Survival (%)",
-            log_x=True,
-            colour="weights",
             panel="strongest",
-            table="super_weights_survival",
         ),
     ),
     presets={

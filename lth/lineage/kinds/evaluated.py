@@ -1,16 +1,14 @@
 """Networks measured on a part of the data, without training."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 
 from lth.config import TaskSpec, check_choice
 from lth.data import Examples, batches_of
-from lth.lineage.files import json_to_bytes
-from lth.lineage.nodes import DataSpec, Job, WeightsNode
-from lth.lineage.provenance import timed_provenance
+from lth.lineage.measuring import Measuring
+from lth.lineage.nodes import DataSpec, WeightsNode
 from lth.lineage.reader import Measured, Reader
 from lth.lineage.work import Hooks
 from lth.tasks import make_task
@@ -18,16 +16,11 @@ from lth.training import Interrupted, Where
 from lth.training.population import Member, Population
 from lth.training.seeds import Seeds
 
-if TYPE_CHECKING:
-    from lth.lineage.plan import Work
-
-FORMAT = "lth.evaluations/1"
-
 NORM_BATCH = 200
 """Training examples of a batch from which statistics of batch norms are estimated anew."""
 
 
-class Evaluated(Job):
+class Evaluated(Measuring):
     """Networks of one model, measured on a part of the data.
 
     Attributes:
@@ -38,6 +31,8 @@ class Evaluated(Job):
         precision: arithmetic, as in a training.
         renew_norms: whether statistics of batch norms are first estimated anew, as means over the training part.
     """
+
+    format: ClassVar[str] = "lth.evaluations/1"
 
     weights: tuple[WeightsNode, ...] = Field(min_length=1)
     data: DataSpec
@@ -50,17 +45,7 @@ class Evaluated(Job):
     def steps(self) -> int:
         return len(self.weights)
 
-    @classmethod
-    def run(cls, works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) -> None:
-        for work in works:
-            job = work.job
-            assert isinstance(job, cls)
-            with timed_provenance("torch", where.device) as provenance:
-                results = job._evaluate(reader, where, hooks)
-            reader.store.commit(job, {"metrics.json": json_to_bytes({"format": FORMAT, "items": results})}, provenance)
-            reader.store.finish_work(job.key)
-
-    def _evaluate(self, reader: Reader, where: Where, hooks: Hooks) -> list[dict[str, float]]:
+    def measure(self, reader: Reader, where: Where, hooks: Hooks) -> dict[str, Any]:
         task, parts = make_task(self.task), reader.parts(self.data)
         examples = parts[check_choice("part of the data", self.part, parts)]
         module, device = reader.module(self.weights[0].model), torch.device(where.device)
@@ -76,7 +61,7 @@ class Evaluated(Job):
                 renew_norms(population, parts["train"])
             values = population.evaluate(examples)[0]
             results.append({f"{self.part}/{name}": value for name, value in values.items()})
-        return results
+        return {"items": results}
 
     def measured(self, document: dict[str, Any]) -> list[Measured]:
         return [Measured(end=item, steps=self.steps) for item in document["items"]]

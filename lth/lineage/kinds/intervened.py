@@ -1,29 +1,22 @@
 """A network measured on a text, block by block, while some of its weights are changed."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from lth.config import check_choice
-from lth.lineage.files import json_to_bytes
-from lth.lineage.nodes import DataSpec, Job, WeightsNode
-from lth.lineage.provenance import timed_provenance
+from lth.lineage.measuring import Measuring
+from lth.lineage.nodes import DataSpec, WeightsNode
 from lth.lineage.reader import Measured, Reader
 from lth.lineage.work import Hooks
 from lth.superweights.interventions import Intervention, applied
 from lth.superweights.texts import block_losses, perplexity_of
 from lth.training import Interrupted, Where
 
-if TYPE_CHECKING:
-    from lth.lineage.plan import Work
 
-FORMAT = "lth.intervened/1"
-
-
-class Intervened(Job):
+class Intervened(Measuring):
     """The losses of a language model on each block of a text, under an intervention.
 
     Measured are loss and perplexity over all blocks; the document holds the losses of each, and the mean probability of
@@ -38,6 +31,8 @@ class Intervened(Job):
         stop_words: ids of the tokens whose probability is summed.
     """
 
+    format: ClassVar[str] = "lth.intervened/1"
+
     weights: WeightsNode
     data: DataSpec
     intervention: Intervention
@@ -45,17 +40,7 @@ class Intervened(Job):
     precision: str = "float32"
     stop_words: tuple[int, ...] = ()
 
-    @classmethod
-    def run(cls, works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) -> None:
-        for work in works:
-            job = work.job
-            assert isinstance(job, cls)
-            with timed_provenance("torch", where.device) as provenance:
-                document = job._measure(reader, where, hooks)
-            reader.store.commit(job, {"metrics.json": json_to_bytes({"format": FORMAT} | document)}, provenance)
-            reader.store.finish_work(job.key)
-
-    def _measure(self, reader: Reader, where: Where, hooks: Hooks) -> dict[str, Any]:
+    def measure(self, reader: Reader, where: Where, hooks: Hooks) -> dict[str, Any]:
         from lth.lineage.loaded import module_of
 
         parts = reader.parts(self.data)

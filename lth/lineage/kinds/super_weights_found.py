@@ -1,27 +1,20 @@
 """Candidates for super weights of a transformer, and all that a search for them looked at."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from lth.lineage.files import json_to_bytes
-from lth.lineage.nodes import Job, WeightsNode
-from lth.lineage.provenance import timed_provenance
+from lth.lineage.measuring import Measuring
+from lth.lineage.nodes import WeightsNode
 from lth.lineage.reader import Measured, Reader
 from lth.lineage.work import Hooks
 from lth.superweights.coordinates import Coordinate
 from lth.superweights.search import Search
 from lth.training import Interrupted, Where
 
-if TYPE_CHECKING:
-    from lth.lineage.plan import Work
 
-FORMAT = "lth.super-weights-found/1"
-
-
-class SuperWeightsFound(Job):
+class SuperWeightsFound(Measuring):
     """A search for super weights in a transformer.
 
     Measured are how many candidates there are, and how many of them lead; the document holds the findings
@@ -36,23 +29,15 @@ class SuperWeightsFound(Job):
         precision: of the weights.
     """
 
+    format: ClassVar[str] = "lth.super-weights-found/1"
+
     weights: WeightsNode
     prompts: tuple[tuple[int, ...], ...] = Field(min_length=1)
     search: Search = Search()
     coordinates: tuple[Coordinate, ...] = ()
     precision: str = "float32"
 
-    @classmethod
-    def run(cls, works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) -> None:
-        for work in works:
-            job = work.job
-            assert isinstance(job, cls)
-            with timed_provenance("torch", where.device) as provenance:
-                document = job._search(reader, where, hooks)
-            reader.store.commit(job, {"metrics.json": json_to_bytes({"format": FORMAT} | document)}, provenance)
-            reader.store.finish_work(job.key)
-
-    def _search(self, reader: Reader, where: Where, hooks: Hooks) -> dict[str, Any]:
+    def measure(self, reader: Reader, where: Where, hooks: Hooks) -> dict[str, Any]:
         from lth.lineage.loaded import module_of
         from lth.superweights.find import find
         from lth.superweights.places import places
