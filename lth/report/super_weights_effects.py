@@ -10,6 +10,9 @@ from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, rows
 from lth.report.theme import OTHER
 
+SHORT = "format(datum.value, datum.value < 1000 ? '~g' : '~s')"
+"""Vega's expression for a label: 0.5, 100, 20k."""
+
 GROUP_WORDS = {
     "weight": "the weight",
     "row": "its row",
@@ -178,6 +181,4 @@ def _ratio_axis(table: Sequence[DataRow]) -> alt.Axis:
     elif high / low < 1.5:
         step = next(size for size in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1) if (high - low) / size < 8)
         values = [round(1 + step * index, 4) for index in range(-8, 9)]
-    return alt.Axis(
-        values=values, labelExpr="format(datum.value, datum.value < 1000 ? '~g' : '~s')", grid=True, domain=False
-    )
+    return alt.Axis(values=values, labelExpr=SHORT, grid=True, domain=False)

@@ -9,7 +9,7 @@ import altair as alt
 from lth.analysis.super_weights import Candidate, SpikeRow, SuperWeightsDocument, leading
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, rows
-from lth.report.super_weights_effects import scale_figure, strip_figure
+from lth.report.super_weights_effects import SHORT, scale_figure, strip_figure
 from lth.report.theme import OTHER
 
 WHEN = ("as it is", "candidates zeroed")
@@ -194,4 +194,4 @@ def _log_axis(values: Sequence[float]) -> alt.Axis:
     """Return a logarithmic axis with ticks at powers of ten; at 1, 2, 5 between them where there are few."""
     digits = (1,) if max(values) / min(values) > 1e3 else (1, 2, 5)
     ticks = [digit * 10.0**power for power in range(-12, 13) for digit in digits]
-    return alt.Axis(values=ticks, labelExpr="format(datum.value, '~s')")
+    return alt.Axis(values=ticks, labelExpr=SHORT)
