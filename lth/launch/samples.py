@@ -48,19 +48,20 @@ class SamplesWritten:
         self._observer = observer
         self._words = {point.job.key: point_words(point) for point in reversed(prepared.points)}
         self._path = folder / SAMPLES
-        head = f"study {prepared.id}, prompt {prompt!r}\n"
+        self._head = f"study {prepared.id}, prompt {prompt!r}\n"
         before = self._path.read_text(encoding="utf-8", errors="replace") if self._path.exists() else ""
-        if not before.startswith(head):  # of another study that was written to the same folder, or another prompt
-            self._path.write_text(head, encoding="utf-8")
-            before = head
+        if not before.startswith(self._head):  # of another study in the same folder, or another prompt
+            self._path.unlink(missing_ok=True)
+            before = ""
         self._seen = set(re.findall(r"^--- (.*) ---$", before, re.MULTILINE))
 
     def sampled(self, key: str, step: int, text: str) -> None:
         title = f"step {step}, {self._words.get(key, 'a training on the way')}, {key[:12]}"
         if title not in self._seen:
             self._seen.add(title)
+            head = "" if self._path.exists() else self._head
             with self._path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"\n--- {title} ---\n{text}\n")
+                file.write(f"{head}\n--- {title} ---\n{text}\n")
         self._observer.sampled(key, step, text)
 
     def planned(self, plan: Plan) -> None:
