@@ -28,7 +28,7 @@ FACTORS: Mapping[str, frozenset[str]] = {
     "Budget: steps of a training": frozenset({"duration", "evaluate_every", "levels"}),
     "Learning-rate schedule": frozenset({"lr_decay", "final_lr", "warmup"}),
     "Rate of a round": frozenset({"rate", "levels"}),
-    "Schedule of rates": frozenset({"schedule", "rate", "levels", "level_rates"}),
+    "Schedule of rates": frozenset({"schedule", "rate", "per_level", "levels", "level_rates"}),
 }
 """What two studies may differ in to be a contrast, by its question; the first that holds all differences counts."""
 

@@ -9,6 +9,14 @@ from lth.config import Metric
 DIGITS = {"fraction": 2, "nats": 3, "bits": 3, "steps": 0}
 """Unit -> digits after the point; all others have three significant ones."""
 
+SHARES = {
+    "rate": "of the remaining weights at each level",
+    "per_level": "of all prunable weights at each level",
+    "rates": "of the remaining weights at each level",
+    "level_rates": "of the remaining weights",
+}
+"""Setting -> what its shares are counted of."""
+
 
 def scale(metric: Measure | Metric) -> int:
     """Return what values are multiplied by to be shown: 100 for fractions, which are shown in percent."""
@@ -21,6 +29,11 @@ def digits_for(metric: Measure | Metric, *values: float | None, significant: int
         return DIGITS[metric.unit]
     largest = max((abs(value) for value in values if value), default=1.0)
     return min(max(significant - 1 - math.floor(math.log10(largest)), 0), 6)
+
+
+def share_words(setting: str, value: object) -> str:
+    """Return what a setting's shares are counted of, in parentheses and after a space; empty where it holds none."""
+    return f" ({SHARES[setting]})" if value and setting in SHARES else ""
 
 
 def number(value: float | None, metric: Measure | Metric, *, signed: bool = False, digits: int | None = None) -> str:

@@ -48,9 +48,11 @@ def _show_study(study: StudyNote, as_json: bool) -> None:
         print(f"\nEngine    {', '.join(f'{name} ({count})' for name, count in results['engines'].items())}")
     else:
         print(f"  not finished: run the same {study['study']} command again")
+    from lth.analysis.numbers import share_words
+
     print("\nSettings")
     for name, value in study["config"].items():
-        print(f"  {name:18} {value}")
+        print(f"  {name:18} {value}{share_words(name, value)}")
 
 
 def _show_result(key: str, store: Path, as_json: bool) -> None:

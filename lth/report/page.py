@@ -173,7 +173,7 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
             _section("Watched weights", watched.NOTE, watched.COLUMNS, watched.watched_lines(study)),
             _section("Followed spikes", followed.NOTE, followed.COLUMNS, followed.followed_lines(study)),
         ],
-        "config": words.plain_fields(results["config"]),
+        "config": words.settings(results["config"]),
         "versions": words.plain_fields(results["environment"] | {"engine": words.engines(results)}),
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lth.analysis.documents import Results
 from lth.analysis.facts import studied
-from lth.analysis.numbers import percent
+from lth.analysis.numbers import percent, share_words
 from lth.analysis.reading import Measure, num_replicates
 
 MINUS, NO_BREAK = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
@@ -54,6 +54,15 @@ def plain_fields(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
             fields[f"{prefix}{key}"] = value
         else:
             fields[f"{prefix}{key}"] = json.dumps(value)
+    return fields
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return a study's settings as names and plain text, which says what shares are counted of."""
+    fields = {}
+    for name, text in plain_fields(config).items():
+        setting = name.partition(".")[0]
+        fields[name] = text + share_words(setting, config.get(setting))
     return fields
 
 

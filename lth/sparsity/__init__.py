@@ -25,7 +25,7 @@ from lth.sparsity.metrics import density, density_by_tensor, warn_of_collapse
 from lth.sparsity.prunable import left_out, prunable
 from lth.sparsity.prune import densities_by_pattern, density_of_level, prune, settled_entries
 from lth.sparsity.rounds import in_rounds
-from lth.sparsity.schedule import SCHEDULES, Schedule, schedule
+from lth.sparsity.schedule import SCHEDULES, Schedule, after_equal_steps, schedule
 from lth.sparsity.scope import (
     EvidenceScope,
     Group,
@@ -70,6 +70,7 @@ __all__ = [
     "Tie",
     "Traces",
     "Weights",
+    "after_equal_steps",
     "combine",
     "complement",
     "constant",

@@ -15,7 +15,7 @@ from lth.sparsity.evidence import Evidence
 from lth.sparsity.granularities import Granularity, Structure, families_of, granularity, structure_of
 from lth.sparsity.granularities.units import alive_units, unit_scores
 from lth.sparsity.rounds import in_rounds
-from lth.sparsity.schedule import schedule
+from lth.sparsity.schedule import after_equal_steps, schedule
 from lth.sparsity.scope import Group, with_evidence
 from lth.sparsity.scopes import SCOPES
 from lth.sparsity.select import planned_counts, select
@@ -104,6 +104,8 @@ def density_of_level(pruning: Pruning, level: int) -> float:
     """Return the density that a level is pruned to; N:M has one of its own."""
     if pattern := granularity(pruning.granularity).pattern:
         return pattern[0] / pattern[1]
+    if pruning.per_level is not None:
+        return after_equal_steps(pruning.per_level, level)
     return schedule(pruning.schedule).density(pruning.rate, level, pruning.level_rates)
 
 

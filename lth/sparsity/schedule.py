@@ -5,7 +5,8 @@ Source: Frankle & Carbin 2019, arXiv:1803.03635, Section 2 (iterative, one-shot)
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
+from decimal import Decimal
+from math import ceil, prod
 
 from lth.config.choices import Table
 from lth.sparsity.words import first_paragraph
@@ -74,6 +75,24 @@ def as_listed(rate: float, level: int, listed: Sequence[float]) -> float:
     if level > len(listed):
         raise ValueError(f"level_rates holds {len(listed)} rates, level {level} needs one more: list one per level")
     return listed[level - 1]
+
+
+def after_equal_steps(per_level: float, level: int) -> float:
+    """Return the fraction of all weights kept at a level, where every level removes the same fraction of all.
+
+    It is the float that is nearest to the decimal number: 0.7 and not 0.7000000000000001.
+
+    Raises:
+        ValueError: if nothing would be left.
+    """
+    left = 1 - level * Decimal(str(per_level))
+    if left <= 0:
+        most = ceil(1 / Decimal(str(per_level))) - 1
+        raise ValueError(
+            f"per_level: {per_level:g} of all weights a level leaves none at level {level}: ask for at most {most}, or "
+            "give a rate, which is of the remaining weights"
+        )
+    return float(left)
 
 
 SCHEDULES: Table[Schedule | RateOfLevel] = Table(

@@ -4,27 +4,24 @@ Source: Frankle & Carbin 2019, arXiv:1803.03635, Section 2.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lth.analysis.documents import Results
 from lth.analysis.points import Conclusion, Plot, Point
-from lth.config import MaskSchedule, Pruning, Sparsifier, Targets
 from lth.studies.experiments.lwh import PRESETS, TABLE
 from lth.studies.find_ticket_settings import (
     ARMS,
     AfterTraining,
     FindTicket,
-    WithinTraining,
     frankle_carbin_lenet,
     lenet_on_digits,
 )
-from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS, KeptAction, Level, PrunedAction
+from lth.studies.restart import PRUNED_ACTIONS
+from lth.studies.search import CONTROLS, Search, pruning_of
 from lth.studies.study_type import StudyType
 
 if TYPE_CHECKING:
-    from lth.lineage import MasksNode, Reader, Trained, WeightsNode
+    from lth.lineage import Reader
     from lth.studies.subject import Subject
     from lth.training import Seeds
 
@@ -32,12 +29,9 @@ if TYPE_CHECKING:
 def derive(settings: FindTicket, subject: "Subject", seeds: "Seeds", replicate: int) -> Iterator[Point]:
     """Give the points of one replicate: the dense network, then at each level the ticket and its controls.
 
-    The control `random` trains the ticket's own starting values under a random mask with as many weights in each
-    tensor; where kept weights stay as trained, those of the dense network: a random mask would fall on zeros of earlier
-    levels. Where pruned weights train on, nothing is frozen in any of them, and a level's origin is the start of the
-    one before, redrawn weights included.
+    Where pruned weights train on, nothing is frozen in any of them, and a level's origin is the start of the one
+    before, redrawn weights included.
     """
-    from lth.lineage import Shuffled
     from lth.sparsity.schedule import schedule
 
     search = Search(settings, subject, seeds)
@@ -53,134 +47,16 @@ def derive(settings: FindTicket, subject: "Subject", seeds: "Seeds", replicate: 
         level = search.level(masks, dense, source, number)
         trained[number] = search.ticket(level)
         jobs.append(("ticket", number, trained[number]))
-        if "reinit" in settings.controls:
-            jobs.append(("reinit", number, search.reinit(level)))
-        if "random" in settings.controls:
-            other = replace(level, masks=Shuffled(masks=masks), source=dense)
-            jobs.append(("random", number, search.ticket(other)))
+        jobs += [(name, number, CONTROLS[name](search, level)) for name in settings.controls]
     for arm, number, job in jobs:
         yield Point(job, arm, replicate, {"level": number, "density": densities[number]})
-
-
-@dataclass(frozen=True)
-class Search:
-    """What the levels of one replicate are derived from."""
-
-    settings: FindTicket
-    subject: "Subject"
-    seeds: "Seeds"
-
-    @property
-    def kept(self) -> KeptAction:
-        return KEPT_ACTIONS[self.settings.restart.kept]
-
-    @property
-    def pruned(self) -> PrunedAction:
-        return PRUNED_ACTIONS[self.settings.restart.pruned]
-
-    @cached_property
-    def rewind_step(self) -> int:
-        return self.subject.steps(self.settings.restart.rewind_to)
-
-    def initial(self, *purpose: object) -> "WeightsNode":
-        """Return what the replicate starts from, or another draw for a purpose, with the weights that are scaled."""
-        from lth.studies.entries import scaled
-
-        return scaled(self.subject.initial(self.seeds, *purpose), self.subject.module, self.settings.scale_weights)
-
-    def masks(self, before: "Trained", number: int, density: float) -> "tuple[MasksNode, Trained]":
-        """Return the masks of a level and the training that decided them: the one before, or one that prunes."""
-        from lth.lineage import Given, Prunable, Pruned, Sparsified
-
-        chosen_by, subject = self.settings.masks, self.subject
-        if self.settings.start_masks and number == self.settings.start_level:
-            return Given(model=subject.model, digest=self.settings.start_digest, density=density), before
-        if isinstance(chosen_by, AfterTraining):
-            return Pruned.after(before, pruning_of(chosen_by), number), before
-        full = Prunable(model=subject.model, prune_only=chosen_by.prune_only, never_prune=chosen_by.never_prune)
-        sparsifier = sparsifier_of(chosen_by, density)
-        source = subject.train(self.initial(), full, self.seeds, sparsifier=sparsifier)
-        return Sparsified(trained=source), source
-
-    def level(self, masks: "MasksNode", dense: "Trained", source: "Trained", number: int) -> Level:
-        """Return what a level's starting weights are made of."""
-        return Level(
-            masks=masks,
-            initial=self.initial(),
-            origin=self._origin(dense, source),
-            source=source,
-            decided_by=source,
-            redrawn=self.initial("kept", number),
-            number=number,
-            chosen={"prune_only": self.settings.masks.prune_only, "never_prune": self.settings.masks.never_prune},
-        )
-
-    def _origin(self, dense: "Trained", source: "Trained") -> "WeightsNode":
-        """Return what kept weights go back to."""
-        from lth.lineage import Transplanted
-        from lth.studies.entries import places_of
-
-        transplant = self.settings.restart.transplant
-        origin = (source if self.pruned.trains else dense).at(self.rewind_step)
-        if not transplant:
-            return origin
-        return Transplanted(of=origin, source=dense, places=places_of(self.subject.module, transplant))
-
-    def ticket(self, level: Level) -> "Trained":
-        """Return the training of a level's masks from its starting weights."""
-        from lth.lineage import Combined
-
-        subject, kept, masks = self.subject, self.kept, self.settings.masks
-        carries = isinstance(masks, AfterTraining) and masks.moments == "keep"
-        return subject.train(
-            Combined(masks=level.masks, kept=kept.make(level), pruned=self.pruned.make(level)),
-            self._frozen(level.masks),
-            self.seeds,
-            moments=level.source if carries else None,
-            training=subject.training.at_last_lr() if kept.goes_on == "last" else subject.training,
-            first_step=self.rewind_step if kept.goes_on == "rewind" else 0,
-        )
-
-    def reinit(self, level: Level) -> "Trained":
-        """Return the training of a level's masks from weights of a new draw.
-
-        With a rewind step k > 0 it still trains from step 0, k steps more than the ticket: it has no earlier training
-        to return to, and so it is at no disadvantage.
-        """
-        from lth.lineage import Combined
-
-        fresh = self.initial("reinit", level.number)
-        anew = replace(level, initial=fresh, origin=fresh, redrawn=fresh)
-        start = Combined(masks=level.masks, kept=fresh, pruned=self.pruned.make(anew))
-        return self.subject.train(start, self._frozen(level.masks), self.seeds)
-
-    def _frozen(self, masks: "MasksNode") -> "MasksNode":
-        from lth.lineage import Dense
-
-        return Dense() if self.pruned.trains else masks
-
-
-def sparsifier_of(settings: WithinTraining, density: float) -> Sparsifier:
-    """Return how a training prunes on its way to a density."""
-    changes = {name: getattr(settings, name) for name in MaskSchedule.model_fields}
-    return Sparsifier(
-        method=settings.sparsifier, density=density, criterion=settings.criterion, scope=settings.scope, **changes
-    )
-
-
-def pruning_of(settings: AfterTraining) -> Pruning:
-    """Return how weights are chosen, without what is done with the optimizer."""
-    return Pruning(**{name: getattr(settings, name) for name in Pruning.model_fields})
 
 
 def densities_of(settings: FindTicket, subject: "Subject") -> tuple[float, ...]:
     """Return the fraction of the prunable weights that each level keeps, from level 0."""
     from lth.studies.start_masks import start_densities
 
-    targets = settings.masks
-    shared = {name: getattr(targets, name) for name in Targets.model_fields}
-    pruning = pruning_of(targets) if isinstance(targets, AfterTraining) else Pruning(**shared)
-    densities = subject.densities(pruning, settings.levels)
+    densities = subject.densities(pruning_of(settings), settings.levels)
     return start_densities(settings, subject, densities) if settings.start_masks else densities
 
 

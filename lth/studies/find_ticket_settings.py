@@ -13,8 +13,10 @@ ARMS = (
     Arm("dense", "the dense network", "baseline"),
     Arm("ticket", "the pruned network from its own starting weights", "subject"),
     Arm("sparsified", "the training that was pruned on its way and gave the mask", "source"),
-    Arm("reinit", "the same mask with new initial weights", "control"),
+    Arm("reinit", "the same mask over weights drawn anew", "control"),
     Arm("random", "a random mask with the same density in every layer", "control"),
+    Arm("permuted", "the same mask over the starting weights in a random order", "control"),
+    Arm("one-shot", "the starting weights cut by magnitude at once, with no training before", "control"),
 )
 
 
@@ -63,7 +65,9 @@ class FindTicket(StudySettings):
     levels: int = Field(default=8, ge=1, le=100, description="rounds of pruning, rewinding and training again")
     controls: Annotated[tuple[str, ...], BeforeValidator(split_names)] = Field(
         default=("reinit", "random"),
-        description="arms beside the ticket: reinit (same mask, new weights), random (random mask, same density); none",
+        description="arms beside the ticket: reinit (same mask, weights drawn anew), random (random mask, same "
+        "density), permuted (same mask, each tensor's starting weights in a random order), one-shot (starting weights "
+        "cut by magnitude at once); none",
     )
     margin: float = Field(
         default=0.0,
@@ -166,6 +170,11 @@ class FindTicket(StudySettings):
             return
         if isinstance(self.masks, WithinTraining) or self.masks.schedule == "one-shot":
             raise ValueError("start_masks: levels go on from the level before, which a sparsifier or one-shot does not")
+        if "one-shot" in self.controls:
+            raise ValueError(
+                "controls: 'one-shot' cuts to densities of the schedule, and start_masks have one of their own: leave "
+                "one out"
+            )
         if self.start_level > self.levels:
             raise ValueError(
                 f"start_level {self.start_level} lies beyond {self.levels} levels: raise --levels to prune further"

@@ -55,18 +55,21 @@ def _idle_after(targets: Pruning) -> dict[str, str]:
     if criterion(targets.criterion).needs_examples is False:
         idle["samples"] = f"criterion {targets.criterion!r} looks at no examples"
     if granularity(targets.granularity).pattern:
-        idle |= {name: f"granularity {targets.granularity!r} fixes it" for name in ("rate", "scope", "rounds")}
+        idle |= {
+            name: f"granularity {targets.granularity!r} fixes it" for name in ("rate", "per_level", "scope", "rounds")
+        }
     return idle
 
 
 def with_rates(settings: S, subject: Subject) -> S:
     """Return settings whose rates by pattern are filled in: the output layer of a model of lth's at half the rate.
 
-    That is the custom of Frankle & Carbin 2019, where layers have rates of their own.
+    That is the custom of Frankle & Carbin 2019, where layers have rates of their own; steps of all weights have none.
     """
     pruning: Any = settings.masks  # type: ignore[attr-defined]
     if not isinstance(pruning, Pruning) or pruning.rates is not None:
         return settings
-    has_own_rates = pruning.scope in ("layerwise", "per-pattern") and pruning.granularity == "unstructured"
+    is_layerwise = pruning.scope in ("layerwise", "per-pattern") and pruning.granularity == "unstructured"
+    has_own_rates = is_layerwise and pruning.per_level is None
     is_pruned = subject.output is not None and subject.output in subject.prunable(pruning)
     return settings.with_(rates={subject.output: pruning.rate / 2} if has_own_rates and is_pruned else {})

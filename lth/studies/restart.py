@@ -28,6 +28,7 @@ class Level:
         source: the training that kept weights may be taken from, as trained.
         decided_by: the training that the masks were chosen by.
         redrawn: a new draw of the model's initialisation.
+        dense: the training of the dense network.
         number: counts from 1.
         chosen: `prune_only` and `never_prune`, which say what is prunable.
     """
@@ -38,6 +39,7 @@ class Level:
     source: "Trained"
     decided_by: "Trained"
     redrawn: "WeightsNode"
+    dense: "Trained"
     number: int
     chosen: dict[str, Any]
 

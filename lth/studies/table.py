@@ -41,6 +41,10 @@ def settings_of(study: StudyType[Any], given: dict[str, Any]) -> StudySettings:
         if given.get("batch_tokens") is not None:
             raise SettingsError("batch_size, batch_tokens: both say how large a batch is; leave one out")
         usual.pop("batch_tokens", None)
+    if given.get("per_level") is not None:
+        usual.pop("rate", None)  # one way to count stands in place of the other; both at once are refused
+    elif "rate" in given:
+        usual.pop("per_level", None)
     with as_settings_error():
         settings: StudySettings = study.settings(**(usual | given))
     if base is not None:

@@ -21,7 +21,11 @@ USAGE = [
     (["plan", "--levls", "3"], "--levls", "--levels"),
     (["plan", "--levels", "three"], "--levels", "three"),
     (["plan", "--duration", "50"], "'50' is not a duration", "'50ep'"),
-    (["plan", "--controls", "reinit,shuffle"], "unknown control 'shuffle'", "Choices: reinit, random, none"),
+    (
+        ["plan", "--controls", "reinit,shuffle"],
+        "unknown control 'shuffle'",
+        "Choices: reinit, random, permuted, one-shot, none",
+    ),
     (["plan", "--device", "tpu"], "device", "'cpu' or 'cuda'"),
     (["plan", "--lr-decay", "slow"], "lr_decay", "'constant', 'cosine', 'linear' or 'step'"),
     (["plan", "--kept", "rewnd"], "'rewnd'", "Did you mean 'rewind'? Choices: rewind, keep"),

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lth.config import Recipe, StudySettings, check_names, flat_fields, parts_of
+from lth.config import Recipe, SettingsError, StudySettings, check_names, flat_fields, parts_of
 from lth.data import load_data
 from lth.models import LeNet300100
 from lth.studies import STUDIES, StudyType, settings_of
@@ -27,7 +27,9 @@ OTHER: dict[str, dict[str, Any]] = {
     "stability": {"levels": 2, "rewind_to": "2ep", "never_prune": ("output.*",), "warmup": "3it"},
 }  # fmt: skip
 SPARSIFIED: dict[str, Any] = {"sparsifier": "rigl", "scope": "erk", "begin": 0.2, "moments": "restore"}
-CASES = [(name, given) for name in STUDIES for given in ({}, OTHER[name])] + [("find-ticket", SPARSIFIED)]
+STEPS: dict[str, Any] = {"per_level": 0.1, "controls": ("permuted", "one-shot")}
+CASES = [(name, given) for name in STUDIES for given in ({}, OTHER[name])]
+CASES += [("find-ticket", SPARSIFIED), ("find-ticket", STEPS)]
 
 
 @pytest.mark.parametrize(("name", "given"), CASES, ids=[f"{name}-{len(given)}" for name, given in CASES])
@@ -141,7 +143,7 @@ def test_text_and_values_mean_the_same() -> None:
         ({"rates": {"a": 1.0}}, "rates: 'a' has rate 1.0; a rate lies between 0 and 1"),
         ({"levels": 0}, "levels"),
         ({"controls": "reinit,reinit"}, "reinit, reinit names one twice"),
-        ({"controls": "shuffle"}, "unknown control 'shuffle'. Choices: reinit, random, none"),
+        ({"controls": "shuffle"}, "unknown control 'shuffle'. Choices: reinit, random, permuted, one-shot, none"),
         ({"kept": "rewnd"}, "unknown choice for kept weights 'rewnd'. Did you mean 'rewind'"),
         ({"pruned": "zeros"}, "unknown choice for pruned weights 'zeros'. Did you mean 'zero'"),
         ({"moments": "keep"}, "moments: 'keep' goes with kept 'keep' or 'lr_rewind'.*found 'rewind'"),
@@ -161,6 +163,12 @@ def test_text_and_values_mean_the_same() -> None:
         ({"schedule": "list", "level_rates": "0.1"}, "level_rates: found 1 rates for 8 levels"),
         ({"level_rates": "0.1"}, "level_rates: only schedule 'list' reads them; found schedule 'iterative'"),
         ({"begin": 0.9, "sparsifier": "set"}, r"begin 0\.9 comes after end 0\.85"),
+        ({"rate": 0.2, "per_level": 0.1}, "rate 0.2 counts of the remaining weights, per_level 0.1 of all: leave one"),
+        ({"per_level": 1}, "per_level"),
+        ({"per_level": 0.1, "schedule": "increasing"}, "goes with schedule 'iterative' or 'one-shot'; found 'increas"),
+        ({"per_level": 0.1, "rates": "a=0.1"}, "rates: 'a' would give up a fraction of the remaining weights"),
+        ({"per_level": 0.1, "rate": 0.3, "sparsifier": "set"}, "rate 0.3 counts of the remaining weights"),
+        ({"controls": "one-shot", "start_masks": "a.safetensors"}, "'one-shot' cuts to densities of the schedule"),
     ],
 )
 def test_settings_that_do_not_go_together(fields: dict[str, Any], message: str) -> None:
@@ -225,6 +233,22 @@ def test_what_a_preset_gives_is_never_called_idle(given: dict[str, Any], named: 
     assert made.settings.flat()["rate"] == FindTicket().flat()["rate"]
     with pytest.raises(ValueError, match="found 10 levels, only 1"):
         prepare(study, settings_of(study, {"granularity": "2:4", "levels": 10}), LeNet300100, load_data("digits"))
+
+
+def test_one_way_to_count_takes_the_place_of_the_other() -> None:
+    """The preset of the digits has a rate; the way that does not count is not written down."""
+    study = STUDIES["find-ticket"]
+    by_steps = settings_of(study, {"per_level": 0.1})
+    assert "rate" not in by_steps.flat()
+    assert by_steps.flat()["per_level"] == 0.1
+    assert settings_of(study, by_steps.flat()).flat() == by_steps.flat()
+    by_rate = settings_of(study, {})
+    assert (by_rate.flat()["rate"], by_rate.flat()["per_level"]) == (0.3, None)
+    assert settings_of(study, by_rate.flat()).flat() == by_rate.flat()
+    for name in ("connect", "stability"):
+        assert settings_of(STUDIES[name], {"per_level": 0.1}).masks.per_level == 0.1  # type: ignore[attr-defined]
+    with pytest.raises(SettingsError, match="leave one out"):
+        settings_of(study, {"per_level": 0.1, "rate": 0.2})
 
 
 def test_with_keeps_what_was_written_and_what_a_preset_gave() -> None:

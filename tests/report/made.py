@@ -28,7 +28,7 @@ REGRESSION = {
 ARMS = [
     {"name": "ticket", "words": "the pruned network from its own starting weights", "role": "subject"},
     {"name": "sparsified", "words": "the training that was pruned on its way and gave the mask", "role": "source"},
-    {"name": "reinit", "words": "the same mask with new initial weights", "role": "control"},
+    {"name": "reinit", "words": "the same mask over weights drawn anew", "role": "control"},
     {"name": "random", "words": "a random mask with the same density in every layer", "role": "control"},
     {"name": "dense", "words": "the network without pruning", "role": "baseline"},
 ]

@@ -123,7 +123,7 @@ def test_one_replicate_has_no_interval(one_replicate: StudyFiles) -> None:
 
 def test_controls_off(no_controls: StudyFiles) -> None:
     text, _ = outline(render([no_controls], figures(no_controls), ""))
-    assert "the same mask with new initial weights" not in text
+    assert "the same mask over weights drawn anew" not in text
     assert "Against reinit" not in text
     assert "no claim of a winning ticket" in text
 

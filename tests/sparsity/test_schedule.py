@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lth.sparsity import SCHEDULES
+from lth.sparsity import SCHEDULES, after_equal_steps
 
 RATES = {
     "iterative": [0.2, 0.2, 0.2, 0.2, 0.2, 0.2],
@@ -37,6 +37,14 @@ def test_five_ten_fifteen_twenty() -> None:
 def test_a_short_list_is_named() -> None:
     with pytest.raises(ValueError, match="level_rates holds 2 rates, level 3 needs one more"):
         SCHEDULES["list"].density(0.2, 3, [0.1, 0.2])
+
+
+def test_steps_of_all_weights() -> None:
+    assert [after_equal_steps(0.1, level) for level in range(10)] == [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
+    assert after_equal_steps(0.25, 3) == 0.25
+    for per_level, level, most in ((0.1, 10, 9), (0.1, 11, 9), (0.3, 4, 3), (0.6, 2, 1)):
+        with pytest.raises(ValueError, match=f"leaves none at level {level}: ask for at most {most}, or give a rate"):
+            after_equal_steps(per_level, level)
 
 
 @given(st.sampled_from(sorted(SCHEDULES)), st.floats(0.001, 0.999))

@@ -92,8 +92,11 @@ class Pruned(MasksNode):
         return chosen_masks
 
     def words(self) -> str:
-        grain = "" if self.pruning.granularity == "unstructured" else f", {self.pruning.granularity}"
+        pruning = self.pruning
+        grain = "" if pruning.granularity == "unstructured" else f", {pruning.granularity}"
+        of_all = pruning.per_level is not None
+        share = f"{pruning.per_level:g} of all" if of_all else f"rate {pruning.rate:g} of the remaining"
         return (
-            f"masks of level {self.level}, chosen by {self.pruning.criterion} ({self.pruning.scope}, rate "
-            f"{self.pruning.rate:g}{grain}) in {self.end.key[:8]}"
+            f"masks of level {self.level}, chosen by {pruning.criterion} ({pruning.scope}, {share} a level{grain}) in "
+            f"{self.end.key[:8]}"
         )

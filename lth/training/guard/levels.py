@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lth.sparsity.metrics import density
+from lth.sparsity.schedule import after_equal_steps
 from lth.sparsity.types import Masks, State, Weights
 from lth.training.guard.hold import Hold
 from lth.training.guard.masks import prunable_masks
@@ -85,7 +86,8 @@ def levels(
     model: nn.Module,
     *,
     levels: int = 8,
-    rate: float = 0.2,
+    rate: float | None = None,
+    per_level: float | None = None,
     rewind_to: int = 0,
     criterion: str = "large_final",
     scope: str = "global",
@@ -103,7 +105,8 @@ def levels(
     Args:
         model: any module; it is trained in place.
         levels: tickets to make after the dense level, at least 1.
-        rate: fraction of the remaining weights removed at each level.
+        rate: fraction of the remaining weights removed at each level [default: 0.2].
+        per_level: in its place, fraction of all prunable weights removed at each level: 0.1 keeps 90, 80, 70 %.
         rewind_to: optimizer steps of level 0 after which weights and buffers are kept to go back to; 0 is the start.
         criterion: which weights matter: entry of CRITERIA that needs no examples.
         scope: which weights are ranked together: entry of SCOPES.
@@ -115,18 +118,27 @@ def levels(
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635; Frankle et al. 2020, arXiv:1912.05671 (rewinding).
     """
-    if levels < 1 or not 0 < rate < 1 or rewind_to < 0:
-        raise ValueError(
-            f"levels {levels}, rate {rate}, rewind_to {rewind_to}: levels is 1 or more, rewind_to 0 or more, a rate "
-            "lies between 0 and 1, both excluded"
-        )
+    if levels < 1 or rewind_to < 0:
+        raise ValueError(f"levels {levels}, rewind_to {rewind_to}: levels is 1 or more, rewind_to 0 or more")
+    densities = _densities(levels, rate, per_level)
     masks = prunable_masks(model, prune_only=prune_only, never_prune=never_prune)
-    check_density({name: mask.shape for name, mask in masks.items()}, (1 - rate) ** levels, scope)
+    check_density({name: mask.shape for name, mask in masks.items()}, densities[-1], scope)
     generator = torch.Generator().manual_seed(derive_seed(seed, "levels"))
     start = _values(model, masks)
     score(criterion, start, start, masks, torch.Generator(), {})  # raises what it must before anything is trained
-    densities = [(1 - rate) ** number for number in range(levels + 1)]
     return _levels(model, masks, densities, rewind_to, criterion, scope, generator)
+
+
+def _densities(levels: int, rate: float | None, per_level: float | None) -> list[float]:
+    """Return the fraction of the prunable weights that each level keeps, from level 0."""
+    if rate is not None and per_level is not None:
+        raise ValueError(f"rate {rate} counts of the remaining weights, per_level {per_level} of all: leave one out")
+    name, share = ("rate", 0.2 if rate is None else rate) if per_level is None else ("per_level", per_level)
+    if not 0 < share < 1:
+        raise ValueError(f"{name} {share}: a rate lies between 0 and 1, both excluded")
+    if name == "per_level":
+        return [after_equal_steps(share, number) for number in range(levels + 1)]
+    return [(1 - share) ** number for number in range(levels + 1)]
 
 
 def _levels(

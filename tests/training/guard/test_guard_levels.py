@@ -134,6 +134,9 @@ def test_a_level_that_ends_too_early_says_so() -> None:
     ("settings", "message"),
     [
         ({"rate": 1.0}, "a rate lies between 0 and 1"),
+        ({"rate": 0.2, "per_level": 0.1}, "rate 0.2 counts of the remaining weights, per_level 0.1 of all"),
+        ({"per_level": 0.0}, "per_level 0.0: a rate lies between 0 and 1"),
+        ({"per_level": 0.5, "levels": 2}, "leaves none at level 2: ask for at most 1"),
         ({"levels": 0}, "levels is 1 or more, rewind_to 0 or more"),
         ({"criterion": "large_finl"}, "unknown criterion 'large_finl'"),
         ({"criterion": "snip"}, "snip"),
@@ -144,6 +147,15 @@ def test_a_level_that_ends_too_early_says_so() -> None:
 def test_what_cannot_work_is_said_before_anything_is_trained(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         levels(net(), **settings)
+
+
+def test_steps_of_all_weights() -> None:
+    model = digits_net()
+    densities = []
+    for level in levels(model, levels=9, per_level=0.1):
+        densities.append(level.density)
+        train(level, 2)
+    assert densities == pytest.approx([1 - 0.1 * number for number in range(10)], abs=1e-3)  # of 888 weights
 
 
 def test_leaving_the_loop_lets_go() -> None:
