@@ -16,7 +16,7 @@ ACCURACY = Metric("accuracy", "higher", "fraction", "share of the masked tokens 
 
 @dataclass(frozen=True)
 class MaskedLanguageModel(TokenTargets):
-    """Hidden tokens: batches hold inputs as `input_ids` and `attention_mask`, and `y`, (example, position) int64.
+    """Hidden tokens: batches hold `input_ids`, `attention_mask` and `y`, (example, position) int64 token ids.
 
     `y` is -100 where nothing is asked. The network gives logits (example, position, vocabulary).
 

@@ -15,7 +15,7 @@ from lth.tasks.task import Batch, Tally, in_float
 
 @dataclass(frozen=True)
 class SequenceClassification(Classification):
-    """One class per sequence: batches hold inputs as `input_ids` and `attention_mask`, and `y`, (example,) int64.
+    """One class per sequence, as in GLUE: batches hold `input_ids`, `attention_mask` and `y`, (example,) int64.
 
     Everything is as in a classification but what is measured: accuracy (most tasks of GLUE), F1 of class 1 (QQP, MRPC)
     or the correlation of Matthews (CoLA), each from counts, with scikit-learn's values where nothing is to be divided.

@@ -14,7 +14,7 @@ from lth.tasks.task import Batch, Tally
 
 @dataclass(frozen=True)
 class SequenceRegression(Regression):
-    """One number per sequence: batches hold inputs as `input_ids` and `attention_mask`, and `y`, (example, 1) floats.
+    """One number per sequence, as in STS-B: batches hold `input_ids`, `attention_mask` and `y`, (example, 1) floats.
 
     The loss is the squared error, as in a regression; the metrics are the correlations of GLUE's STS-B, in float64. The
     correlation of a constant answer, which is not defined, counts as 0, and so no measurement is NaN for that reason.
