@@ -43,6 +43,11 @@ class StudySettings(BaseModel):
         description="examples held out of the training set [default: the source's own part, else 5000, or a tenth if "
         "that is less]",
     )
+    subset: int | None = Field(
+        default=None,
+        ge=1,
+        description="train on only so many examples, drawn after the validation part was held out [default: all]",
+    )
     split_seed: int = Field(default=0, ge=0, description="which examples are held out; the same for all replicates")
     model_version: str = Field(default="1", description="raise it when your own model's code changes its results")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="level of the intervals over replicates")

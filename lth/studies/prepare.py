@@ -96,8 +96,14 @@ def prepare(
     OPTIMIZERS.pick(recipe.optimizer)
     spec, task = task_of(settings, data)
     validation = default_validation(data) if settings.validation is None else settings.validation
-    data_spec = DataSpec(digest=data.digest, validation=validation, split_seed=settings.split_seed)
-    parts = split(data, validation, settings.split_seed)
+    data_spec = DataSpec(
+        digest=data.digest, validation=validation, split_seed=settings.split_seed, train_examples=settings.subset
+    )
+    parts = split(data, validation, settings.split_seed, settings.subset)
+    if settings.subset is not None and settings.subset > len(parts["train"]):
+        raise ValueError(
+            f"subset: {data.name} has {len(parts['train']):,} training examples; found {settings.subset:,}"
+        )
     own = recipe.train is not None
     batch = None if own or not len(parts["train"]) else parts["train"].take(torch.arange(2), torch.device("cpu"))
     name, arguments = model or (settings.model, {})
