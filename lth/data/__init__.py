@@ -5,11 +5,14 @@ from lth.data.datasets import DATASETS, DataSet, load_data
 from lth.data.npz import load_npz
 from lth.data.order import epoch_order, seeded_generator
 from lth.data.own import from_arrays, no_data
+from lth.data.rows import Rows
+from lth.data.sentences import Sentences
 from lth.data.splits import OWN, default_validation, split
 from lth.data.text import load_text
 from lth.data.tokens import Tokenizer, load_tokens, prepare_tokens, tokenizer_of
 from lth.data.types import Data, Examples, Parts, Subset, batches_of
 from lth.data.windows import Windows
+from lth.data.wordpieces import needs_tokens, tokenised
 
 __all__ = [
     "DATASETS",
@@ -19,6 +22,8 @@ __all__ = [
     "DataSet",
     "Examples",
     "Parts",
+    "Rows",
+    "Sentences",
     "Subset",
     "Tokenizer",
     "Windows",
@@ -30,9 +35,11 @@ __all__ = [
     "load_npz",
     "load_text",
     "load_tokens",
+    "needs_tokens",
     "no_data",
     "prepare_tokens",
     "seeded_generator",
     "split",
+    "tokenised",
     "tokenizer_of",
 ]

@@ -7,19 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from lth.config import StudySettings, as_settings_error, check_choice, flat_fields
-from lth.data import Data, load_data
+from lth.data import Data, load_data, needs_tokens, tokenised
+from lth.data.wordpieces import locate_vocabulary
+from lth.launch.foreign_model import foreign_model
+from lth.launch.weights_place import weights_place
 from lth.lineage.executors.workers import IN_WORKER
 from lth.lineage.foreign import pretrained_digest
 from lth.models import Factory, is_importing, resolve_factory, resolve_function
-from lth.models.check import first_line
 from lth.studies import StudyType
 from lth.studies.prepare import Study, prepare
-
-TOKENIZER = (
-    "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
-    "*.model",
-)  # fmt: skip
-"""Files that a tokenizer of the hub may have; code is none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,44 +53,31 @@ def load_studies(
     refuse_nested()
     given = given or Given()
     loaded, weights = dict(given.data), dict[str, tuple[str, Path]]()
+    rows = dict[tuple[str, Path | None, bool], Data]()
     studies = []
     for each in settings:
-        factory = given.models.get(each.model) or resolve_factory(each.model)
+        factory = given.models.get(each.model)
+        foreign = foreign_model(each.model, folder) if factory is None else None
+        factory = factory or resolve_factory(foreign.name if foreign else each.model)
         if each.data not in loaded:
             loaded[each.data] = load_data(each.data, folder)
+        data = loaded[each.data]
+        if needs_tokens(data):
+            place, types = (foreign.place, foreign.has_types) if foreign else (locate_vocabulary(folder), True)
+            if (each.data, place, types) not in rows:
+                rows[each.data, place, types] = tokenised(data, place, types=types)
+            data = rows[each.data, place, types]
         names = [name for name in (each.training.train, each.training.evaluate) if name is not None]
         functions = {name: given.functions.get(name) or resolve_function(name) for name in names}
-        start = each.start_from
+        start = each.start_from or (str(foreign.weights) if foreign and foreign.weights else None)
         if start is not None and start not in weights:
             place = weights_place(start)
             weights[start] = pretrained_digest(place), place
         with as_settings_error():  # all is loaded: what does not fit now are settings
             pretrained = None if start is None else weights[start]
-            studies.append(prepare(study_type, each, factory, loaded[each.data], functions, pretrained))
+            model = (foreign.name, foreign.arguments(data, each.training.task or data.task)) if foreign else None
+            studies.append(prepare(study_type, each, factory, data, functions, pretrained, model))
     return studies
-
-
-def weights_place(name: str, only: Sequence[str] = ()) -> Path:
-    """Return where weights lie: a file or folder, or the copy of a repository of the Hugging Face hub.
-
-    Args:
-        name: a path, or `hub:OWNER/NAME`, with a revision as `hub:OWNER/NAME@REVISION`.
-        only: patterns of the files that are fetched [default: weights, config and tokenizer].
-    Raises:
-        ValueError: if `huggingface_hub` is not installed, or does not find it.
-    """
-    if not name.startswith("hub:"):
-        return Path(name).expanduser()
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise ValueError(f"{name} is fetched by `huggingface_hub`: pip install huggingface_hub") from error
-    repository, _, revision = name.removeprefix("hub:").partition("@")
-    try:
-        wanted = list(only) or ["*.safetensors", "*.safetensors.index.json", "config.json", *TOKENIZER]
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
-    except Exception as error:  # whatever the network and the hub answer
-        raise ValueError(f"{name} cannot be fetched ({first_line(error)}): name a folder instead") from error
 
 
 def check_known(study_type: StudyType[Any], settings: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from lth.config import SettingsError, check_choice
-from lth.launch.load import weights_place
+from lth.launch.weights_place import weights_place
 from lth.lineage.executors.workers import free_memory
 from lth.lineage.foreign import hugging_face_spec
 from lth.lineage.loaded import PRECISIONS

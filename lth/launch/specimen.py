@@ -7,9 +7,10 @@ from typing import Any
 
 from lth.config import SettingsError
 from lth.data import Data, load_data
-from lth.launch.load import load_studies, weights_place
+from lth.launch.load import load_studies
 from lth.launch.stored import settings_of_study
 from lth.launch.tokenizers import Codec, codec_of, codec_of_data
+from lth.launch.weights_place import weights_place
 from lth.lineage import Dense, Pretrained, Sources, Store, Trained, WeightsNode
 from lth.lineage.foreign import check_pretrained, hugging_face_spec, pretrained_digest, stored_types
 from lth.models import MODELS, describe, resolve_factory, skeleton

@@ -38,6 +38,18 @@ ENDINGS = {
 }
 """How the names of architectures end, and the head that they have."""
 
+CHECKPOINTS: Table[str] = Table(
+    "pre-trained model",
+    {
+        "bert-base-uncased": "google-bert/bert-base-uncased",
+        "bert-base-cased": "google-bert/bert-base-cased",
+        "bert-large-uncased": "google-bert/bert-large-uncased",
+        "distilbert-base-uncased": "distilbert/distilbert-base-uncased",
+        "roberta-base": "FacebookAI/roberta-base",
+    },
+)
+"""Pre-trained models by the names that papers give them, and where the hub has them."""
+
 PASSING = frozenset(
     {
         "_name_or_path", "_model_name_or_path", "_commit_hash", "_attn_implementation", "architectures", "auto_map",
@@ -47,7 +59,7 @@ PASSING = frozenset(
 """Entries of a config that say where it came from, or change no number here."""
 
 
-def hugging_face(config: str, head: str = "causal-lm") -> nn.Module:
+def hugging_face(config: str, head: str = "causal-lm", num_classes: int | None = None) -> nn.Module:
     """Return a network of `transformers` in float32, with values drawn, that keeps no cache of keys and values.
 
     It is called with token ids, (batch, position), and gives logits, or the last hidden states where it has no head.
@@ -55,10 +67,11 @@ def hugging_face(config: str, head: str = "causal-lm") -> nn.Module:
     Args:
         config: JSON text of config.json, as `config_text` gives it.
         head: entry of HEADS.
+        num_classes: of a classifier; 1 where a number is asked for [default: those of the config].
     Raises:
         ValueError: if `transformers` is missing, or lacks the architecture.
     """
-    made = config_of(config)
+    made = config_of(config, num_classes)
     auto = auto_class(head)
     with quiet():
         try:
@@ -74,8 +87,8 @@ def config_text(document: Mapping[str, Any]) -> str:
     return json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
 
-def config_of(text: str) -> "PretrainedConfig":
-    """Return the config of `transformers` that a text describes; float32, no cache.
+def config_of(text: str, num_classes: int | None = None) -> "PretrainedConfig":
+    """Return the config of `transformers` that a text describes; float32, no cache; of a classifier with its classes.
 
     Raises:
         ValueError: if `transformers` is missing, does not know the architecture, or the text is no config.
@@ -101,6 +114,8 @@ def config_of(text: str) -> "PretrainedConfig":
         raise ValueError(f"{kind!r} is an encoder with a decoder: one stack of blocks is needed, as of GPT-2 or BERT")
     config.use_cache = False
     config.dtype = "float32"
+    if num_classes is not None:
+        config.num_labels = num_classes
     return config
 
 

@@ -15,6 +15,7 @@ from lth.config.errors import SettingsError
 from lth.config.supermask import SupermaskSettings
 from lth.config.text import split_arguments
 from lth.models.check import first_line
+from lth.models.hugging_face import CHECKPOINTS
 from lth.models.imports import resolve_function
 from lth.models.lazy import finish, is_unfinished
 from lth.models.seeding import seeded
@@ -64,7 +65,10 @@ def resolve_factory(name: str) -> Factory:
         try:
             return MODELS.pick(name).make
         except SettingsError as error:
-            raise SettingsError(f"{error}, or a model of your own as `package.module:function`") from None
+            raise SettingsError(
+                f"{error}, a model of your own as `package.module:function`, or one of transformers as a folder with "
+                f"config.json, hub:OWNER/NAME, or {', '.join(CHECKPOINTS)}"
+            ) from None
     if head in MODELS:
         raise SettingsError(f"{name!r}: arguments of {head} are written NAME=VALUE, as {head}:NAME=VALUE")
     return resolve_function(name, "model")

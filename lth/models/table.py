@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from lth.config.choices import Table
+from lth.models.bert import bert
 from lth.models.convnet import ConvNet
 from lth.models.gpt2 import Gpt2
 from lth.models.hugging_face import NAME as HUGGING_FACE
@@ -48,6 +49,19 @@ MODELS: Table[ModelEntry] = Table(
             None,
             "GPT-2 of 4 blocks, 128 wide",
             {"n_layer": 4, "n_head": 4, "n_embd": 128, "bias": False, "pad_to": 1},
+        ),
+        "bert": ModelEntry(bert, None, "BERT of transformers, drawn: 12 blocks, 768 wide, for texts as glue/sst2"),
+        "bert-mini": ModelEntry(
+            bert,
+            None,
+            "BERT of 4 blocks, 256 wide",
+            {"num_hidden_layers": 4, "hidden_size": 256, "num_attention_heads": 4},
+        ),
+        "bert-tiny": ModelEntry(
+            bert,
+            None,
+            "BERT of 2 blocks, 128 wide",
+            {"num_hidden_layers": 2, "hidden_size": 128, "num_attention_heads": 2},
         ),
         HUGGING_FACE: ModelEntry(hugging_face, None, "any of transformers, by its config (folder, hub, GGUF)"),
     },

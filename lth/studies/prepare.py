@@ -15,8 +15,9 @@ from lth.analysis.points import Arm, Point
 from lth.config import StudySettings, TaskSpec
 from lth.data import Data, default_validation, split
 from lth.lineage import DataSpec, Job, Sources
-from lth.lineage.foreign import check_pretrained
-from lth.models import Factory, describe
+from lth.lineage.foreign import check_pretrained, fresh_head, load_hugging_face
+from lth.models import Factory, ModelSpec, describe
+from lth.models.hugging_face import NAME as HUGGING_FACE
 from lth.sparsity import left_out
 from lth.studies.study_type import StudyType
 from lth.studies.subject import Subject
@@ -75,6 +76,7 @@ def prepare(
     data: Data,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     weights: tuple[str, Path] | None = None,
+    model: tuple[str, Mapping[str, Any]] | None = None,
 ) -> Study:
     """Return the study that some settings describe.
 
@@ -85,6 +87,7 @@ def prepare(
         data: the data set.
         functions: the user's own training and evaluation functions, by name.
         weights: digest and place of those that networks start from.
+        model: name and arguments of the model for the record, where `settings.model` is the place of one.
     Raises:
         ValueError: if a name is unknown, a setting does not fit the model or the data, or nothing can be pruned.
     """
@@ -97,16 +100,18 @@ def prepare(
     parts = split(data, validation, settings.split_seed)
     own = recipe.train is not None
     batch = None if own or not len(parts["train"]) else parts["train"].take(torch.arange(2), torch.device("cpu"))
-    model = describe(
-        settings.model, factory, data.facts, settings.model_version, task=None if own else task, batch=batch
+    name, arguments = model or (settings.model, {})
+    described = describe(
+        name, factory, data.facts, settings.model_version, arguments, task=None if own else task, batch=batch
     )
     digest, places = (weights[0], {weights[0]: weights[1]}) if weights else ("", {})
-    sources = Sources({model.name: factory}, {data.digest: data}, dict(functions or {}), places)
+    sources = Sources({described.name: factory}, {data.digest: data}, dict(functions or {}), places)
     check_optimizer(recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.optimizer_options)
     clock = recipe.clock(len(parts["train"]), data.tokens_per_example)
-    subject = Subject(model, data_spec, recipe.training(clock, spec), clock, sources, pretrained=digest)
-    if weights:
-        check_pretrained(weights[1], sources.skeleton(model))  # what does not fit is said before anything is trained
+    fresh = _fresh(weights[1], described, sources) if weights else ()
+    subject = Subject(
+        described, data_spec, recipe.training(clock, spec), clock, sources, pretrained=digest, fresh=fresh
+    )
     settings = settings.with_(validation=None if validation == "own" else validation)
     if study_type.resolve is not None:
         settings = study_type.resolve(settings, subject)
@@ -121,6 +126,20 @@ def prepare(
     order = {arm.name: index for index, arm in enumerate(all_arms(study_type, settings))}
     points.sort(key=lambda point: (_place(point, study_type.axis), order[point.arm], point.replicate))
     return Study(_identity(study_type, settings, subject), study_type, settings, subject, tuple(points))
+
+
+def _fresh(place: Path, model: ModelSpec, sources: Sources) -> tuple[str, ...]:
+    """Return the parameters that pre-trained weights lack and that are drawn: those of a new head.
+
+    Raises:
+        ValueError: if anything else does not fit; that is said before anything is trained.
+    """
+    if model.name != HUGGING_FACE:
+        check_pretrained(place, sources.skeleton(model))
+        return ()
+    fresh = fresh_head(place, sources.skeleton(model))
+    load_hugging_face(place, model, fresh=fresh)
+    return fresh
 
 
 def task_of(settings: StudySettings, data: Data) -> tuple[TaskSpec, Task]:

@@ -39,6 +39,7 @@ class Subject:
         sources: the live objects.
         traces: what trainings keep for criteria and moments.
         pretrained: digest of the weights that networks start from; empty where they are drawn.
+        fresh: parameters that those weights lack, and that each replicate draws: a new head.
     """
 
     model: ModelSpec
@@ -48,6 +49,7 @@ class Subject:
     sources: Sources
     traces: tuple[str, ...] = ()
     pretrained: str = ""
+    fresh: tuple[str, ...] = ()
 
     @cached_property
     def module(self) -> nn.Module:
@@ -63,7 +65,8 @@ class Subject:
     def initial(self, seeds: Seeds, *purpose: object) -> Initial | Pretrained:
         """Return what a replicate starts from; with a purpose (`"reinit", 3`) another draw, of all weights."""
         if self.pretrained and not purpose:
-            return Pretrained(spec=self.model, digest=self.pretrained)
+            seed = seeds.init if self.fresh else 0
+            return Pretrained(spec=self.model, digest=self.pretrained, seed=seed, fresh=self.fresh)
         seed = derive_seed(seeds.init, *purpose) if purpose else seeds.init
         return Initial(spec=self.model, seed=seed)
 

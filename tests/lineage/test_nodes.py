@@ -37,6 +37,7 @@ from lth.superweights.search import Search
 from lth.training import Seeds
 
 GOLDEN: dict[str, str] = {
+    "Grafted": "f208785d1749167747472d38473935f21cdde9060646c7a0eeb34efaa0e560ed",
     "Initial": "3aae13ccbcf45c2ae6e9975919dfc83da27df1598fc6252b73a0a750eec95dcd",
     "Pretrained": "182d747230204e3d865d8b4aec2c05463d34d65e4a0a3c236f480e01ccf59d5e",
     "Dense": "528a5589ea0c36185cf70d114158186da71c8fb44c72bb33fa0797b8e2b3056c",

@@ -22,6 +22,7 @@ from lth.lineage import (
     Constant,
     Dense,
     Given,
+    Grafted,
     Initial,
     Interpolated,
     LearnedMasks,
@@ -203,6 +204,13 @@ def test_transplanted_takes_places_from_another_state(reader: Reader) -> None:
     assert_same_weights(reader.weights(Transplanted(of=initial(1), source=initial(2), places=places)), expected)
     with pytest.raises(ValueError, match="'9.weight' is no parameter of the network"):
         reader.weights(Transplanted(of=initial(1), source=initial(2), places=(("9.weight", (0, 0)),)))
+
+
+def test_grafted_takes_whole_tensors_from_another_state(reader: Reader) -> None:
+    expected = drawn(1) | {"3.weight": drawn(2)["3.weight"]}
+    assert_same_weights(reader.weights(Grafted(of=initial(1), donor=initial(2), names=("3.weight",))), expected)
+    with pytest.raises(ValueError, match=r"9.weight is no tensor of both states"):
+        reader.weights(Grafted(of=initial(1), donor=initial(2), names=("9.weight",)))
 
 
 @pytest.mark.parametrize(

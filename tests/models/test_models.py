@@ -42,20 +42,36 @@ def images(rows: int = 3) -> Batch:
     return {"x": torch.rand(rows, 8, 8), "y": torch.arange(rows) % 10}
 
 
+def sentences(rows: int = 3) -> Batch:
+    ids = torch.arange(rows * 6).reshape(rows, 6) % 11
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "y": torch.arange(rows) % 10}
+
+
 def tokens(rows: int = 3) -> Batch:
     ids = torch.arange(rows * 6).reshape(rows, 6) % 11
     return {"x": ids, "y": (ids + 1) % 11}
 
 
-LARGE = {"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "hugging-face"}  # the last: tests/lineage/test_hugging_face.py
+LARGE = {
+    "gpt2",
+    "gpt2-medium",
+    "gpt2-large",
+    "gpt2-xl",
+    "bert",
+    "hugging-face",
+}  # the last: tests/lineage/test_hugging_face.py
 
 
 @pytest.mark.parametrize("name", sorted(MODELS.keys() - LARGE))
 def test_every_model_fits_its_task_and_names_its_output(name: str) -> None:
-    is_text = name == "gpt-char"
-    task: Task = LanguageModel(11) if is_text else Classification(10)
     entry = MODELS[name]
-    spec = describe(name, entry.make, TOKENS if is_text else IMAGES, task=task, batch=tokens() if is_text else images())
+    facts, batch = IMAGES, images()
+    task: Task = Classification(10)
+    if name == "gpt-char":
+        facts, task, batch = TOKENS, LanguageModel(11), tokens()
+    elif name.startswith("bert"):
+        facts, batch = {"vocabulary": 11, "num_classes": 10}, sentences()
+    spec = describe(name, entry.make, facts, task=task, batch=batch)
     module = make_model(spec, entry.make, 0)
     assert entry.output is None or entry.output in prunable(module)
     assert entry.words
@@ -398,7 +414,7 @@ def test_a_model_goes_where_it_is_asked_to() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("lenet-300", "Did you mean 'lenet-300-100'.*or a model of your own as `package.module:function`"),
+        ("lenet-300", "Did you mean 'lenet-300-100'.*a model of your own as `package.module:function`"),
         ("lenet-300:width=3", "unknown model 'lenet-300'. Did you mean 'lenet-300-100'"),
         ("nowhere.at.all:make", "cannot import the model 'nowhere.at.all:make': ModuleNotFoundError"),
         ("torch.nn:NoSuchThing", "cannot import the model"),

@@ -17,8 +17,9 @@ import lth
 from lth.cli.study import batch_lines
 from lth.config import SettingsError
 from lth.data import tokenizer_of
-from lth.launch.load import load_studies, weights_place
+from lth.launch.load import load_studies
 from lth.launch.sample import sample_text
+from lth.launch.weights_place import weights_place
 from lth.lineage import Pretrained, Store, Trained
 from lth.lineage.foreign import save_gpt2
 from lth.lineage.text import tokens

@@ -2,6 +2,7 @@
 
 from lth.lineage.foreign.files import Entry, WeightsFile, open_weights
 from lth.lineage.foreign.hugging_face import (
+    fresh_head,
     hugging_face_spec,
     hugging_face_state,
     is_gguf,
@@ -16,6 +17,7 @@ __all__ = [
     "Entry",
     "WeightsFile",
     "check_pretrained",
+    "fresh_head",
     "hugging_face_spec",
     "hugging_face_state",
     "is_gguf",

@@ -125,7 +125,7 @@ def load_hugging_face(
         arguments |= {"device_map": _places(spec, device), "offload_folder": str(offload)}
     if not is_gguf(path):
         open_weights(path)  # says what is wrong with it
-    config = config_of(spec.arguments["config"])
+    config = config_of(spec.arguments["config"], spec.arguments.get("num_classes"))
     auto = auto_class(spec.arguments.get("head", "causal-lm"))
     with quiet(), seeded(seed):
         try:
@@ -152,11 +152,36 @@ def hugging_face_state(path: Path, spec: ModelSpec, fresh: Sequence[str] = (), s
     return {name: value.detach() for name, value in module.state_dict().items()}
 
 
+def fresh_head(path: Path, module: nn.Module) -> tuple[str, ...]:
+    """Return the parameters of a head that a folder does not hold, or holds in another shape: they are drawn.
+
+    Args:
+        path: a folder with safetensors, or a GGUF file.
+        module: the network, with its head.
+    Raises:
+        ValueError: if the file is damaged or a pickle.
+    """
+    if is_gguf(path):
+        return ()
+    stored = open_weights(path).shapes
+    prefix = f"{getattr(module, 'base_model_prefix', '')}."
+    return tuple(
+        name
+        for name, value in module.named_parameters()
+        if not OTHER_HEADS.isdisjoint(name.split(".")[:2])
+        and tuple(value.shape) not in (stored.get(name), stored.get(name.removeprefix(prefix)))
+    )
+
+
 def _check(path: Path, module: nn.Module, info: dict[str, Any], fresh: Sequence[str]) -> None:
     missing = sorted(set(info["missing_keys"]) - set(fresh))
     if missing:
         raise ValueError(f"{path} lacks {_some(missing)}: it is another network, or has another head")
-    other = [f"{name} {tuple(found)} in place of {tuple(wanted)}" for name, found, wanted in info["mismatched_keys"]]
+    other = [
+        f"{name} {tuple(found)} in place of {tuple(wanted)}"
+        for name, found, wanted in info["mismatched_keys"]
+        if name not in fresh
+    ]
     if other:
         raise ValueError(f"{path} does not fit its config.json: {_some(sorted(other))}")
     unexpected = sorted(name for name in info["unexpected_keys"] if OTHER_HEADS.isdisjoint(name.split(".")[:2]))

@@ -8,6 +8,7 @@ from lth.lineage.kinds.constant import Constant
 from lth.lineage.kinds.dense import Dense, Prunable
 from lth.lineage.kinds.evaluated import Evaluated
 from lth.lineage.kinds.given import Given
+from lth.lineage.kinds.grafted import Grafted
 from lth.lineage.kinds.initial import Initial
 from lth.lineage.kinds.interpolated import Interpolated
 from lth.lineage.kinds.intervened import Intervened
@@ -37,6 +38,7 @@ __all__ = [
     "Dense",
     "Evaluated",
     "Given",
+    "Grafted",
     "Initial",
     "Interpolated",
     "Intervened",

@@ -1,0 +1,49 @@
+"""Texts that are to become tokens: one sentence an example, or two."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lth.tasks.task import Batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sentences:
+    """One part of a data set of texts; `tokenised` makes rows of tokens of it.
+
+    Attributes:
+        first: the sentence of each example, or the first of two.
+        second: the second; None where there is one.
+        y: (example, ...) the answers.
+        length: most tokens of an example.
+        tokenizer: the folder or file of the tokenizer, where one was named; else that of the model.
+    """
+
+    first: tuple[str, ...]
+    second: tuple[str, ...] | None
+    y: Tensor
+    length: int = 128
+    tokenizer: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        content = hashlib.sha256(f"sentences {self.y.dtype} {tuple(self.y.shape)}".encode())
+        for texts in (self.first, self.second or ()):
+            for text in texts:
+                content.update(text.encode() + b"\0")
+        content.update(self.y.contiguous().numpy().tobytes())
+        return content.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def take(self, indices: Tensor, device: torch.device) -> Batch:
+        """Refuse: texts are no tensors.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("these examples are texts: `lth.data.tokenised` makes tokens of them")

@@ -1,0 +1,77 @@
+"""A model of `transformers` as a study names it: by folder, by its place on the hub, or by a known name."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lth.config import SettingsError
+from lth.data import Data
+from lth.launch.weights_place import weights_place
+from lth.lineage.foreign import hugging_face_spec
+from lth.lineage.foreign.files import read_json
+from lth.models.hugging_face import CHECKPOINTS, NAME
+
+HEADS_OF_TASKS = {"language-model": "causal-lm", "masked-language-model": "masked-lm"}
+"""The head that a task asks for; all others ask for a classifier (of a number: with one output)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignModel:
+    """A model of `transformers`.
+
+    Attributes:
+        place: its folder, with config.json.
+        weights: where its weights lie; None where the folder has none, and they are drawn.
+    """
+
+    place: Path
+    weights: Path | None
+
+    @property
+    def name(self) -> str:
+        """Its entry in MODELS."""
+        return NAME
+
+    def arguments(self, data: Data, task: str) -> dict[str, Any]:
+        """Return the arguments of that entry, for a task on some data.
+
+        Raises:
+            ValueError: if its config cannot be used, or the tokens do not fit.
+        """
+        arguments = dict(hugging_face_spec(self.place, HEADS_OF_TASKS.get(task, "sequence-classification")).arguments)
+        config = json.loads(arguments["config"])
+        for fact, entry in (("vocabulary", "vocab_size"), ("length", "max_position_embeddings")):
+            held, wanted = config.get(entry), data.facts.get(fact)
+            if held is not None and wanted is not None and wanted > held:
+                raise SettingsError(
+                    f"{self.place} has {entry} {held:,}, and {data.name} needs {wanted:,}: its tokenizer or length "
+                    "does not fit this model"
+                )
+        return arguments
+
+    @property
+    def has_types(self) -> bool:
+        """Whether it tells the first sentence from the second."""
+        return int(read_json(self.place / "config.json").get("type_vocab_size") or 0) > 1
+
+
+def foreign_model(name: str, folder: Path | None = None) -> ForeignModel | None:
+    """Return the model of `transformers` that a name means; None where it means none.
+
+    Args:
+        name: a folder with config.json (also one inside `folder`), `hub:OWNER/NAME@REVISION`, or one of CHECKPOINTS,
+            which is looked for as a folder first.
+        folder: where data files are.
+    Raises:
+        ValueError: if the hub does not have it.
+    """
+    path = Path(name).expanduser()
+    places = [path] if folder is None else [path, folder.expanduser() / path]
+    place = next((each for each in places if (each / "config.json").is_file()), None)
+    if place is None and (name.startswith("hub:") or name in CHECKPOINTS):
+        place = weights_place(name if name.startswith("hub:") else f"hub:{CHECKPOINTS[name]}")
+    if place is None:
+        return None
+    has_weights = any(place.glob("*.safetensors")) or any(place.glob("pytorch_model*.bin"))
+    return ForeignModel(place, place if has_weights else None)
