@@ -45,7 +45,7 @@ def merge(
             unasked.
         json_: print JSON in place of the table.
     """
-    from lth.launch.load import weights_place
+    from lth.launch.weights_place import weights_place
     from lth.lineage import merge_tickets
     from lth.models import resolve_factory
 

@@ -7,7 +7,7 @@ import torch
 
 from lth.lineage.files import state_digest
 from lth.lineage.foreign import pretrained_digest
-from lth.lineage.kinds import Initial, Pretrained, Zeros
+from lth.lineage.kinds import Grafted, Initial, Pretrained, Zeros
 from lth.lineage.nodes import MasksNode, WeightsNode
 from lth.lineage.reader import Reader
 from lth.lineage.sources import Sources
@@ -153,7 +153,10 @@ def held_origin(tickets: Sequence[Ticket], masks: Masks) -> State | None:
 def _is_at_origin(ticket: Ticket) -> bool:
     """Return whether the file holds the original values where the masks keep."""
     start = ticket.derivation
-    return start.kept == start.root and isinstance(start.pruned, Zeros)
+    kept = start.kept
+    while isinstance(kept, Grafted) and ticket.masks.keys().isdisjoint(kept.names):  # another head
+        kept = kept.of
+    return kept == start.root and isinstance(start.pruned, Zeros)
 
 
 def _digest(root: WeightsNode, names: Iterable[str], sources: Sources) -> str:

@@ -52,7 +52,11 @@ def sources_for(*folders: tuple[Pretrained, Path], factory: Any = tiny) -> Sourc
 
 
 def ticket_of_masks(
-    masks: Masks, root: WeightsNode = INITIAL, sources: Sources | None = None, rewound: State | None = None
+    masks: Masks,
+    root: WeightsNode = INITIAL,
+    sources: Sources | None = None,
+    rewound: State | None = None,
+    kept: WeightsNode | None = None,
 ) -> Ticket:
     """A ticket with these masks, said to be trained on data of no one.
 
@@ -61,6 +65,7 @@ def ticket_of_masks(
         root: what it grew from.
         sources: what makes its network.
         rewound: the state at step 5 of the dense training, where it starts from that one instead.
+        kept: what it starts from where its masks keep, where that is another state.
     """
     data, seeds = DataSpec(digest="d" * 64, validation=10), Seeds(init=7, order=8, augmentation=9)
     training = Training(task=TaskSpec(arguments={"num_classes": 10}), steps=30, batch_size=20, lr=0.1, optimizer="sgd")
@@ -68,7 +73,8 @@ def ticket_of_masks(
     node = Given(model=root.model, digest=hashlib.sha256(bits).hexdigest(), density=density(masks))
     dense = Trained(start=root, masks=Dense(), data=data, training=training, seeds=seeds)
     checkpoint = Checkpoint(trained=dense, step=5)
-    start = Combined(masks=node, kept=root if rewound is None else checkpoint, pruned=Zeros(like=root))
+    kept = kept or (root if rewound is None else checkpoint)
+    start = Combined(masks=node, kept=kept, pruned=Zeros(like=root))
     trained = Trained(start=start, masks=node, data=data, training=training, seeds=seeds)
     known = {} if rewound is None else {checkpoint.key: rewound}
     reader = AtHand({node.key: masks}, known, sources or sources_for())
