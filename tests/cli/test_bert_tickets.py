@@ -5,15 +5,29 @@ from typing import Any
 
 import pytest
 import torch
-from builds import assert_same_weights
+from builds import HERE, assert_same_weights, jobs
 from cli_runs import outcome, run
 from tickets import ticket_of_masks
 
 import lth
-from lth.lineage import Grafted, Pretrained, Sources, Ticket, read_ticket
+from lth.launch import load_studies
+from lth.lineage import (
+    Grafted,
+    Pretrained,
+    Reader,
+    Sources,
+    Store,
+    Ticket,
+    build,
+    make_ticket,
+    read_ticket,
+    write_ticket,
+)
 from lth.lineage.foreign import hugging_face_spec, pretrained_digest
 from lth.lineage.origin import AtHand, held_origin
 from lth.sparsity import Masks, State
+from lth.studies import settings_of
+from lth.studies.find_ticket import FIND_TICKET
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("tokenizers")
@@ -42,15 +56,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def found_on(place: Path, task: str, **settings: Any) -> Path:
-    """The ticket of a short search on a task."""
-    usual = {"levels": 1, "rate": 0.5, "replicates": 1, "duration": "4it", "batch_size": 4, "evaluate_every": 4}
-    found = lth.find_ticket(
-        str(place / "bert"), f"glue/{task}:length=8", folder=place, controls=(), lr=0.01,
-        store=place / "store", out=place / f"out-{task}-{len(settings)}", execution=lth.Execution(workers=0),
-        **usual, **settings,
-    )  # fmt: skip
-    return found.tickets[-1]
+def found_on(place: Path, task: str, **chosen: Any) -> Path:
+    """The file of a ticket of a short search on a task."""
+    settings = {"model": str(place / "bert"), "data": f"glue/{task}:length=8", "levels": 1, "replicates": 1}
+    settings |= {"duration": "4it", "batch_size": 4, "evaluate_every": 4, "lr": 0.01, "controls": (), "rate": 0.5}
+    (study,) = load_studies(FIND_TICKET, [settings_of(FIND_TICKET, {**settings, **chosen})], place)
+    store, path = Store(place / "store"), place / f"{task}-{len(chosen)}.ticket.safetensors"
+    build(study.targets, store, study.sources, HERE)
+    labels = {"data": task, "level": 1, "replicate": 0}
+    write_ticket(make_ticket(jobs(study, "ticket")[-1], Reader(store, study.sources), {}, labels), path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +118,6 @@ def test_tickets_rewound_to_a_later_step_need_the_folder(
     capsys: pytest.CaptureFixture[str], place: Path, both: list[Path]
 ) -> None:
     later = found_on(place, "qqp", rewind_to="2it")
-    capsys.readouterr()
     files, out = [str(both[0]), str(later)], str(place / "later.ticket.safetensors")
     code, _, error = outcome(capsys, "ticket", "merge", *files, "--out", out)
     assert (code, "name their folder with --start-from" in error, error.count("\n")) == (1, True, 0)
