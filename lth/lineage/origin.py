@@ -7,7 +7,7 @@ import torch
 
 from lth.lineage.files import state_digest
 from lth.lineage.foreign import pretrained_digest
-from lth.lineage.kinds import Grafted, Initial, Pretrained, Zeros
+from lth.lineage.kinds import Combined, Grafted, Initial, Pretrained, Zeros
 from lth.lineage.nodes import MasksNode, WeightsNode
 from lth.lineage.reader import Reader
 from lth.lineage.sources import Sources
@@ -43,7 +43,7 @@ class AtHand(Reader):
 
 def root_of(ticket: Ticket) -> WeightsNode:
     """Return the weights that the ticket grew from, as a node."""
-    return ticket.derivation.root
+    return ticket.start_node.root
 
 
 def sources_of(tickets: Sequence[Ticket], model: Factory | None, start_from: Path | None) -> Sources:
@@ -152,11 +152,13 @@ def held_origin(tickets: Sequence[Ticket], masks: Masks) -> State | None:
 
 def _is_at_origin(ticket: Ticket) -> bool:
     """Return whether the file holds the original values where the masks keep."""
-    start = ticket.derivation
+    start = ticket.start_node
+    if not isinstance(start, Combined) or not isinstance(start.pruned, Zeros):
+        return False
     kept = start.kept
     while isinstance(kept, Grafted) and ticket.masks.keys().isdisjoint(kept.names):  # another head
         kept = kept.of
-    return kept == start.root and isinstance(start.pruned, Zeros)
+    return kept == start.root
 
 
 def _digest(root: WeightsNode, names: Iterable[str], sources: Sources) -> str:

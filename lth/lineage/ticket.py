@@ -18,7 +18,7 @@ from torch import nn
 
 from lth.lineage.files import pack_masks, state_digest, unpack_masks, weights_from_bytes, write_file
 from lth.lineage.kinds import Combined, Initial, Trained, Zeros
-from lth.lineage.nodes import MasksNode, Node, WeightsNode, from_documents, to_documents
+from lth.lineage.nodes import MasksNode, WeightsNode, from_documents, to_documents
 from lth.lineage.provenance import environment
 from lth.lineage.reader import Reader, tied
 from lth.lineage.sources import Sources
@@ -68,28 +68,27 @@ class Ticket:
         return node
 
     @property
-    def derivation(self) -> Combined:
-        """The state that it starts from, with the masks that it was put together with, as nodes.
-
-        Raises:
-            ValueError: if its training started from another kind of state.
-        """
+    def start_node(self) -> WeightsNode:
+        """The state that it starts from, as a node."""
         node = self._end
-        start = node.start if isinstance(node, Trained) else node
-        if not isinstance(start, Combined):
-            raise ValueError(f"the ticket {node.key[:12]} starts from a {start.kind_name}, not from masked weights")
-        return start
+        return node.start if isinstance(node, Trained) else node
 
     @property
-    def _end(self) -> Node:
-        return from_documents(self.document["derivation"])[self.document["key"]]
+    def masks_node(self) -> MasksNode:
+        """Its masks, as a node."""
+        return self._end.masks
+
+    @property
+    def _end(self) -> Trained | Combined:
+        node = from_documents(self.document["derivation"])[self.document["key"]]
+        if not isinstance(node, Trained | Combined):
+            raise ValueError(f"the ticket's derivation ends in a {node.kind_name}, not in a training or a masked state")
+        return node
 
     @property
     def model(self) -> ModelSpec:
         """The model that it belongs to."""
-        node = self._end
-        assert isinstance(node, WeightsNode)
-        return node.model
+        return self._end.model
 
     def sources(self, model: Factory | Sources | None = None) -> Sources:
         """Return what makes the ticket's network.
@@ -119,7 +118,8 @@ class Ticket:
         """
         start = self.start
         if start is None:
-            combined = self.derivation
+            combined = self.start_node
+            assert isinstance(combined, Combined)
             assert isinstance(combined.kept, Initial)
             module = self.sources(model).module(combined.kept.spec, combined.kept.seed)
             drawn = dict(module.state_dict())

@@ -108,8 +108,8 @@ def opened_alike(tickets: Sequence[Ticket | Path | str]) -> list[Ticket]:
 
 
 def _merged(tickets: list[Ticket], rule: str, random_union: int | None, sources: Sources) -> Ticket:
-    known = {ticket.derivation.masks.key: ticket.masks for ticket in tickets}
-    parts: list[MasksNode] = [ticket.derivation.masks for ticket in tickets]
+    known = {ticket.masks_node.key: ticket.masks for ticket in tickets}
+    parts: list[MasksNode] = [ticket.masks_node for ticket in tickets]
     if random_union is not None:
         parts = [Shuffled(masks=each, draw=random_union) for each in parts]
     reader = AtHand(known, {}, sources)

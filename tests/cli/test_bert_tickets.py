@@ -76,7 +76,7 @@ def both(place: Path) -> list[Path]:
 
 def theta(place: Path, ticket: Ticket) -> State:
     """The pre-trained weights of a ticket, read from their folder."""
-    root = ticket.derivation.root
+    root = ticket.start_node.root
     assert isinstance(root, Pretrained)
     return AtHand({}, {}, Sources(weights={root.digest: place / "bert"})).weights(root)
 
@@ -102,7 +102,7 @@ def test_tickets_of_two_tasks_are_merged_from_their_files(
     }
     assert merged.start is not None
     assert_same_weights(merged.starting_weights(), wanted)
-    root = one.derivation.root
+    root = one.start_node.root
     assert isinstance(root, Pretrained)
     assert root.digest == pretrained_digest(place / "bert")
     assert f"the same theta_0 (Pretrained hugging-face, digest {root.digest[:12]})" in " ".join(shown.split())
@@ -151,7 +151,7 @@ def test_heads_of_different_sizes_and_draws(place: Path, both: list[Path]) -> No
 def test_a_head_grafted_onto_the_pretrained_weights_is_no_other_origin(place: Path, both: list[Path]) -> None:
     ticket = read_ticket(both[0])
     masks = without_head(ticket)
-    root = ticket.derivation.root
+    root = ticket.start_node.root
     assert isinstance(root, Pretrained)
     sources = Sources(weights={root.digest: place / "bert"})
     donor = Pretrained(spec=root.spec, digest=root.digest, seed=root.seed + 1, fresh=root.fresh)

@@ -123,7 +123,7 @@ def test_the_derivation_says_how_it_was_merged_and_gives_it_again() -> None:
     end = nodes[merged.document["key"]]
     assert isinstance(end, Combined)
     assert (end.kept, end.kept.root) == (INITIAL, INITIAL)
-    assert end.masks == Merged(masks=(A.derivation.masks, B.derivation.masks), rule="union")
+    assert end.masks == Merged(masks=(A.masks_node, B.masks_node), rule="union")
     assert A.document["key"] not in nodes  # no training of the tickets took part, only their masks
     assert merged.model == TINY
     again = lth.merge_tickets(A, B, model=tiny)
@@ -154,8 +154,8 @@ def test_a_merged_ticket_is_used_as_any_other(tmp_path: Path) -> None:
 
 def test_a_random_union_has_the_sizes_and_no_more() -> None:
     control = lth.merge_tickets(A, B, random_union=0, model=tiny)
-    nodes = [Shuffled(masks=each.derivation.masks) for each in (A, B)]
-    assert control.derivation.masks == Merged(masks=tuple(nodes))
+    nodes = [Shuffled(masks=each.masks_node) for each in (A, B)]
+    assert control.masks_node == Merged(masks=tuple(nodes))
     shared, own = control.document["merged"], lth.merge_tickets(A, B, model=tiny).document["merged"]
     for name, row in shared["tensors"].items():
         assert row["sizes"] == own["tensors"][name]["sizes"]
