@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from lth.lineage import StoreError as StoreError
     from lth.lineage import apply_masks as apply_masks
     from lth.lineage import build as build
+    from lth.lineage import compare_tickets as compare_tickets
     from lth.lineage import load_compact as load_compact
+    from lth.lineage import merge_tickets as merge_tickets
     from lth.lineage import plan as plan
     from lth.lineage import read_ticket as read_ticket
     from lth.report import read_study as read_study
@@ -69,7 +71,9 @@ _PLACES = {
         "StoreError",
         "apply_masks",
         "build",
+        "compare_tickets",
         "load_compact",
+        "merge_tickets",
         "plan",
         "read_ticket",
     ),

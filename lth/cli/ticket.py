@@ -7,14 +7,20 @@ from typing import Any
 from cyclopts import App
 
 from lth.cli.errors import CommandError
-from lth.cli.help import FILES, with_examples
+from lth.cli.help import FILES, description, with_examples
 from lth.cli.options import Flag
+from lth.cli.ticket_sets import compare, merge, merged_words, overlap_words
 
 ticket = App(
     name="ticket",
     help=with_examples(
-        "Show, verify or apply a ticket file.",
-        ("lth ticket show FILE", "lth ticket apply FILE --out weights.safetensors"),
+        "Show, verify, apply, merge or compare ticket files.",
+        (
+            "lth ticket show FILE",
+            "lth ticket apply FILE --out weights.safetensors",
+            "lth ticket merge A B --out both.ticket.safetensors",
+            "lth ticket compare A B --store lth-store",
+        ),
     ),
     group=FILES,
 )
@@ -35,20 +41,27 @@ def show(file: Path, /, *, json_: Flag = False) -> int:
     if json_:
         print(json.dumps(document, indent=1))
         return 0
-    labels = document["labels"]
-    print(
-        f"Ticket of {document['model']['name']} on {labels['data']}, level {labels['level']}, replicate "
-        f"{labels['replicate']}"
-    )
+    merged = document.get("merged")
+    print(f"Ticket of {document['model']['name']}{merged_words(merged) if merged else _labels(document['labels'])}")
     print(f"  keeps {100 * document['density']:.2f} % of the prunable weights")
     for name, density in document["density_by_tensor"].items():
         print(f"    {name:24} {'x'.join(map(str, document['shapes'][name])):>10}  {100 * density:6.2f} %")
-    _print_metrics(document["scores"])
+    if merged:
+        for each in merged["tickets"]:
+            words = f", {each['merged']} of tickets" if "merged" in each else _labels(each["labels"])
+            print(f"  of ticket {each['key'][:12]}{words}, which keeps {100 * each['density']:.2f} %")
+        print(f"  overlap {overlap_words(merged['overall'])}, in parentheses by chance; not trained")
+    else:
+        _print_metrics(document["scores"])
     print(f"  starting weights: {'drawn again from the seed' if opened.start is None else 'in the file'}")
     print("  derivation")
     for key, node in from_documents(document["derivation"]).items():
         print(f"    {key[:8]} {node.kind_name:10} {node.words()}")
     return 0
+
+
+def _labels(labels: dict[str, Any]) -> str:
+    return f" on {labels['data']}, level {labels['level']}, replicate {labels['replicate']}"
 
 
 def _print_metrics(measured: dict[str, Any]) -> None:
@@ -132,3 +145,7 @@ def apply(file: Path, /, *, out: Path, checkpoint: Path | None = None, model: st
     write_file(out, weights_to_bytes(weights))
     print(f"Wrote      {out} ({100 * opened.document['density']:.2f} % of the prunable weights kept)")
     return 0
+
+
+for _command in (merge, compare):
+    ticket.command(_command, help=description(_command))

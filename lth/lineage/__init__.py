@@ -46,6 +46,8 @@ from lth.lineage.reader import Measured, Reader
 from lth.lineage.sources import Sources
 from lth.lineage.store import Store
 from lth.lineage.ticket import Ticket, apply_masks, check_fit, make_ticket, read_ticket, write_ticket
+from lth.lineage.ticket_compare import ComparedTickets, compare_tickets
+from lth.lineage.ticket_merge import MergedDocument, merge_tickets
 from lth.lineage.work import Diverged
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "BuildError",
     "Checkpoint",
     "Combined",
+    "ComparedTickets",
     "Complement",
     "Constant",
     "DataSpec",
@@ -72,6 +75,7 @@ __all__ = [
     "MasksNode",
     "Measured",
     "Merged",
+    "MergedDocument",
     "Node",
     "Noise",
     "Observer",
@@ -102,6 +106,7 @@ __all__ = [
     "apply_masks",
     "build",
     "check_fit",
+    "compare_tickets",
     "derivation",
     "environment",
     "from_documents",
@@ -109,6 +114,7 @@ __all__ = [
     "load_compact",
     "make_ticket",
     "masks_digest",
+    "merge_tickets",
     "plan",
     "read_masks_file",
     "read_ticket",

@@ -2,7 +2,7 @@
 
 `NAME.ticket.safetensors` holds bit-packed masks by parameter name (`mask/NAME`), the starting weights only where they
 cannot be drawn again from a seed (`start/NAME`), and one JSON document: model, seeds, digests, density, scores and
-derivation.
+derivation. The derivation ends in the training that the ticket won; that of a merged ticket in its starting weights.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from torch import nn
 
 from lth.lineage.files import pack_masks, state_digest, unpack_masks, weights_from_bytes, write_file
 from lth.lineage.kinds import Combined, Initial, Trained, Zeros
-from lth.lineage.nodes import from_documents, to_documents
+from lth.lineage.nodes import MasksNode, WeightsNode, from_documents, to_documents
 from lth.lineage.provenance import environment
 from lth.lineage.reader import Reader, tied
 from lth.lineage.sources import Sources
@@ -47,17 +47,48 @@ class Ticket:
         return f"Ticket({self.document['key'][:12]}, keeps {100 * self.document['density']:.3g} %)"
 
     @property
+    def is_trained(self) -> bool:
+        """Whether it won a training: a merged ticket did not."""
+        return isinstance(self._end, Trained)
+
+    @property
     def trained(self) -> Trained:
-        """The training that this ticket won, from its derivation."""
-        node = from_documents(self.document["derivation"])[self.document["key"]]
+        """The training that this ticket won, from its derivation.
+
+        Raises:
+            ValueError: if it is a merged ticket.
+        """
+        node = self._end
         if not isinstance(node, Trained):
-            raise ValueError(f"the ticket's derivation ends in a {node.kind_name}, not in a training")
+            merged = self.document["merged"]
+            raise ValueError(
+                f"the ticket {node.key[:12]} is the {merged['rule']} of {len(merged['tickets'])} tickets and was not "
+                "trained: it has starting weights alone"
+            )
+        return node
+
+    @property
+    def start_node(self) -> WeightsNode:
+        """The state that it starts from, as a node."""
+        node = self._end
+        return node.start if isinstance(node, Trained) else node
+
+    @property
+    def masks_node(self) -> MasksNode:
+        """Its masks, as a node."""
+        return self._end.masks
+
+    @property
+    def _end(self) -> Trained | Combined:
+        node = from_documents(self.document["derivation"])[self.document["key"]]
+        if not isinstance(node, Trained | Combined):
+            raise ValueError(f"the ticket's derivation ends in a {node.kind_name}, not in a training or a masked state")
         return node
 
     @property
     def model(self) -> ModelSpec:
         """The model that it belongs to."""
-        return self.trained.model
+        return self._end.model
 
     def sources(self, model: Factory | Sources | None = None) -> Sources:
         """Return what makes the ticket's network.
@@ -87,7 +118,7 @@ class Ticket:
         """
         start = self.start
         if start is None:
-            combined = self.trained.start
+            combined = self.start_node
             assert isinstance(combined, Combined)
             assert isinstance(combined.kept, Initial)
             module = self.sources(model).module(combined.kept.spec, combined.kept.seed)
@@ -107,6 +138,7 @@ class Ticket:
         """Return the weights that the ticket ended with, from the store that it was trained in.
 
         Raises:
+            ValueError: if it is a merged ticket, which was not trained.
             StoreError: if the store does not hold them.
         """
         store = store if isinstance(store, Store) else Store(Path(store))
@@ -122,23 +154,37 @@ def make_ticket(trained: Trained, reader: Reader, scores: dict[str, Any], labels
         scores: what was measured, as JSON values.
         labels: what to call it (study, level, replicate).
     """
-    masks, start = reader.masks(trained.masks), reader.weights(trained.start)
-    node = trained.start
+    about = {"labels": labels, "seeds": trained.seeds.model_dump(), "scores": scores}
+    return _ticket(trained, trained.start, trained.masks, reader, about)
+
+
+def make_untrained_ticket(start: Combined, reader: Reader, about: dict[str, Any]) -> Ticket:
+    """Return the ticket of masks over weights that nobody trained under them.
+
+    Args:
+        start: its starting weights.
+        reader: derives them.
+        about: further entries of its document.
+    """
+    return _ticket(start, start, start.masks, reader, {"labels": {}, "seeds": {}, "scores": {}} | about)
+
+
+def _ticket(end: WeightsNode, start_node: WeightsNode, masks_node: MasksNode, reader: Reader, about: Any) -> Ticket:
+    masks, start = reader.masks(masks_node), reader.weights(start_node)
+    node = start_node
     is_drawn_again = isinstance(node, Combined) and isinstance(node.kept, Initial) and isinstance(node.pruned, Zeros)
     document = {
         "format": FORMAT,
-        "key": trained.key,
-        "labels": labels,
-        "model": trained.model.model_dump(mode="json"),
-        "seeds": trained.seeds.model_dump(),
+        "key": end.key,
+        "model": end.model.model_dump(mode="json"),
         "shapes": {name: list(mask.shape) for name, mask in masks.items()},
         "density": density(masks),
         "density_by_tensor": density_by_tensor(masks),
         "masks_digest": state_digest(dict(masks)),
         "start_digest": state_digest(start),
-        "scores": scores,
+        **about,
         "environment": environment(),
-        "derivation": to_documents(trained),
+        "derivation": to_documents(end),
     }
     return Ticket(masks, None if is_drawn_again else start, document)
 
