@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from lth.lineage.files import json_to_bytes, state_digest, write_file
 from lth.lineage.provenance import environment
 from lth.sparsity.compact import Compacted, Cut, apply_cut
+from lth.sparsity.compact.tape import tensors_in
 
 FORMAT = "lth.compact-file/1"
 NAMES = ("compact.safetensors", "compact.json", "compact.onnx")
@@ -166,7 +167,7 @@ def _difference_to_onnxruntime(module: nn.Module, example: tuple[Tensor, ...], c
     actual = torch.from_numpy(session.run(None, feed)[0])
     with torch.no_grad():
         outputs = module(*example)
-    expected = outputs[0] if isinstance(outputs, list | tuple) else outputs
+    expected = next(tensors_in(outputs))
     difference = float((actual - expected).abs().max())
     if not difference <= ONNX_TOLERANCE * max(1.0, expected.abs().max().item()):
         raise ValueError(

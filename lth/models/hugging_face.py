@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
@@ -167,6 +168,12 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+def is_of_transformers(module: nn.Module) -> bool:
+    """Return whether a network is one of `transformers`, with a config and a folder to be saved in."""
+    transformers = sys.modules.get("transformers")  # where it is not imported, nothing is made of it
+    return transformers is not None and isinstance(module, transformers.PreTrainedModel)
 
 
 def one_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lth.sparsity.compact.attention import CompactAttention
 from lth.sparsity.compact.layers import note_fold, outcome
-from lth.sparsity.compact.tape import Call, Handler, Leaf, Tape
+from lth.sparsity.compact.tape import Call, Handler, Leaf, Tape, tensors_in
 from lth.sparsity.compact.units import Units
 from lth.sparsity.granularities.coupled import NUM_HEADS, attention_heads
 
@@ -61,8 +61,9 @@ def own_attention(module: nn.Module) -> dict[str, Leaf]:
     """Return what to note of each attention block of the user's own, by its path.
 
     These are the blocks that `attention_heads` recognises, made of one Linear each for query, key, value and output,
-    all with as many heads as an attribute says. What such a block computes is not looked into: inputs and outputs stay,
-    and whether it is still right without its dead heads is found by running it.
+    all with as many heads as an attribute says. The output may stand beside the block (BERT), which then gives it the
+    heads side by side. What such a block computes is not looked into: whether it is still right without its dead heads
+    is found by running it.
     """
     leaves: dict[str, Leaf] = {}
     for path, coupled in attention_heads(module).items():
@@ -80,14 +81,25 @@ def head_counts(block: nn.Module) -> dict[str, int]:
     return {name: vars(block)[name] for name in NUM_HEADS if isinstance(vars(block).get(name), int)}
 
 
-def _note_own_heads(num_heads: int, linears: Sequence[nn.Linear], tape: Tape, _block: nn.Module, path: str) -> None:
+def _note_own_heads(
+    num_heads: int, linears: Sequence[nn.Linear], tape: Tape, block: nn.Module, path: str, output: object
+) -> None:
     query, key, value, out = linears
-    if not all(tape.is_single_use(parameter) for linear in linears for parameter in linear.parameters()):
+    inside = [linear for linear in linears if any(linear is layer for layer in block.modules())]
+    if not all(tape.is_single_use(parameter) for linear in inside for parameter in linear.parameters()):
+        return
+    nothing = torch.zeros(value.in_features)
+    known, constant = outcome(value.weight, value.bias, nothing.bool(), nothing.to(value.weight.dtype))
+    if out not in inside:
+        context = next(tensors_in(output), None)  # (..., heads * head_size)
+        if context is None or context.shape[-1] != out.in_features:
+            return
+        heads = _join_heads(tape, (query, key, value), None, num_heads)
+        tape.follow(context, context.ndim - 1, heads.repeat_interleave(out.in_features // num_heads), known, constant)
+        tape.blocks[path] = tape.name(query.weight) or ""
         return
     heads = _join_heads(tape, (query, key, value), out, num_heads)
     tape.blocks[path] = tape.name(query.weight) or ""
-    nothing = torch.zeros(value.in_features)
-    known, constant = outcome(value.weight, value.bias, nothing.bool(), nothing.to(value.weight.dtype))
 
     def back() -> None:
         tape.atoms.keep(heads[_alive(out.weight, torch.ones(out.out_features).bool(), known, num_heads)])
@@ -96,7 +108,7 @@ def _note_own_heads(num_heads: int, linears: Sequence[nn.Linear], tape: Tape, _b
     tape.then(back)
 
 
-def _join_heads(tape: Tape, linears: Sequence[nn.Linear], out: nn.Linear, num_heads: int) -> Tensor:
+def _join_heads(tape: Tape, linears: Sequence[nn.Linear], out: nn.Linear | None, num_heads: int) -> Tensor:
     """Return (head,) atoms, joined with the rows and columns that belong to each head."""
     heads = tape.atoms.new(num_heads)
     for linear in linears:
@@ -104,7 +116,8 @@ def _join_heads(tape: Tape, linears: Sequence[nn.Linear], out: nn.Linear, num_he
         tape.atoms.join(rows, tape.axis(linear.weight, 0))
         if linear.bias is not None:
             tape.atoms.join(rows, tape.axis(linear.bias, 0))
-    tape.atoms.join(heads.repeat_interleave(out.in_features // num_heads), tape.axis(out.weight, 1))
+    if out is not None:
+        tape.atoms.join(heads.repeat_interleave(out.in_features // num_heads), tape.axis(out.weight, 1))
     return heads
 
 

@@ -23,6 +23,10 @@ TOLERANCE = 1e-5
 """Largest difference of outputs, for outputs of size one; larger outputs may differ in proportion."""
 
 
+Call = tuple[Tensor, ...] | Mapping[str, Tensor]
+"""Inputs of a network, in order or by keyword."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Compacted:
     """A compact network and how it came about.
@@ -46,6 +50,7 @@ def compact(
     example: Tensor | Sequence[Tensor] | Sequence[int],
     *,
     drop_inputs: bool = False,
+    calls: Sequence[Mapping[str, Tensor]] = (),
 ) -> Compacted:
     """Return a smaller network that computes what the masked one computes, in evaluation mode.
 
@@ -67,6 +72,7 @@ def compact(
         example: inputs (one tensor, or one for each argument), best of two examples; or the shape of one example.
         drop_inputs: let a Linear that can lose columns, but not the features that they read (the network's inputs, a
             residual stream), select those that it reads. Costs one `index_select` a layer.
+        calls: further inputs to compare the outputs on, by keyword, such as token ids with a mask of padding.
     Raises:
         ValueError: if a mask does not fit, a module decides by the values of its activations, or the result is not
             equal.
@@ -78,7 +84,7 @@ def compact(
     # What a block of attention computes is not looked into, so where the result differs, the rest is tried without.
     for spared in ([], own, [*own, *multihead]):
         try:
-            compacted = _shrink(masked, inputs, spared, drop_inputs)
+            compacted = _shrink(masked, inputs, spared, drop_inputs, calls)
         except _Differs:
             if spared == [*own, *multihead]:
                 raise
@@ -117,6 +123,7 @@ def _shrink(
     inputs: list[tuple[Tensor, ...]],
     spared: Sequence[str],
     drop_inputs: bool,
+    calls: Sequence[Mapping[str, Tensor]],
 ) -> Compacted:
     small = copy.deepcopy(masked)
     attention = use_compact_attention(small, spared)
@@ -144,7 +151,7 @@ def _shrink(
     selected = readable_columns(small, tape.blocks) if drop_inputs else {}
     cut = cut.model_copy(update={"selected": selected})
     select_inputs(small, cut)
-    return Compacted(small, cut, tape.left_alone, _largest_difference(masked, small, inputs))
+    return Compacted(small, cut, tape.left_alone, largest_difference(masked, small, [*inputs, *calls]))
 
 
 def _absorb(module: nn.Module, fold: Fold) -> str | None:
@@ -192,19 +199,19 @@ def _inputs(module: nn.Module, example: Tensor | Sequence[Tensor] | Sequence[int
     return [first, second]
 
 
-def _largest_difference(masked: nn.Module, small: nn.Module, inputs: list[tuple[Tensor, ...]]) -> float:
-    """Return the largest difference of the outputs of both, on all inputs.
+def largest_difference(masked: nn.Module, small: nn.Module, calls: Sequence[Call]) -> float:
+    """Return the largest difference of the outputs of both, on all inputs, positional or by keyword.
 
     Raises:
-        _Differs: if it is too large, or the small network does not run.
+        ValueError: if it is over the tolerance, or the small network does not run.
     """
     advice = "Some module uses sizes or values in a way that one run does not show, so it cannot be made smaller"
     largest = 0.0
-    for each in inputs:
+    for each in calls:
         with torch.no_grad():
-            expected = list(tensors_in(masked(*each)))
+            expected = list(tensors_in(_run(masked, each)))
             try:
-                actual = list(tensors_in(small(*each)))
+                actual = list(tensors_in(_run(small, each)))
             except Exception as error:  # whatever the user's forward raises at sizes that it does not expect
                 raise _Differs(
                     f"the compact network does not run ({type(error).__name__}: {error}). {advice}"
@@ -223,3 +230,7 @@ def _largest_difference(masked: nn.Module, small: nn.Module, inputs: list[tuple[
                 raise _Differs(f"the compact network differs by {difference:.2g} from the masked one. {advice}")
             largest = max(largest, difference)
     return largest
+
+
+def _run(module: nn.Module, call: Call) -> object:
+    return module(**call) if isinstance(call, Mapping) else module(*call)

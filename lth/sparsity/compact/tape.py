@@ -223,8 +223,8 @@ class _Counter(TorchFunctionMode):
         return output
 
 
-Leaf = Callable[[Tape, nn.Module, str], None]
-"""What to note of a module that is not looked into: (tape, module, its path)."""
+Leaf = Callable[[Tape, nn.Module, str, object], None]
+"""What to note of a module that is not looked into: (tape, module, its path, its output)."""
 
 
 def record(
@@ -257,7 +257,7 @@ def record(
             return  # inside of a leaf
         if recorder.is_off:
             tape.stop((args, kwargs), output, "its inside is not followed")
-            leaves[path](tape, layer, path)
+            leaves[path](tape, layer, path, output)
             recorder.is_off = False  # after the notes, whose own sums are no part of the network
         tape.places.pop()
 
