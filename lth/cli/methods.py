@@ -32,6 +32,7 @@ def methods(*, json_: Flag = False) -> int:
 def _tables() -> dict[str, dict[str, str]]:
     from lth.sparsity import CRITERIA, GRANULARITIES, SCHEDULES, SCOPES, words_of
     from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS
+    from lth.tasks import TASKS
     from lth.training import ENGINES, SPARSIFIERS
 
     patterns = {
@@ -47,4 +48,5 @@ def _tables() -> dict[str, dict[str, str]]:
         "pruned": {name: action.words for name, action in PRUNED_ACTIONS.items()},
         "sparsifier": {name: method.words for name, method in SPARSIFIERS.items()},
         "engine": {name: engine.words for name, engine in ENGINES.items()},
+        "task": {name: words_of(task) for name, task in TASKS.items()},
     }

@@ -9,6 +9,7 @@ from cli_runs import run
 from lth.sparsity import CRITERIA, GRANULARITIES, SCHEDULES, SCOPES
 from lth.studies import STUDIES
 from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS
+from lth.tasks import TASKS
 from lth.training import ENGINES, SPARSIFIERS
 
 
@@ -16,7 +17,7 @@ def test_methods_lists_every_entry_of_every_table(capsys: pytest.CaptureFixture[
     found = json.loads(run(capsys, "methods", "--json"))
     tables = {
         "criterion": CRITERIA, "scope": SCOPES, "schedule": SCHEDULES, "kept": KEPT_ACTIONS, "pruned": PRUNED_ACTIONS,
-        "sparsifier": SPARSIFIERS, "engine": ENGINES,
+        "sparsifier": SPARSIFIERS, "engine": ENGINES, "task": TASKS,
     }  # fmt: skip
     for option, table in tables.items():
         assert list(found[option]) == list(table)
