@@ -22,6 +22,7 @@ class Rows:
         y: (example, ...) the answers.
         types: (token,) uint8, 0 in the first sentence and 1 in the second; None where the network has no types.
         pad: the token that fills a row up.
+        is_bucketed: whether training batches hold rows of similar length; see `lth.data.order`.
     """
 
     tokens: Tensor
@@ -29,6 +30,7 @@ class Rows:
     y: Tensor
     types: Tensor | None = None
     pad: int = 0
+    is_bucketed: bool = True
     _kept: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -39,7 +41,9 @@ class Rows:
     @property
     def digest(self) -> str:
         if "digest" not in self._kept:
-            content = hashlib.sha256(f"rows {self.pad} {self.y.dtype} {tuple(self.y.shape)}".encode())
+            content = hashlib.sha256(
+                f"rows {self.pad} {self.is_bucketed} {self.y.dtype} {tuple(self.y.shape)}".encode()
+            )
             for values in (self.tokens, self.starts, self.y, self.types):
                 content.update(b"none" if values is None else values.contiguous().numpy().tobytes())
             self._kept["digest"] = content.hexdigest()

@@ -20,6 +20,7 @@ class Sentences:
         y: (example, ...) the answers.
         length: most tokens of an example.
         tokenizer: the folder or file of the tokenizer, where one was named; else that of the model.
+        buckets: whether training batches are to hold examples of similar length.
     """
 
     first: tuple[str, ...]
@@ -27,6 +28,7 @@ class Sentences:
     y: Tensor
     length: int = 128
     tokenizer: Path | None = None
+    buckets: bool = True
 
     @property
     def digest(self) -> str:

@@ -94,6 +94,17 @@ class Subset:
         """Memory that the examples take, if they know it."""
         return getattr(self.examples, "num_bytes", 0) + self.indices.nbytes
 
+    @property
+    def is_bucketed(self) -> bool:
+        """Whether training batches hold examples of similar length."""
+        return getattr(self.examples, "is_bucketed", False)
+
+    @property
+    def lengths(self) -> Tensor | None:
+        """Tokens of each example, (example,), where they have lengths."""
+        lengths = lengths_of(self.examples)
+        return None if lengths is None else lengths[self.indices]
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -115,6 +126,37 @@ def batches_of(
     """
     for start in range(first * size, len(examples), every * size):
         yield examples.take(torch.arange(start, min(start + size, len(examples))), device or torch.device("cpu"))
+
+
+def evaluation_batches(examples: Examples, size: int, tokens: int) -> list[Tensor]:
+    """Return the positions of the examples of each batch of an evaluation, (example,) each.
+
+    Examples that have lengths come shortest first, so that batches hold little padding: metrics add up over the
+    examples, in any order. Others come in order.
+
+    Args:
+        examples: a part of the data.
+        size: most examples of a batch.
+        tokens: most tokens of a batch, padding included; a longer example stands alone.
+    """
+    lengths = lengths_of(examples)
+    if not len(examples):
+        return []
+    if lengths is None:
+        return list(torch.split(torch.arange(len(examples)), size))
+    order = lengths.argsort(stable=True)
+    cuts, first = [], 0
+    for place, length in enumerate(lengths[order].tolist()):
+        if place > first and (place - first == size or (place - first + 1) * length > tokens):
+            cuts.append(place)
+            first = place
+    return list(order.tensor_split(cuts))
+
+
+def lengths_of(examples: Examples) -> Tensor | None:
+    """Return the tokens of each example, (example,), where they have lengths."""
+    lengths: Tensor | None = getattr(examples, "lengths", None)
+    return lengths
 
 
 def tensor_digest(tensor: Tensor) -> str:

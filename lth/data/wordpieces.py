@@ -89,4 +89,4 @@ def _rows(part: Sentences, tokenizer: Any, types: bool) -> Rows:
     tokens = torch.tensor([token for each in encoded for token in each.ids], dtype=torch.int32)
     kinds = torch.tensor([kind for each in encoded for kind in each.type_ids], dtype=torch.uint8) if types else None
     pad = next((i for name in ("[PAD]", "<pad>") if (i := tokenizer.token_to_id(name)) is not None), 0)
-    return Rows(tokens, starts, part.y, kinds, pad)
+    return Rows(tokens, starts, part.y, kinds, pad, part.buckets)

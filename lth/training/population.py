@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from lth.data.types import Examples, batches_of
+from lth.data.types import Examples, evaluation_batches
 from lth.sparsity.types import Masks, State, Weights
 from lth.tasks import Batch, Chunked, Tally, Task
 from lth.training.ranks import ALONE, Ranks
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 EVALUATION_BATCH = {"cpu": 200, "cuda": 1000}
 """Examples per forward pass of an evaluation. On a CPU larger batches no longer lie in its caches: of 200, 500 and 1000
 examples, `convnet` took 70, 160 and 220 microseconds each, `transformer` 190, 240 and 350, LeNet-300-100 always 9."""
+
+EVALUATION_TOKENS = {"cpu": 2**11, "cuda": 2**16}
+"""Tokens per forward pass, padding included, where examples are rows of different lengths."""
 
 EVALUATION_TARGETS = 2**13
 """Targets per forward pass of an evaluation, at most: each may have the outputs of a whole vocabulary."""
@@ -186,15 +189,16 @@ class Population:
         self.module.eval()
         with self._precision():
             size = min(EVALUATION_BATCH.get(self.device.type, 1000), _examples_of(EVALUATION_TARGETS, examples))
-            for taken in batches_of(examples, size, self.device, ranks.rank, ranks.size):
-                batch = self.fitted(taken)
+            batches = evaluation_batches(examples, size, EVALUATION_TOKENS.get(self.device.type, 2**16))
+            for indices in batches[ranks.rank :: ranks.size]:
+                batch = self.fitted(examples.take(indices, self.device))
                 for index in range(self.size):
                     outputs = self.task.forward(self._caller(index), batch)
                     more = self.task.tally(outputs, batch)
                     before = tallies[index]
                     tallies[index] = more if before is None else self.task.merge(before, more)
             if self.sharding is not None:
-                self._pass_along(size, examples, ranks)
+                self._pass_along(len(batches), examples, ranks)
         self.module.train(was_training)
         if ranks.size == 1:
             return [self.task.read(self._merged([tally])) for tally in tallies]
@@ -202,9 +206,9 @@ class Population:
         of_ranks = ranks.all_gather(on_cpu)
         return [self.task.read(self._merged(list(of_member))) for of_member in zip(*of_ranks, strict=True)]
 
-    def _pass_along(self, size: int, examples: Examples, ranks: Ranks) -> None:
+    def _pass_along(self, num_batches: int, examples: Examples, ranks: Ranks) -> None:
         """Take part in a last pass of other ranks where this one has no batch left: each pass needs all ranks."""
-        beyond = -(-len(examples) // size) % ranks.size
+        beyond = num_batches % ranks.size
         if 0 < beyond <= ranks.rank:
             batch = examples.take(torch.zeros(1, dtype=torch.int64), self.device)
             self.task.forward(self.module, self.fitted(batch))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lth.config import Sparsifier, Training, steps_per_epoch
-from lth.data.order import epoch_order
+from lth.data.order import training_order
 from lth.data.types import Parts
 from lth.sparsity.types import Masks, State, Traces
 from lth.tasks import Batch, make_task
@@ -315,7 +315,8 @@ class TorchEngine:
         """
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            orders = [epoch_order(self.num_train, member.seeds.order, epoch) for member in self.members]
+            train, size = self.parts["train"], self.training.batch_size
+            orders = [training_order(train, size, member.seeds.order, epoch) for member in self.members]
             self._epoch, self._orders = epoch, torch.stack(orders).to(self.population.device)
         start, size = position * self.training.batch_size, self.training.batch_size
         indices = self.ranks.part(self._orders[:, start : start + size], 1)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lth.config import Training, steps_per_epoch
-from lth.data.order import epoch_order
+from lth.data.order import training_order
 from lth.data.types import Parts
 from lth.sparsity.types import Masks, State
 from lth.tasks import Batch, Task
@@ -76,7 +76,7 @@ class Run:
         per_epoch = steps_per_epoch(len(train), self.batch_size)
         for step in range(self.first_step, self.steps):
             epoch, position = divmod(step, per_epoch)
-            order = epoch_order(len(train), self.seed, epoch)
+            order = training_order(train, self.batch_size, self.seed, epoch)
             yield train.take(order[position * self.batch_size : (position + 1) * self.batch_size], self.device)
 
     def state(self) -> State:
