@@ -141,6 +141,16 @@ class Verdict(TypedDict):
     arms: NotRequired[dict[str, list[str]]]
 
 
+class EnergyDocument(TypedDict):
+    """What the buildings of a study took, as a tool measured it; see docs/studies.md."""
+
+    kwh: float
+    kg_co2: float
+    seconds: float
+    buildings: int
+    measured: str  # tools with versions, of what, read or estimated, whose mix of electricity
+
+
 class Results(TypedDict):
     """The content of results.json."""
 
@@ -162,6 +172,7 @@ class Results(TypedDict):
     constant: dict[str, float | None]  # what the best answer without a look at the input reaches on the test part
     rows: list[Row]
     verdict: Verdict
+    energy: NotRequired[EnergyDocument]  # of the study's buildings, where a tool measured it
 
 
 class Curve(TypedDict):

@@ -40,12 +40,15 @@ def _show_study(study: StudyNote, as_json: bool) -> None:
     if path.exists():
         from lth.analysis import read_documents
         from lth.launch.words import for_terminal, table_lines
+        from lth.report.words import energy
 
         results, _ = read_documents(study["folder"])
         for sentence in results["verdict"]["sentences"]:
             print(for_terminal(sentence, sys.stdout))
         print("", *table_lines(results, sys.stdout), sep="\n")
         print(f"\nEngine    {', '.join(f'{name} ({count})' for name, count in results['engines'].items())}")
+        if "energy" in results:
+            print(f"Energy    {energy(results['energy'])}")
     else:
         print(f"  not finished: run the same {study['study']} command again")
     from lth.analysis.numbers import share_words

@@ -239,6 +239,7 @@ def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
         sharded=running.shard,
         ranks=join(running.device) if over_ranks else ALONE,
         sample=None if running.sample is None else as_prompt(running.sample),
+        energy=running.energy,
         **workers,
     )
 
@@ -270,6 +271,7 @@ def print_outcome(outcome: "Found", store: Path) -> None:
     """Print the verdict, what each arm reached, and where everything is."""
     from lth.launch.samples import SAMPLES
     from lth.launch.words import for_terminal, table_lines
+    from lth.report.words import energy
 
     for sentence in outcome.verdict["sentences"]:
         print(for_terminal(sentence, sys.stdout))
@@ -281,6 +283,8 @@ def print_outcome(outcome: "Found", store: Path) -> None:
     if (samples := outcome.folder / SAMPLES).exists():
         print(f"Samples    {samples}")
     print(f"Results    {outcome.folder / 'results.json'}")
+    if "energy" in outcome.results:
+        print(f"Energy     {energy(outcome.results['energy'])}")
     if tickets := outcome.tickets:
         print(f"Tickets    {outcome.folder / 'tickets'} ({len(tickets)} files)")
     elsewhere = "" if store == Running().store else f" --store {store}"

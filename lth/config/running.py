@@ -51,5 +51,11 @@ class Running(BaseModel):
         description="text that a language model goes on from at each evaluation: in samples.txt beside the report, the "
         "newest below the progress [default: no samples]",
     )
+    energy: str | None = Field(
+        default=None,
+        min_length=1,
+        description="what measures the energy of the study's building: codecarbon, or codecarbon:country=FRA (the "
+        "world's mean mix of electricity without a country) [default: nothing does]",
+    )
     json_: bool = Field(default=False, alias="json", description="print the results document at the end, nothing else")
     quiet: bool = Field(default=False, description="show no progress")

@@ -14,6 +14,7 @@ from lth.analysis.points import Point
 from lth.analysis.reading import cells
 from lth.analysis.results import results_document
 from lth.data import Subset, batches_of
+from lth.launch.energy import energy_document, read_energy
 from lth.launch.found import PLACE, Found
 from lth.lineage import (
     BuildError,
@@ -60,6 +61,8 @@ def conclude_study(
     if not any(row["end"] for row in results["rows"]):
         reason = next(iter((skipped or {}).values()), "every training diverged, or none was built")
         raise BuildError(f"nothing could be measured: {reason}. Try a lower --lr, or --clip 1")
+    if energies := read_energy(store.study_folder(prepared.id)):
+        results["energy"] = energy_document(energies)
     conclusion = study_type.conclude(results, reader, list(prepared.points))
     results["verdict"] = conclusion.verdict
     masks = getattr(prepared.settings, "masks", None)

@@ -10,6 +10,7 @@ import yaml
 
 from lth.data import Data, from_arrays, no_data
 from lth.launch.conclude import conclude_study, default_out
+from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
 from lth.launch.samples import SamplesWritten, check_sample
@@ -159,6 +160,8 @@ def build_study(
     refuse_nested()
     execution = execution or Execution()
     check_sample(prepared, execution)
+    if execution.energy is not None:
+        meter_of(execution.energy)  # a name that is none is said before all else
     if execution.engine != "auto":
         execution.choices(prepared.targets, prepared.sources)  # what cannot be trained as asked is said before all else
     store.check_writable()
@@ -171,7 +174,8 @@ def build_study(
         shown: Observer = attached
         if execution.sample is not None:
             shown = SamplesWritten(attached, prepared, execution.sample, folder)
-        return build(prepared.targets, store, prepared.sources, execution, shown)
+        with measured(execution.energy, store.study_folder(prepared.id)):
+            return build(prepared.targets, store, prepared.sources, execution, shown)
 
 
 def register(prepared: Study, store: Store) -> None:

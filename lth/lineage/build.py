@@ -59,6 +59,7 @@ class Execution:
             observer is given what they write.
         offload: a folder: networks of `transformers` that are only measured stay there, one block at a time in memory;
             jobs then run in this process.
+        energy: what measures the energy of a study's building, an entry of METERS.
     Raises:
         SettingsError: if another engine is to be compiled, or to train over ranks; or parameters are to be shared out
             by one process, over a stack of networks, or compiled.
@@ -75,6 +76,7 @@ class Execution:
     sharded: bool = False
     sample: str | None = None
     offload: Path | None = None
+    energy: str | None = None
 
     def __post_init__(self) -> None:
         if self.sharded and (self.ranks.size == 1 or self.compiled or (self.population or 1) > 1):

@@ -9,7 +9,7 @@ import altair as alt
 import jinja2
 from altair.utils.schemapi import debug_mode
 
-from lth.analysis.documents import PlotDocument
+from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import show
 from lth.analysis.reading import arms_of, metric_named, metric_of, num_replicates
 from lth.config.choices import check_choice
@@ -174,8 +174,12 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
             _section("Followed spikes", followed.NOTE, followed.COLUMNS, followed.followed_lines(study)),
         ],
         "config": words.settings(results["config"]),
-        "versions": words.plain_fields(results["environment"] | {"engine": words.engines(results)}),
+        "versions": words.plain_fields(results["environment"] | {"engine": words.engines(results)} | _energy(results)),
     }
+
+
+def _energy(results: Results) -> dict[str, str]:
+    return {"energy": words.energy(results["energy"])} if "energy" in results else {}
 
 
 def _section(title: str, note: str, columns: Sequence[str], lines: list[list[str]]) -> dict[str, Any]:

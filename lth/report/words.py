@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lth.analysis.documents import Results
+from lth.analysis.documents import EnergyDocument, Results
 from lth.analysis.facts import studied
 from lth.analysis.numbers import percent, share_words
 from lth.analysis.reading import Measure, num_replicates
@@ -37,6 +37,15 @@ def engines(results: Results) -> str:
     if len(counts) < 2:
         return next(iter(counts), str(results["environment"].get("engine", "not recorded")))
     return ", ".join(f"{engine} ({count} networks)" for engine, count in counts.items())
+
+
+def energy(document: EnergyDocument) -> str:
+    """Return what a study's buildings took, and how that was measured, in one line."""
+    several = f" in {document['buildings']} buildings" if document["buildings"] > 1 else ""
+    return (
+        f"{document['kwh']:.3g} kWh, {document['kg_co2']:.3g} kg CO2, {document['seconds']:,.0f} s{several} "
+        f"({document['measured']})"
+    )
 
 
 def subject(config: Mapping[str, Any]) -> str:
