@@ -219,7 +219,7 @@ def _unlearned(facts: Facts) -> list[str]:
         f"No {facts.finding} can be claimed: the {facts.baseline['name']} network's {facts.measured} of "
         f"{show(value['mean'] if value else None, facts.metric)} over {facts.replicates} "
         f"replicate{'s' * (facts.replicates != 1)} is not clearly better than the {show(constant, facts.metric)} of "
-        f"{CONSTANT} (the most frequent outcome, or the mean), so that to match it shows nothing.",
+        f"{CONSTANT} (the best single answer: the most frequent, or the mean), so that to match it shows nothing.",
         "Longer training, another learning rate or more data may make the network learn.",
     ]
 

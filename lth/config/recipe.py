@@ -54,7 +54,8 @@ class Recipe(BaseModel):
     )
     task: str | None = Field(
         default=None,
-        description="what is learned: classification, regression, language-model [default: what the data is for]",
+        description="what is learned: classification, regression, language-model, sequence-classification, "
+        "sequence-regression, masked-language-model [default: what the data is for]",
     )
     loss: str | None = Field(
         default=None,

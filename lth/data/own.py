@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lth.data.arrays import Arrays
-from lth.data.targets import targets_for, usual_task
+from lth.data.targets import TOKENS, targets_for, usual_task
 from lth.data.types import Data
 from lth.tasks.table import TASKS
 
@@ -77,7 +77,7 @@ def from_arrays(
         _check_alike(inputs["train"], arrays, part)
     task = usual_task(inputs["train"], targets["train"]) if task is None else task
     TASKS.pick(task)
-    if task == "language-model":  # bytes are tokens too
+    if task in TOKENS:  # bytes are tokens too
         inputs = {
             part: {name: array.astype(np.int64) if array.dtype == np.uint8 else array for name, array in arrays.items()}
             for part, arrays in inputs.items()

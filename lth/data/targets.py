@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lth.tasks.language_model import IGNORED
+from lth.tasks.token_targets import IGNORED
+
+CLASSES = ("classification", "sequence-classification")
+TOKENS = ("language-model", "masked-language-model")
+NUMBERS = ("regression", "sequence-regression")
+"""Tasks by what their targets are."""
 
 AnyArray = NDArray[np.generic]
 ByPart = Mapping[str, AnyArray]
@@ -38,13 +43,13 @@ def targets_for(
         ValueError: if targets do not fit the task.
     """
     facts = _input_facts(inputs)
-    if task == "classification":
+    if task in CLASSES:
         classes = {part: _classes(array, f"y_{part}") for part, array in targets.items()}
         return dict(classes), facts | {"num_classes": _num_classes(classes)}
-    if task == "language-model":
+    if task in TOKENS:
         tokens = {part: _tokens(array, inputs[part], part) for part, array in targets.items()}
         return dict(tokens), _token_facts(inputs, tokens)
-    if task == "regression" or targets["train"].dtype.kind == "f":
+    if task in NUMBERS or targets["train"].dtype.kind == "f":
         numbers = {part: _numbers(array, f"y_{part}") for part, array in targets.items()}
         for part, array in numbers.items():
             if array.shape[1:] != numbers["train"].shape[1:]:

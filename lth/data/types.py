@@ -41,7 +41,7 @@ class Data:
         name: a short name for reports; it does not enter the digest.
         parts: `train` and `test`; `validation` where the source has one of its own.
         facts: what a model's factory or a task may ask for by name: `input_shape`, `num_classes`, `num_targets`,
-            `vocabulary`, `block`, `bytes_per_token`.
+            `vocabulary`, `block`, `bytes_per_token`, `measures` (names of metrics, the first one first).
         task: what the data is for, an entry of TASKS.
         tokenizer: what its tokens stand for, where that is known; it does not enter the digest.
     """

@@ -159,7 +159,7 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
     claim = f"reaches {100 * worst:.2f} points"
     if stable:
         settled = "" if highest < STABLE else ", but not with its whole interval"
-        claim = f"stays below {100 * STABLE:g} points of error everywhere{settled}"
+        claim = f"stays below {100 * STABLE:g} points of {metric.name} everywhere{settled}"
     first = f"The barrier between two copies {claim}." if is_fraction else "Barriers between two copies:"
     subject = f"{results['config']['model']} on {results['config']['data']}"
     return Conclusion(

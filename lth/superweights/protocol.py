@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lth.config import SettingsError
 from lth.data import Arrays, seeded_generator
-from lth.tasks.language_model import IGNORED
+from lth.tasks.token_targets import IGNORED
 
 Ids = NDArray[np.int64]
 Encode = Callable[[str], Sequence[int]]

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from lth.config import SettingsError
 from lth.data import Data, Examples
 from lth.superweights.protocol import Ids, Protocol
-from lth.tasks.language_model import IGNORED
 from lth.tasks.task import unwrapped
+from lth.tasks.token_targets import IGNORED
 
 Decode = Callable[[Sequence[int]], str]
 

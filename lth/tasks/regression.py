@@ -31,11 +31,11 @@ class Regression(Adding):
         return called(call, batch)
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return (_fitted(outputs, batch["y"]) - batch["y"]).square().mean()
+        return (fitted(outputs, batch["y"]) - batch["y"]).square().mean()
 
     def tally(self, outputs: Tensor, batch: Batch) -> Tally:
         targets = batch["y"].double()
-        errors = (_fitted(outputs, batch["y"]).double() - targets).square()
+        errors = (fitted(outputs, batch["y"]).double() - targets).square()
         return {
             "errors": errors.sum(),
             "targets": targets.sum(0),
@@ -74,6 +74,6 @@ class Regression(Adding):
             )
 
 
-def _fitted(outputs: Tensor, targets: Tensor) -> Tensor:
+def fitted(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return outputs in the shape of the targets."""
     return in_float(outputs.squeeze(-1) if outputs.ndim > targets.ndim else outputs)

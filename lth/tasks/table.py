@@ -7,13 +7,24 @@ from lth.config.choices import Table
 from lth.config.training import TaskSpec
 from lth.tasks.classification import Classification
 from lth.tasks.language_model import LanguageModel
+from lth.tasks.masked_language_model import MaskedLanguageModel
 from lth.tasks.regression import Regression
+from lth.tasks.sequence_classification import SequenceClassification
+from lth.tasks.sequence_regression import SequenceRegression
 from lth.tasks.task import Task
 from lth.tasks.yours import Yours
 
 TASKS: Table[Callable[..., Task]] = Table(
     "task",
-    {"classification": Classification, "regression": Regression, "language-model": LanguageModel, "yours": Yours},
+    {
+        "classification": Classification,
+        "regression": Regression,
+        "language-model": LanguageModel,
+        "sequence-classification": SequenceClassification,
+        "sequence-regression": SequenceRegression,
+        "masked-language-model": MaskedLanguageModel,
+        "yours": Yours,
+    },
 )
 
 

@@ -192,6 +192,21 @@ def test_tasks_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (data.task, data.facts, taken(data)["y"].dtype) == ("ranking", {"input_shape": (3,)}, torch.int64)
 
 
+def test_targets_of_sequences() -> None:
+    ids = np.arange(24).reshape(6, 4) % 7
+    x = {"input_ids": ids, "attention_mask": np.ones((6, 4), np.uint8)}
+    hidden = np.where(ids > 3, ids, -100)
+    masked = from_arrays(x, hidden, x, hidden, task="masked-language-model")
+    assert (masked.facts["vocabulary"], masked.facts["block"]) == (7, 4)
+    assert taken(masked)["attention_mask"].dtype == torch.int64
+    labels, scores = np.arange(6) % 3, np.arange(6.0).reshape(6, 1)
+    assert from_arrays(x, labels, x, labels, task="sequence-classification").facts["num_classes"] == 3
+    scored = from_arrays(x, scores, x, scores, task="sequence-regression")
+    assert (scored.facts["num_targets"], taken(scored)["y"].shape) == (1, (6, 1))
+    with pytest.raises(ValueError, match="y_train has the token -1: tokens count from 0"):
+        from_arrays(x, hidden.clip(-1), x, hidden, task="masked-language-model")
+
+
 def test_facts_are_plain() -> None:
     for data in (from_arrays(**arrays()), from_arrays(**tokens()), from_arrays(**arrays(), task="regression")):
         assert json.dumps(data.facts)

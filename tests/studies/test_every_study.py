@@ -8,20 +8,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from builds import HERE, Notes, assert_same_content, built, files_in
 from pydantic import TypeAdapter
-from torch import nn
+from torch import Tensor, nn
 
 import lth
 from lth.analysis import read_documents
 from lth.analysis.documents import Details, Results, Verdict
 from lth.analysis.table import caption, text_table
 from lth.cli.main import main
-from lth.data import load_data
+from lth.data import from_arrays, load_data
 from lth.lineage import Store, build, plan
 from lth.models import resolve_factory
 from lth.studies import STUDIES, settings_of
@@ -42,8 +45,13 @@ COMMON: dict[str, Any] = {"replicates": 2, "duration": "20it", "evaluate_every":
 NOT_RUN: dict[tuple[str, str], str] = {
     (study, "yours"): "a task of the user's own functions, which tests/training and tests/launch run"
     for study in STUDIES
+} | {
+    (study, task): "measured as another task is, which this study runs: what is its own, two studies show"
+    for study in STUDIES
+    for task in ("sequence-classification", "sequence-regression", "masked-language-model")
+    if study not in ("train", "supermask")
 }
-"""Pairs that do not apply, and why. Supermasks apply to all three tasks."""
+"""Pairs that do not apply or show nothing new, and why. Supermasks apply to all tasks."""
 
 
 def regressor(input_shape: tuple[int, ...], num_targets: int) -> nn.Module:
@@ -58,16 +66,72 @@ def text_file(folder: Path) -> str:
     return f"{folder / 'short.txt'}:block=16"
 
 
-SUBJECTS: dict[str, Callable[[Path], tuple[str | Callable[..., nn.Module], str]]] = {
+class Words(nn.Module):
+    """A small encoder of token ids: the mean of what attention lets it see beside each token; an output for either."""
+
+    def __init__(self, outputs: int, *, is_each: bool = False) -> None:
+        super().__init__()
+        self.embedding, self.hidden, self.output = nn.Embedding(11, 8), nn.Linear(16, 16), nn.Linear(16, outputs)
+        self.is_each = is_each
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:  # (batch, position) twice
+        seen = attention_mask.unsqueeze(-1).to(self.embedding.weight.dtype)
+        words = self.embedding(input_ids)
+        mean = (words * seen).sum(1, keepdim=True) / seen.sum(1, keepdim=True)
+        outputs = self.output(torch.tanh(self.hidden(torch.cat([words, mean.expand_as(words)], -1))))
+        return outputs if self.is_each else (outputs * seen).sum(1) / seen.sum(1)
+
+
+def words_classifier(num_classes: int) -> nn.Module:
+    """Classes of sentences."""
+    return Words(num_classes)
+
+
+def words_scorer(num_targets: int) -> nn.Module:
+    """A number for each sentence."""
+    return Words(num_targets)
+
+
+def words_guesser(vocabulary: int) -> nn.Module:
+    """Each token of a sentence."""
+    return Words(vocabulary, is_each=True)
+
+
+def sentences(task: str) -> lth.Data:
+    """Sentences of six tokens, padded: whether token 3 is there, how many are above 5, and some of them hidden."""
+    draw = np.random.default_rng(0)
+    ids, lengths = draw.integers(1, 10, (300, 6)), draw.integers(2, 7, (300, 1))
+    mask = (np.arange(6) < lengths).astype(np.int64)
+    ids *= mask
+    hidden = (draw.random((300, 6)) < 0.3) & (mask > 0)
+    targets = {
+        "sequence-classification": (ids == 3).any(1).astype(np.int64),
+        "sequence-regression": (ids > 5).sum(1, keepdims=True) / 6,
+        "masked-language-model": np.where(hidden, ids, -100),
+    }[task]
+    shown = np.where(hidden, 10, ids) if task == "masked-language-model" else ids
+    inputs = {"input_ids": shown, "attention_mask": mask}
+    train, test = ({name: array[part] for name, array in inputs.items()} for part in (slice(200), slice(200, 300)))
+    data = from_arrays(train, targets[:200], test, targets[200:], "sentences", task=task)
+    measures = {"measures": ("f1", "accuracy")} if task == "sequence-classification" else {}
+    return replace(data, facts={**data.facts, **measures})
+
+
+SUBJECTS: dict[str, Callable[[Path], tuple[str | Callable[..., nn.Module], str | lth.Data]]] = {
     "classification": lambda _: ("lenet-300-100", "digits"),
     "regression": lambda _: (regressor, "diabetes"),
     "language-model": lambda folder: ("gpt-char:n_embd=16,n_layer=1,n_head=2", text_file(folder)),
+    "sequence-classification": lambda _: (words_classifier, sentences("sequence-classification")),
+    "sequence-regression": lambda _: (words_scorer, sentences("sequence-regression")),
+    "masked-language-model": lambda _: (words_guesser, sentences("masked-language-model")),
 }
 """By task: a model and data."""
 
 LEAST: dict[str, dict[str, Any]] = {
     "classification": {"num_classes": 10},
     "language-model": {"vocabulary": 20, "bytes_per_token": 1.0},
+    "sequence-classification": {"num_classes": 2, "measures": ("f1", "accuracy")},
+    "masked-language-model": {"vocabulary": 11},
 }
 """The least that makes a task."""
 

@@ -11,7 +11,7 @@ from lth.config import SettingsError
 from lth.superweights.protocol import Protocol, joined
 from lth.superweights.texts import block_losses, bytes_scored, passage, perplexity_of
 from lth.tasks import LanguageModel
-from lth.tasks.language_model import IGNORED
+from lth.tasks.token_targets import IGNORED
 
 transformers = pytest.importorskip("transformers")
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lth.models import Gpt2
 from lth.tasks import LanguageModel, chunks
 from lth.tasks.chunks import chunked_cross_entropy, takes_read_out
-from lth.tasks.language_model import IGNORED
+from lth.tasks.token_targets import IGNORED
 
 VOCABULARY, SIZE = 67, 8
 

@@ -12,7 +12,20 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_sco
 from torch import Tensor
 
 from lth.config import TaskSpec
-from lth.tasks import TASKS, Batch, Classification, LanguageModel, Metric, Regression, Task, make_task, unwrapped
+from lth.tasks import (
+    TASKS,
+    Batch,
+    Classification,
+    LanguageModel,
+    MaskedLanguageModel,
+    Metric,
+    Regression,
+    SequenceClassification,
+    SequenceRegression,
+    Task,
+    make_task,
+    unwrapped,
+)
 from lth.tasks.task import called, total
 
 
@@ -36,6 +49,13 @@ def tokens(rows: int = 50) -> Batch:
     return {"x": stream[:, :-1].contiguous(), "y": targets}
 
 
+def masked() -> Batch:
+    """Every token is asked for in one of seven places or so."""
+    batch = tokens()
+    is_asked = torch.rand(batch["y"].shape, generator=torch.Generator().manual_seed(3)) < 0.15
+    return {"x": batch["x"], "y": batch["x"].masked_fill(~is_asked, -100)}
+
+
 Case = tuple[Task, Batch, Tensor]
 
 
@@ -48,6 +68,18 @@ def cases() -> dict[str, Case]:
         "regression": (Regression(), numbers(), drawn(50, 2, seed=2) + 100),
         "one target": (Regression(), numbers(shape=()), drawn(50, 1, seed=2) + 100),
         "language-model": (LanguageModel(5, bytes_per_token=1.5), tokens(), drawn(50, 8, 5, seed=2)),
+        "sequence-classification": (
+            SequenceClassification(2, measures=("f1", "accuracy", "matthews")),
+            {"x": drawn(50, 3), "y": classes()["y"] % 2},
+            drawn(50, 2, seed=2),
+        ),
+        "many classes": (
+            SequenceClassification(4, "mean_squared_error", measures=("matthews", "accuracy")),
+            classes(),
+            drawn(50, 6, seed=2),
+        ),
+        "sequence-regression": (SequenceRegression(), numbers(shape=(1,)), drawn(50, 1, seed=2) + 100),
+        "masked-language-model": (MaskedLanguageModel(5), masked(), drawn(50, 8, 7, seed=2)),
     }
 
 
@@ -195,6 +227,13 @@ def test_the_best_token_without_a_look_is_the_unigram() -> None:
     )  # fmt: skip
 
 
+def test_the_best_masked_token_without_a_look_is_the_most_frequent() -> None:
+    train, test = [{"y": torch.tensor([[-100, 2, 1, 2]])}], [{"y": torch.tensor([[2, -100, 0]])}]
+    found = MaskedLanguageModel(3).constant(train, test)
+    nats = -(math.log(3 / 6) + math.log(1 / 6)) / 2
+    assert found == pytest.approx({"accuracy": 0.5, "loss": nats, "perplexity": math.exp(nats)})
+
+
 def test_where_relevance_starts() -> None:
     labels = torch.tensor([1, 0])
     assert Classification(2).relevant(torch.tensor([[1.0, 2.0], [4.0, 8.0]]), {"y": labels}) == 6.0
@@ -206,14 +245,16 @@ def test_where_relevance_starts() -> None:
     assert Regression().groups({"y": labels}) is None
 
 
-def test_targets_that_do_not_count_change_nothing() -> None:
-    task, batch, outputs = cases()["language-model"]
+@pytest.mark.parametrize("name", ["language-model", "masked-language-model"])
+def test_targets_that_do_not_count_change_nothing(name: str) -> None:
+    task, batch, outputs = cases()[name]
     other = torch.where((batch["y"] == -100).unsqueeze(-1), 99.0, outputs)
     assert task.read(task.tally(other, batch)) == task.read(task.tally(outputs, batch))
     torch.testing.assert_close(task.loss(other, batch), task.loss(outputs, batch))
     nothing = {"x": batch["x"], "y": torch.full_like(batch["y"], -100)}
     assert task.loss(outputs, nothing) == 0
     assert task.weight(nothing) == 0
+    assert task.read(task.tally(outputs, nothing))["loss"] == 0
 
 
 @pytest.mark.parametrize(
@@ -231,6 +272,14 @@ def test_targets_that_do_not_count_change_nothing() -> None:
          r"gives \(3, 8, 4\) for tokens of shape \(3, 8\); logits of shape \(3, 8, 5\) are needed"),
         (LanguageModel(5), torch.zeros(3, 5), {"y": torch.zeros(3, 8).long()}, r"gives \(3, 5\) for tokens"),
         (LanguageModel(5), torch.zeros(3, 5), {"y": torch.zeros(3).long()}, r"targets have shape \(3,\)"),
+        (MaskedLanguageModel(5), torch.zeros(3, 8, 4), {"y": torch.zeros(3, 8).long()}, r"\(3, 8, 5\) are needed"),
+        (SequenceClassification(2), torch.zeros(3, 8, 2), {"y": torch.zeros(3).long()},
+         r"gives \(3, 8, 2\) for 3 examples; logits of shape \(3, 2\) are needed"),
+        (SequenceClassification(2), torch.zeros(3, 2), {"y": torch.zeros(3)}, "targets are torch.float32"),
+        (SequenceRegression(), torch.zeros(3, 2), {"y": torch.zeros(3, 1)}, r"gives \(3, 2\) for targets of shape"),
+        (SequenceRegression(), torch.zeros(3, 2), {"y": torch.zeros(3, 2)},
+         r"targets have shape \(3, 2\); one number an example, \(example,\) or \(example, 1\), is needed"),
+        (SequenceRegression(), torch.zeros(3, 1), {"y": torch.zeros(3).long()}, "floats are needed"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit(task: Task, outputs: Tensor, batch: Batch, message: str) -> None:

@@ -22,7 +22,7 @@ from trainings import (
 
 from lth.config import TaskSpec
 from lth.data import Arrays, Parts, load_data, split
-from lth.tasks.language_model import IGNORED
+from lth.tasks.token_targets import IGNORED
 
 CASES: dict[str, tuple[Make, TaskSpec, Parts]] = {
     "classification": (small_net, classification(), digits()),

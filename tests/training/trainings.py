@@ -16,7 +16,7 @@ from lth.data import Arrays, Examples, Parts, load_data, split
 from lth.data.order import seeded_generator
 from lth.models import LeNet300100
 from lth.sparsity import Masks, Weights, combine
-from lth.tasks.language_model import IGNORED
+from lth.tasks.token_targets import IGNORED
 from lth.training import (
     History,
     Journal,
