@@ -40,7 +40,10 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
     for prepared in studies:
         check_sample(prepared, execution)
     # All are looked at before the first is run: one that cannot be trained as asked is said at once.
-    notes = [[*engine_lines(prepared, execution), *batch_lines(prepared, execution)] for prepared in studies]
+    notes = [
+        [*start_lines(prepared), *engine_lines(prepared, execution), *batch_lines(prepared, execution)]
+        for prepared in studies
+    ]
     is_sweep, results = len(studies) > 1, list["Found"]()
     for number, (prepared, lines) in enumerate(zip(studies, notes, strict=True), 1):
         out = running.out / prepared.id if running.out and is_sweep else running.out
@@ -241,6 +244,11 @@ def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
         sample=None if running.sample is None else as_prompt(running.sample),
         **workers,
     )
+
+
+def start_lines(prepared: "Study") -> list[str]:
+    """Return what of pre-trained weights' head is drawn anew, kept or passed over, a line each."""
+    return [f"start: {line}" for line in prepared.subject.head]
 
 
 def batch_lines(prepared: "Study", execution: "Execution") -> list[str]:
