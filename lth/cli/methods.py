@@ -31,6 +31,7 @@ def methods(*, json_: Flag = False) -> int:
 
 def _tables() -> dict[str, dict[str, str]]:
     from lth.sparsity import CRITERIA, GRANULARITIES, SCHEDULES, SCOPES, words_of
+    from lth.studies.find_ticket_settings import ARMS
     from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS
     from lth.training import ENGINES, SPARSIFIERS
 
@@ -45,6 +46,7 @@ def _tables() -> dict[str, dict[str, str]]:
         "schedule": {name: words_of(entry) for name, entry in SCHEDULES.items()},
         "kept": {name: action.words for name, action in KEPT_ACTIONS.items()},
         "pruned": {name: action.words for name, action in PRUNED_ACTIONS.items()},
+        "controls": {arm.name: f"{arm.words[0].upper()}{arm.words[1:]}." for arm in ARMS if arm.role == "control"},
         "sparsifier": {name: method.words for name, method in SPARSIFIERS.items()},
         "engine": {name: engine.words for name, engine in ENGINES.items()},
     }

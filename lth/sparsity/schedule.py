@@ -47,27 +47,27 @@ class Schedule:
 
 
 def iterative(rate: float, level: int, listed: Sequence[float]) -> float:
-    """Prune the level before, by the same rate each time."""
+    """Prune the level before, by the same rate of the remaining weights each time (with --per-level: of all)."""
     return rate
 
 
 def one_shot(rate: float, level: int, listed: Sequence[float]) -> float:
-    """Cut each level from the dense network at once."""
+    """Cut each level from the dense network at once, to what as many rates (or steps of --per-level) leave."""
     return rate
 
 
 def increasing(rate: float, level: int, listed: Sequence[float]) -> float:
-    """Prune the level before, by a rate that rises to four times itself: 5, 10, 15, 20, 20 % for 0.05; at most 95 %."""
+    """Prune the level before, by a rate that rises fourfold: 5, 10, 15, 20, 20 % of the rest for 0.05; at most 95 %."""
     return min(rate * min(level, 4), 0.95)
 
 
 def decreasing(rate: float, level: int, listed: Sequence[float]) -> float:
-    """Prune the level before, by the rate divided by the level: 60, 30, 20, 15 % for 0.6."""
+    """Prune the level before, by the rate divided by the level: 60, 30, 20, 15 % of the rest for 0.6."""
     return rate / level
 
 
 def as_listed(rate: float, level: int, listed: Sequence[float]) -> float:
-    """Prune the level before, by the rates of --level-rates.
+    """Prune the level before, by the rates of --level-rates, of the remaining weights.
 
     Raises:
         ValueError: if the list is too short.

@@ -13,6 +13,7 @@ from lth.studies.find_ticket_settings import (
     ARMS,
     AfterTraining,
     FindTicket,
+    bert_ticket,
     frankle_carbin_lenet,
     lenet_on_digits,
 )
@@ -71,6 +72,10 @@ def resolve(settings: FindTicket, subject: "Subject") -> FindTicket:
     resolved = with_names(with_start(with_rates(checked(settings), subject), subject), subject.module)
     if isinstance(resolved.masks, AfterTraining):
         settled_entries(subject.module, subject.prunable(resolved.masks), resolved.masks)
+    if resolved.restart.head == "redraw" and not subject.fresh:
+        raise ValueError(
+            f"head: 'redraw' draws a head that pre-trained weights lack, and {settings.model} has none: leave it out"
+        )
     if resolved.super_weights:
         check_followed(resolved.prompts, subject)
     return resolved
@@ -187,6 +192,8 @@ FIND_TICKET = StudyType(
         "digits": lenet_on_digits,
         "frankle-carbin-lenet": frankle_carbin_lenet,
         "frankle-carbin-lenet-fashion": lambda: frankle_carbin_lenet("fashion-mnist"),
+        "bert-sst2": lambda: bert_ticket("glue/sst2"),
+        "bert-qqp": lambda: bert_ticket("glue/qqp"),
         **PRESETS,
     },
     groups=TABLE,

@@ -149,6 +149,11 @@ class FindTicket(StudySettings):
                 "transplant: kept 'rewind' takes values from it; found "
                 f"{self.restart.kept!r}, with which it is no ticket's start"
             )
+        if self.restart.head == "redraw" and kept.as_trained:
+            raise ValueError(
+                f"head: 'redraw' goes with kept weights that start anew; found {self.restart.kept!r}, which keeps it "
+                "as it was trained"
+            )
         if self.super_weights and pruned.trains:
             raise ValueError(
                 f"super_weights: pruned {self.restart.pruned!r} trains on, so no mask takes a weight away: leave it out"
@@ -188,6 +193,34 @@ def lenet_on_digits() -> FindTicket:
     were not: of 8 replicates and 500 iterations, seeds 1 and 2 confirmed a ticket, seed 0 did not.
     """
     return FindTicket(levels=10, rate=0.3, replicates=10, duration="1000it", margin=0.005)
+
+
+def bert_ticket(data: str) -> FindTicket:
+    """Return BERT on a task of GLUE after Chen et al. 2020, arXiv:2007.12223: tickets of pre-trained weights.
+
+    The matrices of the encoder and the pooler are ranked together, each level removes 10 points of all their weights,
+    and kept weights go back to the pre-trained ones; 3 epochs of batches of 32 at 2e-5, which falls linearly to 0.
+    Warm-up, decay of matrices alone and clipping are customs of fine-tuning.
+    """
+    return FindTicket(
+        model="bert-base-uncased",
+        data=data,
+        levels=6,
+        per_level=0.1,
+        scope="global",
+        never_prune=("classifier.*",),
+        controls=("reinit", "random", "permuted", "one-shot"),
+        optimizer="adamw",
+        lr=2e-5,
+        lr_decay="linear",
+        warmup="10%",
+        batch_size=32,
+        duration="3ep",
+        weight_decay=0.01,
+        no_decay=("vectors",),
+        clip=1.0,
+        evaluate_every=500,
+    )
 
 
 def frankle_carbin_lenet(data: str = "mnist") -> FindTicket:

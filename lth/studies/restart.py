@@ -210,6 +210,11 @@ class Restart(BaseModel):
     group: ClassVar[str] = "Pruning"
 
     rewind_to: Duration = Field(default="0it", description="where kept weights go back to: 0it is the initialisation")
+    head: Literal["rewind", "redraw"] = Field(
+        default="rewind",
+        description="a head that pre-trained weights lack: rewind (as at the rewind step), redraw (drawn anew for each "
+        "level, by a seed of its own)",
+    )
     kept: str = Field(
         default="rewind",
         description="what kept weights start from: rewind (to that point); keep (as trained, at the last learning "

@@ -87,7 +87,9 @@ class Search:
         subject, kept, masks = self.subject, self.kept, self.settings.masks
         carries = isinstance(masks, AfterTraining) and masks.moments == "keep"
         return subject.train(
-            Combined(masks=level.masks, kept=kept.make(level), pruned=self.pruned.make(level)),
+            Combined(
+                masks=level.masks, kept=self._with_head(kept.make(level), level.number), pruned=self.pruned.make(level)
+            ),
             self._frozen(level.masks),
             self.seeds,
             moments=level.source if carries else None,
@@ -150,8 +152,17 @@ class Search:
         """Return the training of a level from its origin, from step 0."""
         from lth.lineage import Combined
 
-        start = Combined(masks=level.masks, kept=level.origin, pruned=self.pruned.make(level))
+        kept = self._with_head(level.origin, level.number)
+        start = Combined(masks=level.masks, kept=kept, pruned=self.pruned.make(level))
         return self.subject.train(start, self._frozen(level.masks), self.seeds)
+
+    def _with_head(self, state: "WeightsNode", number: int) -> "WeightsNode":
+        """Return a state; where heads are drawn anew, with the one that all arms of a level share."""
+        from lth.lineage import Grafted
+
+        if self.settings.restart.head == "rewind":
+            return state
+        return Grafted(of=state, donor=self.initial("head", number), names=self.subject.fresh)
 
     def _frozen(self, masks: "MasksNode") -> "MasksNode":
         from lth.lineage import Dense

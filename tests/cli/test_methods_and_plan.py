@@ -20,6 +20,8 @@ def test_methods_lists_every_entry_of_every_table(capsys: pytest.CaptureFixture[
     }  # fmt: skip
     for option, table in tables.items():
         assert list(found[option]) == list(table)
+    assert list(found["controls"]) == ["reinit", "random", "permuted", "one-shot"]
+    assert "of the remaining weights" in found["schedule"]["iterative"]
     assert found["granularity"].keys() == GRANULARITIES.keys() | {"block:RxC", "N:M"}
     assert all(3 < len(line) < 200 for table in found.values() for line in table.values())
     assert all(len(set(table.values())) == len(table) for table in found.values())
