@@ -8,6 +8,7 @@ from lth.analysis.comparison import Comparison
 from lth.analysis.documents import ArmDocument, Results
 from lth.analysis.numbers import remaining
 from lth.analysis.reading import Measure, arms_of, metric_of, num_replicates
+from lth.config.text import last_part
 
 CONSTANT = "an answer that looks at no input"
 
@@ -64,7 +65,7 @@ class Facts:
 
 def studied(config: Mapping[str, Any]) -> str:
     """Return what was studied: 'lenet-300-100 on mnist'."""
-    return f"{_name(config.get('model'))} on {_name(config.get('data'))}"
+    return f"{last_part(_name(config.get('model')))} on {_name(config.get('data'))}"
 
 
 def _name(value: Any) -> str:

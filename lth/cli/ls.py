@@ -7,6 +7,7 @@ from typing import Any
 
 from lth.cli.options import Flag
 from lth.cli.stored import StudyNote, study_documents
+from lth.config.text import last_part
 
 
 def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
@@ -39,7 +40,7 @@ def _row(note: StudyNote, store: Path) -> dict[str, Any]:
     return {
         "id": note["id"],
         "study": note["study"],
-        "model": config["model"],
+        "model": last_part(config["model"]),
         "data": config["data"],
         "replicates": config["replicates"],
         "done": f"{done}/{len(keys)}",

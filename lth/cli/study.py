@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,7 +40,10 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
     for prepared in studies:
         check_sample(prepared, execution)
     # All are looked at before the first is run: one that cannot be trained as asked is said at once.
-    notes = [[*engine_lines(prepared, execution), *batch_lines(prepared, execution)] for prepared in studies]
+    notes = [
+        [*start_lines(prepared), *engine_lines(prepared, execution), *batch_lines(prepared, execution)]
+        for prepared in studies
+    ]
     is_sweep, results = len(studies) > 1, list["Found"]()
     for number, (prepared, lines) in enumerate(zip(studies, notes, strict=True), 1):
         out = running.out / prepared.id if running.out and is_sweep else running.out
@@ -145,7 +148,8 @@ def reproduce(
         out: folder of the report; of a table, of all its reports.
         workers: one-thread worker processes [default: one per core].
         model: of super-weights and super-rows, where the network lies: a folder, FILE.gguf or hub:OWNER/NAME;
-            MODEL=FOLDER where the name does not say which it is.
+            MODEL=FOLDER where the name does not say which it is. Of bert-tickets, the pre-trained model, by folder or
+            name [default: bert-base-uncased].
         text: what its loss is measured on: a file, or wikitext-2 (its raw test part) [default: wikitext-2].
         protocol: blocks:512, sliding:2048:512 or lines:512x100 [default: blocks of 512 tokens].
         tokens: only so many of the text's first tokens; 0 takes all [default: 20,480, or all that --protocol says where
@@ -169,29 +173,38 @@ def reproduce(
             if scale != 1 or replicates is not None or plan or out is not None:
                 raise UsageError(f"{name} trains nothing: leave out --scale, --replicates, --plan and --out")
             return run_checklist(name, running, model=model, text=text, protocol=protocol, tokens=tokens, join=join)
-        if model is not None or text is not None or protocol is not None:
-            raise UsageError(f"--model, --text and --protocol are of {' and '.join(CHECKLISTS)}; {name} trains its own")
         names = [*EXPERIMENTS, *EXPERIMENT_GROUPS, *CHECKLISTS]
         chosen = EXPERIMENT_GROUPS.get(name) or (check_choice("experiment", name, names),)
+        is_fixed = model is not None and not all(EXPERIMENTS[each].model for each in chosen)
+        if is_fixed or text is not None or protocol is not None:
+            raise UsageError(f"--model, --text and --protocol are of {' and '.join(CHECKLISTS)}; {name} trains its own")
     if not 0 < scale <= 1:
         raise UsageError(f"--scale {scale:g} is no share of the paper's length: give a number above 0, at most 1")
-    from lth.launch.reproduce import load_experiments
+    from lth.launch.reproduce import left_out, load_experiments
 
+    missing = {each: reason for each in chosen if (reason := left_out(EXPERIMENTS[each], running.folder))}
+    ready = [each for each in chosen if each not in missing]
     with settings_as_usage():
-        studies = load_experiments([EXPERIMENTS[each] for each in chosen], scale, replicates, running.folder)
+        studies = load_experiments([EXPERIMENTS[each] for each in ready], scale, replicates, running.folder, model)
     if plan:
-        show_plan(studies, chosen, running)
+        if studies:
+            show_plan(studies, ready, running)
+        if not json_:
+            print(*(f"{each}: {reason}" for each, reason in missing.items()), sep="\n")
     else:
-        _reproduce(chosen, studies, scale, running)
+        _reproduce(ready, studies, scale, running, missing)
     return 0
 
 
-def _reproduce(names: Sequence[str], studies: "Sequence[Study]", scale: float, running: Running) -> None:
+def _reproduce(
+    names: Sequence[str], studies: "Sequence[Study]", scale: float, running: Running, missing: Mapping[str, str]
+) -> None:
     """Run experiments one after the other and print their numbers; several end in a comparison."""
     from lth.launch import default_out
     from lth.launch.reproduce import print_comparison, reproduce_experiment
+    from lth.studies.experiments.experiment import not_run
 
-    documents, outcomes, is_table = [], list["Found"](), len(names) > 1
+    documents, outcomes, is_table = list[dict[str, Any]](), list["Found"](), len(names) > 1
     for name, prepared in zip(names, studies, strict=True):
         out = running.out / name if running.out and is_table else running.out
         place = running.model_copy(update={"out": out})
@@ -201,12 +214,17 @@ def _reproduce(names: Sequence[str], studies: "Sequence[Study]", scale: float, r
         if not running.json_:
             print_comparison(EXPERIMENTS[name], scale, rows)
             print(f"Report     {outcome.report}", end="\n\n" if is_table else "\n")
+    for name, reason in missing.items():
+        rows = not_run(EXPERIMENTS[name], reason)
+        documents.append({"experiment": name, "scale": scale, "study": None, "rows": rows})
+        if not running.json_:
+            print_comparison(EXPERIMENTS[name], scale, rows)
     if is_table:
         path = write_comparison(outcomes, running.out or default_out(studies[0]).parent, names)
         if not running.json_:
             print(f"Comparison {path}")
     if running.json_:
-        print(json.dumps(documents if is_table else documents[0], indent=1))
+        print(json.dumps(documents if len(documents) > 1 else documents[0], indent=1))
 
 
 def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
@@ -242,6 +260,11 @@ def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
         energy=running.energy,
         **workers,
     )
+
+
+def start_lines(prepared: "Study") -> list[str]:
+    """Return what of pre-trained weights' head is drawn anew, kept or passed over, a line each."""
+    return [f"start: {line}" for line in prepared.subject.head]
 
 
 def batch_lines(prepared: "Study", execution: "Execution") -> list[str]:

@@ -58,7 +58,8 @@ class Targets(BaseModel):
     prune_only: Names = Field(
         default=(),
         description="patterns of the parameters to prune, or matrices (all of two dimensions and more, embeddings "
-        "too), everything (all parameters); none: weights of linear, conv, recurrent layers",
+        "too), everything (all parameters), outside-embeddings (all but embeddings and layer norms, head and biases "
+        "too); none: weights of linear, conv, recurrent layers, of a model of transformers without its head",
     )
     never_prune: Names = Field(default=(), description="patterns of parameters that stay dense")
 

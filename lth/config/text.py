@@ -1,6 +1,7 @@
 """Lists and tables written as text, on a command line or in YAML."""
 
 import re
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -48,6 +49,16 @@ def split_arguments(text: str) -> tuple[str, dict[str, Any]]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"{text!r} gives {twice} more than once: give each argument once")
     return match[1], arguments
+
+
+def last_part(name: str) -> str:
+    """Return what people call a model by: of a folder the last part of its path, anything else as it stands.
+
+    Example:
+        >>> last_part("/models/minilm/"), last_part("hub:google-bert/bert-base-uncased")
+        ('minilm', 'hub:google-bert/bert-base-uncased')
+    """
+    return name if ":" in name else PurePath(name).name or name
 
 
 def _scalar(text: str) -> Any:

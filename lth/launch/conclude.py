@@ -13,6 +13,7 @@ from lth.analysis.documents import Results
 from lth.analysis.points import Point
 from lth.analysis.reading import cells
 from lth.analysis.results import results_document
+from lth.config.text import last_part
 from lth.data import Subset, batches_of
 from lth.launch.energy import energy_document, read_energy
 from lth.launch.found import PLACE, Found
@@ -111,7 +112,7 @@ def constant_of(prepared: Study, reader: Reader) -> dict[str, float]:
 def default_out(prepared: Study) -> Path:
     """Return the usual folder of a study's report."""
     kind = "" if prepared.type.name == "find-ticket" else f"{prepared.type.name}-"
-    name = f"{kind}{prepared.settings.model}-{Path(prepared.settings.data).stem}-{prepared.id}"
+    name = f"{kind}{last_part(prepared.settings.model)}-{Path(prepared.settings.data).stem}-{prepared.id}"
     return Path("lth-reports") / re.sub(r"[^A-Za-z0-9._-]+", "-", name)
 
 

@@ -10,7 +10,7 @@ from lth.data import Data
 from lth.launch.weights_place import weights_place
 from lth.lineage.foreign import hugging_face_spec
 from lth.lineage.foreign.files import read_json
-from lth.models.hugging_face import CHECKPOINTS, NAME
+from lth.models.hugging_face import CHECKPOINTS, NAME, sees_later_tokens
 
 HEADS_OF_TASKS = {"language-model": "causal-lm", "masked-language-model": "masked-lm"}
 """The head that a task asks for; all others ask for a classifier (of a number: with one output)."""
@@ -39,8 +39,14 @@ class ForeignModel:
         Raises:
             ValueError: if its config cannot be used, or the tokens do not fit.
         """
-        arguments = dict(hugging_face_spec(self.place, HEADS_OF_TASKS.get(task, "sequence-classification")).arguments)
+        head = HEADS_OF_TASKS.get(task, "sequence-classification")
+        arguments = dict(hugging_face_spec(self.place, head).arguments)
         config = json.loads(arguments["config"])
+        if (head == "causal-lm") == sees_later_tokens(config):
+            kind, wants_decoder = config["model_type"], head == "causal-lm"
+            found = "an encoder, whose tokens see later ones" if wants_decoder else "a causal decoder"
+            needed = "a decoder" if wants_decoder else "an encoder, as BERT"
+            raise SettingsError(f"{self.place}: {kind!r} is {found}; task {task!r} needs {needed}")
         for fact, entry in (("vocabulary", "vocab_size"), ("length", "max_position_embeddings")):
             held, wanted = config.get(entry), data.facts.get(fact)
             if held is not None and wanted is not None and wanted > held:
@@ -71,6 +77,8 @@ def foreign_model(name: str, folder: Path | None = None) -> ForeignModel | None:
     place = next((each for each in places if (each / "config.json").is_file()), None)
     if place is None and (name.startswith("hub:") or name in CHECKPOINTS):
         place = weights_place(name if name.startswith("hub:") else f"hub:{CHECKPOINTS[name]}")
+        if not any(place.glob("*.safetensors")):
+            raise ValueError(f"{name} holds no safetensors on the hub, and pickles are not read: name another model")
     if place is None:
         return None
     has_weights = any(place.glob("*.safetensors")) or any(place.glob("pytorch_model*.bin"))

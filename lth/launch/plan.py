@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 from lth.analysis.documents import At
 from lth.analysis.numbers import duration
+from lth.config.text import last_part
 from lth.launch.words import begun_in_words
 from lth.lineage import Execution, Job, Reader, Store, Trained, derivation, plan
 from lth.lineage.estimate import estimate
@@ -46,6 +47,7 @@ class PlanDocument(TypedDict):
     type: str
     model: str
     data: str
+    head: list[str]  # how it and pre-trained weights fit
     replicates: int
     prunable: int
     parameters: int
@@ -77,8 +79,9 @@ def plan_document(prepared: Study, store: Store, execution: Execution) -> PlanDo
     return {
         "study": prepared.id,
         "type": prepared.type.name,
-        "model": prepared.settings.model,
+        "model": last_part(prepared.settings.model),
         "data": prepared.settings.data,
+        "head": list(prepared.subject.head),
         "replicates": prepared.settings.replicates,
         "prunable": sum(module.get_parameter(name).numel() for name in names),
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
@@ -202,6 +205,8 @@ def print_plan(document: PlanDocument) -> None:
     """Print a plan for people."""
     print(f"Study {document['study']}, {document['type']}: {document['model']} on {document['data']}")
     print(f"  {document['jobs']} jobs: {document['replicates']} replicates of {', '.join(document['arms'])}")
+    for line in document["head"]:
+        print(f"  start: {line}")
     if document["prunable"]:
         print(f"  prunable: {document['prunable']:,} of {document['parameters']:,} parameters")
     for row in document["places"]:

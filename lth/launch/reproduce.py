@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lth.config import Running, as_settings_error
+from lth.config.text import last_part
+from lth.data import load_data
 from lth.launch.found import Found
 from lth.launch.load import load_studies
 from lth.launch.progress import make_progress
@@ -13,24 +15,60 @@ from lth.studies import STUDIES, Experiment
 from lth.studies.experiments.experiment import ComparedNumber, comparison
 from lth.studies.prepare import Study
 
+NO_DATA = "not run: needs the data"
+
+
+def left_out(experiment: Experiment, folder: Path | None) -> str:
+    """Return why an experiment of a table is not run; empty where it can be."""
+    if experiment.not_run or not experiment.may_lack_data:
+        return experiment.not_run
+    try:
+        load_data(experiment.settings(1.0).data, folder)
+    except ValueError as error:
+        return f"{NO_DATA} ({error})"
+    return ""
+
 
 def load_experiments(
-    experiments: Sequence[Experiment], scale: float, replicates: int | None, folder: Path | None
+    experiments: Sequence[Experiment],
+    scale: float,
+    replicates: int | None,
+    folder: Path | None,
+    model: str | None = None,
 ) -> list[Study]:
     """Return the studies of some experiments at a scale, ready to plan or run.
 
+    Args:
+        experiments: which.
+        scale: share of the paper's length.
+        replicates: in place of the paper's.
+        folder: where data files are.
+        model: in place of the paper's.
     Raises:
         SettingsError: if the number of replicates does not fit.
         ValueError: if the data is not at hand.
     """
     studies = []
+    changes = {name: value for name, value in (("replicates", replicates), ("model", model)) if value is not None}
     for experiment in experiments:
         settings = experiment.settings(scale)
-        if replicates is not None:
-            with as_settings_error():
-                settings = settings.with_(replicates=replicates)
+        with as_settings_error():
+            settings = settings.with_(**changes)
         studies += load_studies(STUDIES[experiment.study], [settings], folder)
     return studies
+
+
+def other_subject(experiment: Experiment, prepared: Study) -> str:
+    """Return what makes our numbers those of something else than the paper's: another model, other data."""
+    model = prepared.settings.model
+    if experiment.model and model != experiment.model:
+        return f"another model: {last_part(model)}; published numbers are of {experiment.model}"
+    parts = prepared.sources.data[prepared.subject.data.digest].parts
+    found = (len(parts["train"]), len(parts["test"]))
+    if experiment.data_rows not in ((0, 0), found):
+        (train, test), (theirs, dev) = found, experiment.data_rows
+        return f"other data: {train:,} and {test:,} rows, not the published split of {theirs:,} and {dev:,}"
+    return ""
 
 
 def reproduce_experiment(
@@ -42,7 +80,8 @@ def reproduce_experiment(
     """
     progress = make_progress(is_quiet=running.quiet or running.json_)
     outcome = run_study(prepared, Store(running.store), execution, progress, running.out)
-    rows = comparison(experiment, outcome.results, outcome.details, scale)
+    other = other_subject(experiment, prepared)
+    rows = comparison(experiment, outcome.results, outcome.details, scale, other)
     document = {"scale": scale, "small": small_words(experiment, scale), "rows": rows}
     write_file(outcome.folder / "reproduction.json", json_to_bytes(document))
     return outcome, rows

@@ -18,7 +18,7 @@ from lth.report.words import plain_fields
 
 MAX_FIELDS_IN_NAME = 2
 
-DIGESTS = {"model_structure": "model", "data_digest": "data"}
+DIGESTS = {"model_structure": "model", "data_digest": "data", "pretrained_digest": "start_from"}
 """Fields that differ where another does, and would say nothing in a name."""
 
 

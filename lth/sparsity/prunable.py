@@ -10,6 +10,9 @@ from lth.sparsity.patterns import matching
 SMALL = re.compile(r"bias|embed|token|(^|[._])(wte|wpe|pos|positions?|positional)([._]|$)")
 """Names of parameters that people do not expect to be pruned: biases, positions, embeddings, class tokens."""
 
+EMBEDDED = re.compile(r"embeddings|layer_?norm|(^|[._])(ln(_\w+)?|wte|wpe)([._]|$)", re.IGNORECASE)
+"""Names of embeddings and layer norms."""
+
 
 def _of_all(module: nn.Module) -> list[str]:
     return [name for name, _ in module.named_parameters()]
@@ -19,8 +22,17 @@ def _of_two_dimensions(module: nn.Module) -> list[str]:
     return [name for name, parameter in module.named_parameters() if parameter.ndim >= 2]
 
 
-CHOICES: Mapping[str, Callable[[nn.Module], list[str]]] = {"matrices": _of_two_dimensions, "everything": _of_all}
-"""Choices of parameters by name: all of two dimensions and more, embeddings too; all, biases and gains too."""
+def _outside_embeddings(module: nn.Module) -> list[str]:
+    return [name for name, _ in module.named_parameters() if not EMBEDDED.search(name)]
+
+
+CHOICES: Mapping[str, Callable[[nn.Module], list[str]]] = {
+    "matrices": _of_two_dimensions,
+    "everything": _of_all,
+    "outside-embeddings": _outside_embeddings,
+}
+"""Choices of parameters by name: all of two dimensions and more, embeddings too; all, biases and gains too; all but
+embeddings and layer norms, biases and head too."""
 
 
 def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[str]:
@@ -28,8 +40,9 @@ def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[s
 
     By default these are the weights of Linear, convolution, recurrent (LSTM, GRU, RNN, their cells and projections),
     attention-projection and Hugging Face `Conv1D` layers that train. Biases, norms and embeddings are not (nor is a
-    projection that shares its weight with an embedding), nor is what does not train (`requires_grad` False): pruning
-    it would say nothing of training. `left_out` names the matrices that this choice leaves out.
+    projection that shares its weight with an embedding), nor the head of a model of `transformers` (a pooler is no part
+    of it), nor what does not train (`requires_grad` False): pruning it would say nothing of training. `left_out` names
+    the matrices that this choice leaves out.
 
     Args:
         module: any network.
@@ -45,12 +58,12 @@ def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[s
         wanted |= set(matching(names.values(), [name for name in include if name not in wider]))
         chosen = [name for name in names.values() if name in wanted]
     else:
-        embedded = _embedded(module)
+        others = _embedded(module) | _in_heads(module)
         wanted = {
             names[id(weight)]
             for layer in module.modules()
             for weight in _matrices(layer)
-            if id(weight) not in embedded and weight.requires_grad
+            if id(weight) not in others and weight.requires_grad
         }
         chosen = [name for name in names.values() if name in wanted]
     if exclude:
@@ -69,14 +82,14 @@ def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[s
 def left_out(module: nn.Module, names: Iterable[str]) -> dict[str, float]:
     """Return the parameters of two dimensions or more that are not among `names`, each with its share of all weights.
 
-    Not listed are those that nobody expects there: embeddings and what is tied to them, frozen parameters, and what
-    bears the name of a bias, a position, an embedding or a token.
+    Not listed are those that nobody expects there: embeddings and what is tied to them, the head of a model of
+    `transformers`, frozen parameters, and what bears the name of a bias, a position, an embedding or a token.
 
     Args:
         module: any network.
         names: what `prunable` chose by default; what patterns leave out is left out on purpose.
     """
-    chosen, embedded = set(names), _embedded(module)
+    chosen, others = set(names), _embedded(module) | _in_heads(module)
     parameters = dict(module.named_parameters())
     total = sum(parameter.numel() for parameter in parameters.values())
     return {
@@ -85,7 +98,7 @@ def left_out(module: nn.Module, names: Iterable[str]) -> dict[str, float]:
         if name not in chosen
         and parameter.ndim >= 2
         and parameter.requires_grad
-        and id(parameter) not in embedded
+        and id(parameter) not in others
         and not SMALL.search(name.lower())
     }
 
@@ -98,6 +111,19 @@ def is_hugging_face_conv1d(layer: nn.Module) -> bool:
 def _embedded(module: nn.Module) -> set[int]:
     """Return the ids of the weights of embeddings."""
     return {id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Embedding | nn.EmbeddingBag)}
+
+
+def _in_heads(module: nn.Module) -> set[int]:
+    """Return the ids of the parameters in heads of models of `transformers`: what stands outside their base model."""
+    found: set[int] = set()
+    for part in module.modules():
+        base = getattr(part, str(getattr(part, "base_model_prefix", "") or "-"), None)
+        origins = {each.__module__.partition(".")[0] for each in type(part).mro()}
+        if isinstance(base, nn.Module) and "transformers" in origins:
+            heads = (child for name, child in part.named_children() if child is not base and name != "pooler")
+            found |= {id(parameter) for head in heads for parameter in head.parameters()}
+            found -= {id(parameter) for parameter in base.parameters()}
+    return found
 
 
 def _matrices(layer: nn.Module) -> list[nn.Parameter]:

@@ -208,7 +208,6 @@ def bert_ticket(data: str) -> FindTicket:
         levels=6,
         per_level=0.1,
         scope="global",
-        never_prune=("classifier.*",),
         controls=("reinit", "random", "permuted", "one-shot"),
         optimizer="adamw",
         lr=2e-5,

@@ -15,7 +15,7 @@ from lth.analysis.points import Arm, Point
 from lth.config import StudySettings, TaskSpec
 from lth.data import Data, default_validation, split
 from lth.lineage import DataSpec, Job, Sources
-from lth.lineage.foreign import check_pretrained, fresh_head, load_hugging_face
+from lth.lineage.foreign import HeadMatch, check_pretrained, head_match
 from lth.models import Factory, ModelSpec, describe
 from lth.models.hugging_face import NAME as HUGGING_FACE
 from lth.sparsity import left_out
@@ -66,7 +66,9 @@ class Study:
     def document(self) -> dict[str, Any]:
         """Return the settings as JSON values, with the digests that they were resolved to."""
         resolved = {"data_digest": self.subject.data.digest, "model_structure": self.subject.model.structure}
-        return self.settings.flat() | resolved
+        if self.subject.pretrained:
+            resolved |= {"pretrained_digest": self.subject.pretrained}
+        return self.settings.flat() | resolved | ({"head": "; ".join(self.subject.head)} if self.subject.head else {})
 
 
 def prepare(
@@ -114,10 +116,9 @@ def prepare(
     sources = Sources({described.name: factory}, {data.digest: data}, dict(functions or {}), places)
     check_optimizer(recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.optimizer_options)
     clock = recipe.clock(len(parts["train"]), data.tokens_per_example)
-    fresh = _fresh(weights[1], described, sources) if weights else ()
-    subject = Subject(
-        described, data_spec, recipe.training(clock, spec), clock, sources, pretrained=digest, fresh=fresh
-    )
+    match = _match(weights[1], described, sources) if weights else HeadMatch()
+    training, fresh, head = recipe.training(clock, spec), match.drawn, tuple(match.words())
+    subject = Subject(described, data_spec, training, clock, sources, pretrained=digest, fresh=fresh, head=head)
     settings = settings.with_(validation=None if validation == "own" else validation)
     if study_type.resolve is not None:
         settings = study_type.resolve(settings, subject)
@@ -134,18 +135,16 @@ def prepare(
     return Study(_identity(study_type, settings, subject), study_type, settings, subject, tuple(points))
 
 
-def _fresh(place: Path, model: ModelSpec, sources: Sources) -> tuple[str, ...]:
-    """Return the parameters that pre-trained weights lack and that are drawn: those of a new head.
+def _match(place: Path, model: ModelSpec, sources: Sources) -> HeadMatch:
+    """Return how the head and pre-trained weights fit: what they lack of it is drawn.
 
     Raises:
         ValueError: if anything else does not fit; that is said before anything is trained.
     """
     if model.name != HUGGING_FACE:
         check_pretrained(place, sources.skeleton(model))
-        return ()
-    fresh = fresh_head(place, sources.skeleton(model))
-    load_hugging_face(place, model, fresh=fresh)
-    return fresh
+        return HeadMatch()
+    return head_match(place, model)
 
 
 def task_of(settings: StudySettings, data: Data) -> tuple[TaskSpec, Task]:

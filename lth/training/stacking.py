@@ -76,7 +76,7 @@ def stacked_losses(
 
     if stacking == "vmap":
         with _attention_with_a_rule(next(iter(batch.values())).device):
-            return torch.vmap(loss, randomness="different")(parameters, buffers, batch)
+            return torch.vmap(loss, randomness="different")(parameters, buffers, _with_pairs(module, batch))
     # Unbound at once: the gradient of each slice alone would be as large as the whole stack.
     parts = {name: value.unbind() for name, value in parameters.items()}
     size = len(next(iter(batch.values())))
@@ -90,6 +90,21 @@ def stacked_losses(
             for index in range(size)
         ]
     )
+
+
+def _with_pairs(module: nn.Module, batch: Batch) -> Batch:
+    """Return a batch whose mask says of each pair of tokens whether one sees the other, for encoders of `transformers`.
+
+    Those look whether a mask of tokens masks any, which `vmap` does not allow; a mask of pairs they take as it stands,
+    (member, example, 1, position, position). Where attention is not PyTorch's, or causal, it would mean something else.
+    """
+    attention = getattr(getattr(module, "config", None), "_attn_implementation", None)
+    is_causal = any(getattr(part, "is_causal", False) for part in module.modules())
+    if "attention_mask" not in batch or attention != "sdpa" or is_causal:
+        return batch
+    mask = batch["attention_mask"].bool()
+    pairs = mask[..., None, None, :].expand(*mask.shape[:-1], 1, mask.shape[-1], mask.shape[-1])
+    return batch | {"attention_mask": pairs}
 
 
 def _attention_with_a_rule(device: torch.device) -> AbstractContextManager[None]:

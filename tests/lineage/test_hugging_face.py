@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from lth.config import SettingsError
 from lth.lineage import Initial, Pretrained, Reader, Sources, Store
 from lth.lineage.foreign import (
+    head_match,
     hugging_face_spec,
     hugging_face_state,
     is_gguf,
@@ -278,3 +279,34 @@ def test_a_gguf_file_is_dequantised(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be read as GGUF"):
         hugging_face_spec(tmp_path / "cut.gguf")
     forget()
+
+
+def test_a_masked_language_model_starts_from_an_encoder_alone(tmp_path: Path) -> None:
+    """Its head is drawn, its output tied to the embedding of the file; what the file holds beside is named."""
+    theirs = bert(tmp_path / "encoder", "BertModel")
+    spec = hugging_face_spec(tmp_path / "encoder", "masked-lm")
+    match = head_match(tmp_path / "encoder", spec)
+    parts = ("bias", "transform.dense.weight", "transform.dense.bias", "transform.LayerNorm.weight")
+    assert match.drawn == (*(f"cls.predictions.{part}" for part in parts), "cls.predictions.transform.LayerNorm.bias")
+    assert (match.kept, match.left_over) == ((), ("pooler.dense.bias", "pooler.dense.weight"))
+    first, same, other = (hugging_face_state(tmp_path / "encoder", spec, match.drawn, seed) for seed in (1, 1, 2))
+    embedding = theirs.embeddings.word_embeddings.weight
+    assert torch.equal(first["cls.predictions.decoder.weight"], embedding)
+    name = "cls.predictions.transform.dense.weight"
+    assert torch.equal(first[name], same[name])
+    assert not torch.equal(first[name], other[name])
+    whole = bert(tmp_path / "whole")
+    match = head_match(tmp_path / "whole", hugging_face_spec(tmp_path / "whole", "masked-lm"))
+    assert (match.drawn, match.left_over) == ((), ())
+    assert set(match.kept) == {name for name, _ in whole.named_parameters() if name.startswith("cls.")}
+
+
+def test_a_misspelt_tensor_of_a_head_is_named_on_both_sides(tmp_path: Path) -> None:
+    bert(tmp_path / "model", "BertForSequenceClassification")
+    tensors = load_file(tmp_path / "model" / "model.safetensors")
+    tensors["classifier.weights"] = tensors.pop("classifier.weight")
+    save_file(tensors, tmp_path / "model" / "model.safetensors", {"format": "pt"})
+    match = head_match(tmp_path / "model", hugging_face_spec(tmp_path / "model"))
+    assert match.words() == [
+        "drawn anew: classifier.weight", "head kept: classifier.bias", "passed over: classifier.weights",
+    ]  # fmt: skip

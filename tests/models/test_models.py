@@ -468,3 +468,32 @@ def test_a_scripts_own_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (spec.name, spec.arguments) == ("mine", {"width": 3})
     assert spec.draw  # how it draws may change, unlike what lth brings
     assert list(MODELS.own()) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "bert-tiny:num_hidden_layer=1",
+            "unknown entry of BertConfig 'num_hidden_layer'. Did you mean 'num_hidden_layers'",
+        ),
+        ("bert:vocab_size=7", "unknown entry of BertConfig 'vocab_size'"),
+        ("bert-mini:num_attention_heads=3", "hidden size \\(256\\) is not a multiple"),
+    ],
+)
+def test_wrong_entries_of_a_bert_are_refused(name: str, message: str) -> None:
+    pytest.importorskip("transformers")
+    with pytest.raises(ValueError, match=message) as caught:
+        describe(name, resolve_factory(name), {"vocabulary": 20, "num_classes": 2})
+    assert "\n" not in str(caught.value)
+
+
+def test_sizes_of_a_bert_by_arguments() -> None:
+    pytest.importorskip("transformers")
+    name = "bert-tiny:num_hidden_layers=1,hidden_size=16,hidden_dropout_prob=0"
+    spec = describe(name, resolve_factory(name), {"vocabulary": 20, "num_classes": 3})
+    module = make_model(spec, resolve_factory(name), seed=0)
+    sizes = {name: tuple(value.shape) for name, value in module.named_parameters()}
+    assert sizes["bert.encoder.layer.0.intermediate.dense.weight"] == (64, 16)
+    assert sizes["classifier.weight"] == (3, 16)
+    assert not any("layer.1." in name for name in sizes)

@@ -170,3 +170,50 @@ def test_base_rate_of_an_mlp_projection_before_any_training(init: str, share: fl
     weights = {name: value.detach() for name, value in module.named_parameters()}
     mask = select(weights, {}, density=0.59, key=torch.abs)["h.2.mlp.c_proj.weight"]
     assert float(mask.float().mean()) == pytest.approx(share, abs=0.01)
+
+
+SMALL = {"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 12}
+
+
+@pytest.mark.parametrize(
+    ("name", "outside"),
+    [
+        ("BertForSequenceClassification", ["bert.pooler.dense.weight"]),
+        ("BertForMaskedLM", []),
+        ("RobertaForSequenceClassification", []),
+        ("RobertaForMaskedLM", []),
+        ("BertForQuestionAnswering", []),
+        ("BertModel", ["pooler.dense.weight"]),
+    ],
+)
+def test_of_an_encoder_the_matrices_and_the_pooler(name: str, outside: list[str]) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.RobertaConfig if name.startswith("Roberta") else transformers.BertConfig
+    module = getattr(transformers, name)(config(**SMALL))
+    chosen = prunable(module)
+    assert len([each for each in chosen if "encoder.layer.0" in each]) == 6
+    assert [each for each in chosen if "encoder.layer.0" not in each] == outside
+    assert left_out(module, chosen) == {}
+    assert prunable(nn.Sequential(module)) == [f"0.{each}" for each in chosen]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_head_of_a_language_model_is_left_out_tied_or_not(tied: bool) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.LlamaConfig(**SMALL, num_key_value_heads=1, tie_word_embeddings=tied)
+    chosen = prunable(transformers.LlamaForCausalLM(config))
+    assert len(chosen) == 7
+    assert all(name.startswith("model.layers.0.") for name in chosen)
+
+
+def test_every_weight_outside_embeddings_and_layer_norms() -> None:
+    transformers = pytest.importorskip("transformers")
+    module = transformers.BertForSequenceClassification(transformers.BertConfig(**SMALL))
+    chosen = prunable(module, ["outside-embeddings"])
+    names = [name for name, _ in module.named_parameters()]
+    assert chosen == [name for name in names if "LayerNorm" not in name and "embeddings" not in name]
+    assert {"classifier.bias", "classifier.weight", "bert.pooler.dense.bias"} <= set(chosen)
+    assert len(chosen) == 16
+    small = Gpt2(vocabulary=20, block=8, n_layer=1, n_head=2, n_embd=8)
+    left = set(dict(small.named_parameters())) - set(prunable(small, ["outside-embeddings"]))
+    assert {name.split(".")[-2] for name in left} == {"wte", "wpe", "ln_1", "ln_2", "ln_f"}

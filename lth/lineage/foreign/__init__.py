@@ -2,7 +2,8 @@
 
 from lth.lineage.foreign.files import Entry, WeightsFile, open_weights
 from lth.lineage.foreign.hugging_face import (
-    fresh_head,
+    HeadMatch,
+    head_match,
     hugging_face_spec,
     hugging_face_state,
     is_gguf,
@@ -15,9 +16,10 @@ from lth.lineage.foreign.report import sparsity_document
 
 __all__ = [
     "Entry",
+    "HeadMatch",
     "WeightsFile",
     "check_pretrained",
-    "fresh_head",
+    "head_match",
     "hugging_face_spec",
     "hugging_face_state",
     "is_gguf",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,26 @@ OTHER_HEADS = frozenset(
     | {"vocab_layer_norm", "vocab_projector", "vocab_transform"}
 )
 """What `transformers` calls heads: of one that the model lacks, tensors may be left over."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMatch:
+    """How the head of a network and the tensors of a file fit, by name.
+
+    Attributes:
+        drawn: parameters of the head that the file lacks, or has in another shape.
+        kept: parameters of the head that the file holds; a pooler counts to the encoder.
+        left_over: tensors of other heads, which fill nothing.
+    """
+
+    drawn: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    left_over: tuple[str, ...] = ()
+
+    def words(self) -> list[str]:
+        """Return a line for each kind that there is."""
+        said = (("drawn anew", self.drawn), ("head kept", self.kept), ("passed over", self.left_over))
+        return [f"{what}: {', '.join(names)}" for what, names in said if names]
 
 
 def is_gguf(path: Path) -> bool:
@@ -118,6 +139,21 @@ def load_hugging_face(
         ValueError: if a parameter is missing, the file holds more, a shape is another, a value is not finite, or the
             file is damaged or a pickle.
     """
+    module, info = _read(path, spec, precision, device, seed, offload)
+    _check(path, module, info, fresh)
+    module = module.eval() if offload is not None else module.eval().to(device)
+    return module  # type: ignore[no-any-return]
+
+
+def _read(
+    path: Path,
+    spec: ModelSpec,
+    precision: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    offload: Path | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """Return a network as `transformers` reads it, and what it says of the names that did not match."""
     arguments: dict[str, Any] = {"gguf_file": path.name} if is_gguf(path) else {"use_safetensors": True}
     if offload is not None:
         if is_gguf(path):
@@ -141,9 +177,7 @@ def load_hugging_face(
             )
         except Exception as error:  # whatever transformers raises
             raise ValueError(f"{path} cannot be read by transformers: {one_line(error)}") from error
-    _check(path, module, info, fresh)
-    module = module.eval() if offload is not None else module.eval().to(device)
-    return module  # type: ignore[no-any-return]
+    return module, info
 
 
 def hugging_face_state(path: Path, spec: ModelSpec, fresh: Sequence[str] = (), seed: int = 0) -> Weights:
@@ -152,29 +186,30 @@ def hugging_face_state(path: Path, spec: ModelSpec, fresh: Sequence[str] = (), s
     return {name: value.detach() for name, value in module.state_dict().items()}
 
 
-def fresh_head(path: Path, module: nn.Module) -> tuple[str, ...]:
-    """Return the parameters of a head that a folder does not hold, or holds in another shape: they are drawn.
+def head_match(path: Path, spec: ModelSpec) -> HeadMatch:
+    """Return which parameters of a head a folder or GGUF file holds, which are drawn, and what it holds beside them.
 
-    Args:
-        path: a folder with safetensors, or a GGUF file.
-        module: the network, with its head.
     Raises:
-        ValueError: if the file is damaged or a pickle.
+        ValueError: as `load_hugging_face`, of anything else that does not match.
     """
-    if is_gguf(path):
-        return ()
-    stored = open_weights(path).shapes
-    prefix = f"{getattr(module, 'base_model_prefix', '')}."
-    return tuple(
-        name
-        for name, value in module.named_parameters()
-        if not OTHER_HEADS.isdisjoint(name.split(".")[:2])
-        and tuple(value.shape) not in (stored.get(name), stored.get(name.removeprefix(prefix)))
-    )
+    module, info = _read(path, spec)
+    lacking = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
+    heads = [name for name, _ in module.named_parameters() if is_head(name)]
+    drawn = tuple(name for name in heads if name in lacking)
+    _check(path, module, info, drawn)
+    left_over = tuple(sorted(name for name in info["unexpected_keys"] if is_head(name)))
+    kept = tuple(name for name in heads if name not in lacking and "pooler" not in name.split("."))
+    return HeadMatch(drawn, kept, left_over)
+
+
+def is_head(name: str) -> bool:
+    """Return whether a tensor is of a head, by its name."""
+    return not OTHER_HEADS.isdisjoint(name.split(".")[:2])
 
 
 def _check(path: Path, module: nn.Module, info: dict[str, Any], fresh: Sequence[str]) -> None:
-    missing = sorted(set(info["missing_keys"]) - set(fresh))
+    own = {name for named in (module.named_parameters(), module.named_buffers()) for name, _ in named}
+    missing = sorted((set(info["missing_keys"]) & own) - set(fresh))  # a tied tensor stands there once
     if missing:
         raise ValueError(f"{path} lacks {_some(missing)}: it is another network, or has another head")
     other = [
@@ -184,7 +219,7 @@ def _check(path: Path, module: nn.Module, info: dict[str, Any], fresh: Sequence[
     ]
     if other:
         raise ValueError(f"{path} does not fit its config.json: {_some(sorted(other))}")
-    unexpected = sorted(name for name in info["unexpected_keys"] if OTHER_HEADS.isdisjoint(name.split(".")[:2]))
+    unexpected = sorted(name for name in info["unexpected_keys"] if not is_head(name))
     if unexpected:
         raise ValueError(f"{path} holds {_some(unexpected)}, which the model of its config.json lacks")
     for name, value in module.state_dict().items():

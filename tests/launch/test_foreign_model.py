@@ -1,0 +1,291 @@
+"""Models of `transformers` in studies: what of a head is drawn, kept, named; what does not fit is one line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from builds import HERE
+from safetensors.torch import load_file, save_file
+
+import lth
+from lth.cli.main import main
+from lth.config import SettingsError
+from lth.launch import load_studies
+from lth.launch.foreign_model import foreign_model
+from lth.lineage import Reader, Store
+from lth.studies import STUDIES, settings_of
+from lth.studies.prepare import Study
+
+transformers = pytest.importorskip("transformers")
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "good", "bad", "film", "book", "plot"]
+BERT = {
+    "vocab_size": 16, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 12,
+    "max_position_embeddings": 16,
+}  # fmt: skip
+DISTIL = {"vocab_size": 16, "dim": 8, "n_layers": 1, "n_heads": 2, "hidden_dim": 12, "max_position_embeddings": 16}
+SHORT = {"duration": "3it", "batch_size": 4, "evaluate_every": 2, "replicates": 2, "levels": 1}
+
+
+def saved(folder: Path, name: str = "BertModel", **config: Any) -> Path:
+    """A folder of a small network, with its tokenizer's words."""
+    kind = name.removesuffix("LMHeadModel").removesuffix("Model").split("For")[0]
+    usual = DISTIL if kind == "DistilBert" else BERT
+    torch.manual_seed(0)
+    made = getattr(transformers, f"{kind}Config")(**{**usual, **config})
+    getattr(transformers, name)(made).save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    return folder
+
+
+def changed(folder: Path, change: Any) -> Path:
+    """The same folder with other tensors."""
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder with a small SST-2."""
+    place = tmp_path / "data" / "glue" / "SST-2"
+    place.mkdir(parents=True)
+    for name, number in (("train", 24), ("dev", 8)):
+        lines = [f"{'a good film' if row % 2 else 'a bad book with b and c'}\t{row % 2}" for row in range(number)]
+        (place / f"{name}.tsv").write_text("\n".join(["sentence\tlabel", *lines, ""]))
+    return tmp_path / "data"
+
+
+def run(command: list[str]) -> int:
+    """Run `lth` here; its exit status."""
+    with pytest.raises(SystemExit) as caught:
+        main(command)
+    return int(caught.value.code or 0)
+
+
+def prepared(model: Path | str, data: Path, **settings: Any) -> Study:
+    given = {"model": str(model), "data": "glue/sst2:length=12", "validation": 4, **SHORT, **settings}
+    return load_studies(STUDIES["find-ticket"], [settings_of(STUDIES["find-ticket"], given)], data)[0]
+
+
+def dense_starts(study: Study, store: Path) -> list[dict[str, torch.Tensor]]:
+    """The states that the dense networks begin with."""
+    reader = Reader(Store(store), study.sources)
+    return [reader.weights(p.job.start) for p in study.points if p.arm == "dense"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [
+        ("BertModel", {"classifier.weight", "classifier.bias"}),
+        ("BertForPreTraining", {"classifier.weight", "classifier.bias"}),
+        (
+            "BertForMaskedLM",
+            {"classifier.weight", "classifier.bias", "bert.pooler.dense.weight", "bert.pooler.dense.bias"},
+        ),
+        (
+            "RobertaModel",
+            {
+                "classifier.dense.weight",
+                "classifier.dense.bias",
+                "classifier.out_proj.weight",
+                "classifier.out_proj.bias",
+            },
+        ),
+        ("DistilBertModel", {"classifier.weight", "classifier.bias", "pre_classifier.weight", "pre_classifier.bias"}),
+    ],
+)
+def test_each_replicate_draws_a_head_on_the_same_encoder(
+    name: str, drawn: set[str], data: Path, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path / "model", name, **({"type_vocab_size": 1} if name == "RobertaModel" else {}))
+    study = prepared(folder, data)
+    assert set(study.subject.fresh) == drawn
+    one, two = dense_starts(study, tmp_path / "store")
+    again = dense_starts(prepared(folder, data), tmp_path / "other")
+    stored = load_file(folder / "model.safetensors")
+    prefix = f"{name.removesuffix('Model').lower()}." if name.endswith("Model") else ""
+    for tensor, value in one.items():
+        assert torch.equal(value, again[0][tensor])
+        is_weight = tensor.endswith("weight")
+        assert torch.equal(value, two[tensor]) is (tensor not in drawn or not is_weight)
+        if tensor not in drawn:
+            assert torch.equal(value, stored[tensor.removeprefix(prefix)])
+    assert "classifier.weight" not in study.subject.prunable(study.settings.masks)  # type: ignore[attr-defined]
+
+
+def test_a_head_of_the_size_that_is_asked_for_is_kept_and_another_drawn(data: Path, tmp_path: Path) -> None:
+    same = prepared(saved(tmp_path / "two", "BertForSequenceClassification"), data)
+    assert (same.subject.fresh, same.subject.head) == ((), ("head kept: classifier.weight, classifier.bias",))
+    one, two = dense_starts(same, tmp_path / "store")
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+    three = prepared(saved(tmp_path / "three", "BertForSequenceClassification", num_labels=3), data)
+    assert three.subject.head == ("drawn anew: classifier.weight, classifier.bias",)
+    assert same.subject.module.get_parameter("classifier.weight").shape == (2, 8)
+
+
+def test_names_of_old_files_are_read(data: Path, tmp_path: Path) -> None:
+    def with_old_names(tensors: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in tensors if "LayerNorm" in name]:
+            old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+            tensors[old] = tensors.pop(name) + 0.5
+
+    folder = saved(tmp_path / "model", "BertForMaskedLM")
+    before = load_file(folder / "model.safetensors")
+    study = prepared(changed(folder, with_old_names), data)
+    state = dense_starts(study, tmp_path / "store")[0]
+    name = "bert.embeddings.LayerNorm.weight"
+    assert torch.equal(state[name], before[name] + 0.5)
+    assert "LayerNorm" not in " ".join(study.subject.fresh)
+
+
+def renamed(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["encoder.layer.0.attention.own.query.weight"] = tensors.pop("encoder.layer.0.attention.self.query.weight")
+
+
+def one_too_many(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["encoder.layer.1.output.dense.bias"] = torch.zeros(8)
+
+
+def of_another_shape(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["encoder.layer.0.output.dense.weight"] = torch.zeros(8, 13)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (renamed, r"lacks bert.encoder.layer.0.attention.self.query.weight: it is another network"),
+        (lambda tensors: tensors.pop("embeddings.LayerNorm.bias"), "lacks bert.embeddings.LayerNorm.bias"),
+        (one_too_many, r"holds encoder.layer.1.output.dense.bias, which the model of its config.json lacks"),
+        (of_another_shape, r"does not fit its config.json: bert.encoder.layer.0.output.dense.weight \(8, 13\)"),
+    ],
+    ids=["renamed", "missing", "too many", "shape"],
+)
+def test_every_name_of_the_encoder_is_matched(change: Any, message: str, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        prepared(changed(saved(tmp_path / "model"), change), data)
+
+
+def test_a_config_alone_is_drawn_from_scratch(data: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    study = prepared(folder, data)
+    assert (study.subject.pretrained, study.subject.fresh, study.subject.head) == ("", (), ())
+    one, two = dense_starts(study, tmp_path / "store")
+    assert not torch.equal(one["bert.pooler.dense.weight"], two["bert.pooler.dense.weight"])
+
+
+def with_pickle(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def of_no_architecture(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "bertt"}))
+
+
+def with_many_words(folder: Path) -> None:
+    (folder / "vocab.txt").write_text("\n".join([*WORDS, *map(str, range(9))]))
+
+
+def with_few_places(folder: Path) -> None:
+    saved(folder, max_position_embeddings=11)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_pickle, "pickle"),
+        (of_no_architecture, "unknown architecture 'bertt'"),
+        (with_many_words, "has vocab_size 16, and glue/sst2 needs 23: its tokenizer or length does not fit"),
+        (with_few_places, "has max_position_embeddings 11, and glue/sst2 needs 12"),
+        (lambda folder: (folder / "vocab.txt").unlink(), "has no tokenizer: a folder with tokenizer.json or vocab.txt"),
+        (
+            lambda folder: saved(folder, "GPT2LMHeadModel", n_embd=8, n_layer=1, n_head=2),
+            "'gpt2' is a causal decoder; task '.*' needs an encoder, as BERT",
+        ),
+    ],
+    ids=["pickle", "architecture", "words", "places", "tokenizer", "decoder"],
+)
+def test_what_does_not_fit_is_one_line(change: Any, message: str, data: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model")
+    change(folder)
+    with pytest.raises(ValueError, match=message) as caught:
+        prepared(folder, data)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encoder_predicts_no_next_token(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("abcdefgh" * 60)
+    with pytest.raises(SettingsError, match="'bert' is an encoder, whose tokens see later ones; task 'language-model'"):
+        settings = settings_of(STUDIES["train"], {"model": str(saved(tmp_path / "m")), "data": f"{text}:block=8"})
+        load_studies(STUDIES["train"], [settings])
+
+
+def test_known_names_are_folders_first_and_then_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = saved(tmp_path / "bert-base-uncased")
+    found = foreign_model("bert-base-uncased", tmp_path)
+    assert found is not None
+    assert (found.place, found.weights) == (folder, folder)
+    assert foreign_model("lenet-300-100", tmp_path) is None
+    asked = []
+
+    def place(name: str) -> Path:
+        asked.append(name)
+        return folder
+
+    monkeypatch.setattr("lth.launch.foreign_model.weights_place", place)
+    assert foreign_model("roberta-base", tmp_path)
+    assert foreign_model("hub:someone/bert@abc", tmp_path)
+    assert asked == ["hub:FacebookAI/roberta-base", "hub:someone/bert@abc"]
+    with_pickle(folder)
+    with pytest.raises(ValueError, match="roberta-base holds no safetensors on the hub, and pickles are not read"):
+        foreign_model("roberta-base", tmp_path)
+
+
+def test_a_study_has_its_id_wherever_its_model_lies(data: Path, tmp_path: Path) -> None:
+    here, there = (saved(tmp_path / place / "mini") for place in ("here", "there"))
+    other = saved(tmp_path / "other" / "mini", hidden_dropout_prob=0.2)
+    ids = [prepared(folder, data).id for folder in (here, there, other)]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_search_names_what_was_drawn_and_the_model_by_its_folder(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = saved(tmp_path / "mini")
+    command = [str(folder), "glue/sst2:length=12", str(data), "--validation", "4", "--levels", "1", "--replicates", "2"]
+    command += ["--duration", "3it", "--batch-size", "4", "--evaluate-every", "2", "--lr", "0.001"]
+    line = "start: drawn anew: classifier.weight, classifier.bias"
+    assert run(["plan", "find-ticket", *command, "--store", str(tmp_path / "store")]) == 0
+    planned = capsys.readouterr().out
+    assert line in planned
+    assert "find-ticket: mini on glue/sst2" in planned
+    out = ["--out", str(tmp_path / "out"), "--store", str(tmp_path / "store"), "--workers", "0"]
+    assert run(["find-ticket", *command, *out]) == 0
+    assert line in capsys.readouterr().err
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["config"]["head"] == "drawn anew: classifier.weight, classifier.bias"
+    assert len(results["config"]["pretrained_digest"]) == 64
+    assert "mini on glue/sst2" in (tmp_path / "out" / "report.html").read_text()
+    assert run(["ls", "--store", str(tmp_path / "store")]) == 0
+    assert str(tmp_path) not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_workers_train_it_too(data: Path, tmp_path: Path) -> None:
+    given = {**SHORT, "validation": 4, "controls": (), "lr": 0.001}
+    places = {"folder": data, "progress": False}
+    found = [
+        lth.find_ticket(
+            str(saved(tmp_path / "mini")), "glue/sst2:length=12", store=tmp_path / f"store-{number}",
+            out=tmp_path / f"out-{number}", execution=execution, **places, **given,
+        )
+        for number, execution in enumerate((HERE, lth.Execution(workers=2)))
+    ]  # fmt: skip
+    rows = [[(row["key"], row["end"]) for row in each.results["rows"]] for each in found]
+    assert rows[0] == rows[1]
