@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from lth.data.masked_text import Texts, masked_parts
 from lth.data.places import roots
 from lth.data.rows import Rows
 from lth.data.sentences import Sentences
@@ -30,7 +31,7 @@ PIECE = 10_000
 
 def needs_tokens(data: Data) -> bool:
     """Return whether the parts of a data set are texts."""
-    return any(isinstance(part, Sentences) for part in data.parts.values())
+    return any(isinstance(part, Sentences | Texts) for part in data.parts.values())
 
 
 def tokenised(data: Data, place: Path | None = None, *, types: bool = True) -> Data:
@@ -39,13 +40,13 @@ def tokenised(data: Data, place: Path | None = None, *, types: bool = True) -> D
     Facts gain `vocabulary` (tokens that there are) and `length` (the most that a row may have).
 
     Args:
-        data: whose parts are `Sentences`.
+        data: whose parts are `Sentences`, or `Texts`.
         place: folder of the model's tokenizer, or its file; a tokenizer that the data name goes before.
         types: whether the model tells first and second sentence apart.
     Raises:
         ValueError: if there is no tokenizer, or it cannot be read.
     """
-    parts = {name: part for name, part in data.parts.items() if isinstance(part, Sentences)}
+    parts = {name: part for name, part in data.parts.items() if isinstance(part, Sentences | Texts)}
     first = next(iter(parts.values()))
     place = first.tokenizer or place
     if place is None:
@@ -53,10 +54,12 @@ def tokenised(data: Data, place: Path | None = None, *, types: bool = True) -> D
             f"{data.name} is text, and this model brings no tokenizer: name one, as {data.name}:tokenizer=vocab.txt"
         )
     tokenizer = tokenizer_at(place)
+    facts = {**data.facts, "vocabulary": tokenizer.get_vocab_size()}
+    if isinstance(first, Texts):
+        return replace(data, parts=masked_parts(first, tokenizer), facts=facts | {"length": first.block})
     tokenizer.enable_truncation(first.length)
-    rows = {name: _rows(part, tokenizer, types) for name, part in parts.items()}
-    facts = {**data.facts, "vocabulary": tokenizer.get_vocab_size(), "length": first.length}
-    return replace(data, parts=rows, facts=facts)
+    rows = {name: _rows(part, tokenizer, types) for name, part in parts.items() if isinstance(part, Sentences)}
+    return replace(data, parts=rows, facts=facts | {"length": first.length})
 
 
 def tokenizer_at(place: Path) -> "Tokenizer":
