@@ -28,7 +28,8 @@ class StudySettings(BaseModel):
     )
     data: str = Field(
         default="digits",
-        description="digits, mnist, fashion-mnist, diabetes, tiny-shakespeare, or the path of an .npz or .txt file",
+        description="digits, mnist, fashion-mnist, diabetes, tiny-shakespeare, a task of GLUE as glue/sst2, "
+        "masked-text:file=PATH.txt, or the path of an .npz or .txt file",
     )
     start_from: str | None = Field(
         default=None,

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from lth.data.datasets import DATASETS
+from lth.data.glue import GLUE, locate_glue
 from lth.data.mnist import locate
 from lth.data.shakespeare import locate_shakespeare
 from lth.data.tokens.bpe import locate_bpe
@@ -69,6 +70,11 @@ def _wikitext(folder: Path | None) -> str | None:
     return f"{place} lacks {', '.join(missing)}" if missing else place
 
 
+def _glue(name: str, folder: Path | None) -> str | None:
+    found = locate_glue(name, folder)
+    return None if found is None else found.place
+
+
 def _openwebtext(folder: Path | None) -> Path | None:
     """Return the cache of the package `datasets`, where it keeps OpenWebText."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
@@ -86,4 +92,5 @@ FINDERS: Mapping[str, Callable[[Path | None], object]] = {
     "wikitext-2": _wikitext,
     "openwebtext": _openwebtext,
     "gpt2": locate_bpe,
+    **{f"glue/{name}": partial(_glue, name) for name in GLUE},
 }

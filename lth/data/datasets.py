@@ -11,6 +11,7 @@ from lth.config.text import split_arguments
 from lth.data.diabetes import diabetes
 from lth.data.digits import digits
 from lth.data.glue import GLUE, load_glue
+from lth.data.masked_text import load_masked_text
 from lth.data.mnist import fashion_mnist, mnist
 from lth.data.npz import load_npz
 from lth.data.text import load_text, tiny_shakespeare
@@ -28,6 +29,7 @@ DATASETS: Table[DataSet] = Table(
         "fashion-mnist": fashion_mnist,
         "diabetes": diabetes,
         "tiny-shakespeare": tiny_shakespeare,
+        "masked-text": load_masked_text,
         **{f"glue/{name}": functools.partial(load_glue, name) for name in GLUE},
     },
 )

@@ -1,11 +1,15 @@
 """Sentences to rows of tokens, by the tokenizer of a model."""
 
+import json
+from array import array
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
+from lth.data.masked_text import Texts, masked_parts
 from lth.data.places import roots
 from lth.data.rows import Rows
 from lth.data.sentences import Sentences
@@ -17,10 +21,17 @@ if TYPE_CHECKING:
 VOCABULARY = "vocab.txt"
 """The vocabulary of BERT, one word piece a line."""
 
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+"""Tokens that BERT cannot do without."""
+
+
+PIECE = 10_000
+"""Examples tokenised at a time: what the package returns of each takes a hundred times the memory of its tokens."""
+
 
 def needs_tokens(data: Data) -> bool:
     """Return whether the parts of a data set are texts."""
-    return any(isinstance(part, Sentences) for part in data.parts.values())
+    return any(isinstance(part, Sentences | Texts) for part in data.parts.values())
 
 
 def tokenised(data: Data, place: Path | None = None, *, types: bool = True) -> Data:
@@ -29,13 +40,13 @@ def tokenised(data: Data, place: Path | None = None, *, types: bool = True) -> D
     Facts gain `vocabulary` (tokens that there are) and `length` (the most that a row may have).
 
     Args:
-        data: whose parts are `Sentences`.
+        data: whose parts are `Sentences`, or `Texts`.
         place: folder of the model's tokenizer, or its file; a tokenizer that the data name goes before.
         types: whether the model tells first and second sentence apart.
     Raises:
         ValueError: if there is no tokenizer, or it cannot be read.
     """
-    parts = {name: part for name, part in data.parts.items() if isinstance(part, Sentences)}
+    parts = {name: part for name, part in data.parts.items() if isinstance(part, Sentences | Texts)}
     first = next(iter(parts.values()))
     place = first.tokenizer or place
     if place is None:
@@ -43,10 +54,12 @@ def tokenised(data: Data, place: Path | None = None, *, types: bool = True) -> D
             f"{data.name} is text, and this model brings no tokenizer: name one, as {data.name}:tokenizer=vocab.txt"
         )
     tokenizer = tokenizer_at(place)
+    facts = {**data.facts, "vocabulary": tokenizer.get_vocab_size()}
+    if isinstance(first, Texts):
+        return replace(data, parts=masked_parts(first, tokenizer), facts=facts | {"length": first.block})
     tokenizer.enable_truncation(first.length)
-    rows = {name: _rows(part, tokenizer, types) for name, part in parts.items()}
-    facts = {**data.facts, "vocabulary": tokenizer.get_vocab_size(), "length": first.length}
-    return replace(data, parts=rows, facts=facts)
+    rows = {name: _rows(part, tokenizer, types) for name, part in parts.items() if isinstance(part, Sentences)}
+    return replace(data, parts=rows, facts=facts | {"length": first.length})
 
 
 def tokenizer_at(place: Path) -> "Tokenizer":
@@ -63,16 +76,32 @@ def tokenizer_at(place: Path) -> "Tokenizer":
     file = next((place / name for name in names if (place / name).is_file()), place) if place.is_dir() else place
     if not file.is_file():
         raise ValueError(f"{place} has no tokenizer: a folder with {' or '.join(names)}, or one of these files")
+    if file.suffix != ".json":
+        _check_vocabulary(file)
     try:
         if file.suffix == ".json":
             tokenizer = Tokenizer.from_file(str(file))
         else:
-            tokenizer = BertWordPieceTokenizer(str(file), lowercase=True)._tokenizer
+            tokenizer = BertWordPieceTokenizer(str(file), lowercase=_is_lower(file))._tokenizer
     except Exception as error:  # whatever tokenizers raises
         raise ValueError(f"{file} cannot be read as a tokenizer: {' '.join(str(error).split())[:200]}") from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
+
+
+def _check_vocabulary(file: Path) -> None:
+    tokens = set(file.read_text(encoding="utf-8", errors="replace").split("\n"))
+    missing = [name for name in SPECIAL if name not in tokens and f"{name}\r" not in tokens]
+    if missing:
+        raise ValueError(f"{file} lacks {', '.join(missing)}; a vocabulary of BERT has {', '.join(SPECIAL)}")
+
+
+def _is_lower(file: Path) -> bool:
+    """Return whether letters are made small, as tokenizer_config.json beside a vocabulary says; BERT uncased does."""
+    beside = file.with_name("tokenizer_config.json")
+    told = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    return bool(told.get("do_lower_case", True))
 
 
 def locate_vocabulary(folder: Path | None = None) -> Path | None:
@@ -83,10 +112,16 @@ def locate_vocabulary(folder: Path | None = None) -> Path | None:
 
 def _rows(part: Sentences, tokenizer: Any, types: bool) -> Rows:
     texts: Any = part.first if part.second is None else list(zip(part.first, part.second, strict=True))
-    encoded = tokenizer.encode_batch(list(texts))
-    starts = torch.zeros(len(encoded) + 1, dtype=torch.int64)
-    starts[1:] = torch.tensor([len(each.ids) for each in encoded], dtype=torch.int64).cumsum(0)
-    tokens = torch.tensor([token for each in encoded for token in each.ids], dtype=torch.int32)
-    kinds = torch.tensor([kind for each in encoded for kind in each.type_ids], dtype=torch.uint8) if types else None
+    lengths, tokens, kinds = array("q"), array("i"), array("B")
+    for start in range(0, len(texts), PIECE):
+        for encoded in tokenizer.encode_batch_fast(list(texts[start : start + PIECE])):
+            lengths.append(len(encoded))
+            tokens.extend(encoded.ids)
+            if types:
+                kinds.extend(encoded.type_ids)
+    starts = torch.zeros(len(lengths) + 1, dtype=torch.int64)
+    starts[1:] = torch.from_numpy(np.array(lengths, dtype=np.int64)).cumsum(0)
     pad = next((i for name in ("[PAD]", "<pad>") if (i := tokenizer.token_to_id(name)) is not None), 0)
-    return Rows(tokens, starts, part.y, kinds, pad, part.buckets)
+    ids = torch.from_numpy(np.array(tokens, dtype=np.int32))
+    of_sentence = torch.from_numpy(np.array(kinds, dtype=np.uint8)) if types else None
+    return Rows(ids, starts, part.y, of_sentence, pad, part.buckets)

@@ -24,7 +24,8 @@ EVALUATION_BATCH = {"cpu": 200, "cuda": 1000}
 examples, `convnet` took 70, 160 and 220 microseconds each, `transformer` 190, 240 and 350, LeNet-300-100 always 9."""
 
 EVALUATION_TOKENS = {"cpu": 2**11, "cuda": 2**16}
-"""Tokens per forward pass, padding included, where examples are rows of different lengths."""
+"""Tokens per forward pass, padding included, where examples are rows of different lengths. Of 512, 1024, 2048, 4096,
+8192 and 16384 on a CPU, `bert-tiny` took 1.46, 1.29, 1.19, 1.09, 1.26 and 1.36 ms for an example of SST-2."""
 
 EVALUATION_TARGETS = 2**13
 """Targets per forward pass of an evaluation, at most: each may have the outputs of a whole vocabulary."""

@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from glue_files import write_glue
 
-from lth.data import DATASETS, Data, Examples, default_validation, load_data, split
+from lth.data import DATASETS, Data, Examples, Sentences, default_validation, load_data, split
+from lth.data.masked_text import Texts
 from lth.tasks import Batch
 
 # name -> training examples, test examples, facts, and the first digits of the digest: keys depend on it.
@@ -26,7 +28,15 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def data(name: str, request: pytest.FixtureRequest) -> Data:
-    folder: Path | None = None if name in ("digits", "diabetes") else request.getfixturevalue("real_data_dir")
+    folder: Path | None
+    if name == "masked-text":
+        (request.getfixturevalue("tmp_path") / "own.txt").write_text("a text\n")
+        return load_data("masked-text:file=own.txt", request.getfixturevalue("tmp_path"))
+    if name.startswith("glue/"):
+        folder = request.getfixturevalue("tmp_path")
+        write_glue(folder, name.removeprefix("glue/"))
+        return load_data(name, folder)
+    folder = None if name in ("digits", "diabetes") else request.getfixturevalue("real_data_dir")
     return load_data(name, folder)
 
 
@@ -35,6 +45,16 @@ def every(examples: Examples) -> Batch:
 
 
 def test_contract(name: str, data: Data) -> None:
+    if isinstance(data.parts["train"], Sentences | Texts):
+        assert data.name == name
+        assert pickle.loads(pickle.dumps(data)).digest == data.digest
+        assert (
+            name == "masked-text"
+            or len(split(data, default_validation(data), seed=0)["train"]) == len(data.parts["train"]) - 1
+        )
+        with pytest.raises(ValueError, match="are texts"):
+            every(data.parts["train"])
+        return
     num_train, num_test, facts, digest = EXPECTED[name]
     assert data.name == name
     assert ({part: len(examples) for part, examples in data.parts.items()}, data.facts) == (

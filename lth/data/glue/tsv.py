@@ -1,69 +1,66 @@
-"""GLUE's TSV files as distributed: tabs part columns, and quotes are plain characters."""
+"""GLUE's TSV files as distributed: tabs part columns, quotes are plain characters, and only a line feed ends a line."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+from lth.data.glue.tasks import GlueTask
 
-from lth.data.glue.tasks import GLUE, GlueTask
-from lth.data.places import roots
-from lth.data.sentences import Sentences
-from lth.data.types import Data
+MOST_CUT = 10
+"""Lines that may be cut in a file of QQP; the published one has three."""
 
 
-def load_glue(
-    name: str, folder: Path | None = None, length: int = 128, tokenizer: str = "", buckets: bool = True
-) -> Data:
-    """Load a task of GLUE from its TSV files; the dev set stands as test, since the answers of the test set are hidden.
+def read_tsv(file: Path, task: GlueTask) -> tuple[list[list[str]], list[str], list[int]]:
+    """Return the sentences of each example, its label as text, and the number of its line.
 
-    Files are looked for in FOLDER/glue/SST-2, FOLDER/SST-2 and FOLDER itself, then in the same places of LTH_DATA_DIR.
-
-    Args:
-        name: entry of GLUE, as `sst2`.
-        folder: where data sets are kept.
-        length: most tokens of an example, special ones among them.
-        tokenizer: its folder or file [default: that of the model].
-        buckets: whether training batches hold examples of similar length.
     Raises:
-        ValueError: if the files are missing, lack a column, or an answer is none of the task's.
+        ValueError: if the file is no UTF-8 or empty, lacks a column, or a line has another number of columns.
     """
-    task = GLUE.pick(name)
-    place = _locate(task, folder)
-    own = Path(tokenizer).expanduser() if tokenizer else None
-    parts = {part: _read(place / file, task, length, own, buckets) for part, file in task.files.items()}
-    facts = {"num_classes": len(task.classes), "measures": list(task.measures)}
-    return Data(f"glue/{name}", parts, facts, "classification")
-
-
-def _locate(task: GlueTask, folder: Path | None) -> Path:
-    tried = [place for root in roots(folder) for place in (root / "glue" / task.folder, root / task.folder, root)]
-    for place in tried:
-        if all((place / file).is_file() for file in task.files.values()):
-            return place
-    raise ValueError(f"{task.folder} of GLUE is not here: put its {', '.join(task.files.values())} into {tried[0]}")
-
-
-def _read(file: Path, task: GlueTask, length: int, tokenizer: Path | None, buckets: bool) -> Sentences:
-    lines = file.read_text(encoding="utf-8").splitlines()
-    columns = lines[0].split("\t")
-    missing = [name for name in (*task.columns, task.label) if name not in columns]
+    lines = _lines(file)
+    columns = list(task.header) or lines[0].split("\t")
+    wanted = (*task.columns, task.label)
+    missing = [name for name in wanted if name not in columns]
     if missing:
-        raise ValueError(f"{file} has no column {missing[0]!r}; found {', '.join(columns)}")
-    places = [columns.index(name) for name in (*task.columns, task.label)]
-    texts: list[list[str]] = []
-    for number, line in enumerate(lines[1:], 2):
+        raise ValueError(f"{file} has no column {missing[0]!r}; it has {', '.join(columns)[:200]}")
+    places = [columns.index(name) for name in wanted]
+    first = 1 if task.header else 2
+    rows, numbers, cut = [], [], []
+    for number, line in enumerate(lines[first - 1 :], first):
         fields = line.split("\t")
-        if len(fields) != len(columns):
-            raise ValueError(f"{file}, line {number}: found {len(fields)} columns, the header has {len(columns)}")
-        texts.append([fields[place] for place in places])
-    *sentences, labels = zip(*texts, strict=True)
-    return Sentences(sentences[0], sentences[1] if len(sentences) > 1 else None, _classes(labels, task, file),
-                     length, tokenizer, buckets)  # fmt: skip
+        if task.may_be_cut and len(fields) < len(columns):
+            cut.append(number)
+        elif len(fields) != len(columns):
+            raise ValueError(f"{file}, line {number}: found {len(fields)} columns; {len(columns)} are wanted")
+        else:
+            rows.append([fields[place] for place in places])
+            numbers.append(number)
+    if cut:
+        _say_cut(file, cut)
+    if not rows:
+        raise ValueError(f"{file} has no examples")
+    return [row[:-1] for row in rows], [row[-1] for row in rows], numbers
 
 
-def _classes(labels: Sequence[str], task: GlueTask, file: Path) -> torch.Tensor:
-    numbers = {label: number for number, label in enumerate(task.classes)}
-    for line, label in enumerate(labels, 2):
-        if label not in numbers:
-            raise ValueError(f"{file}, line {line}: {label!r} is no label of this task: {', '.join(task.classes)}")
-    return torch.tensor([numbers[label] for label in labels], dtype=torch.int64)
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a file; `str.splitlines` would end one at other characters too."""
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{file}, line {number}: byte 0x{content[error.start]:02x} is no UTF-8; GLUE's files are in UTF-8"
+        ) from error
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    if lines[-1] == "":
+        lines.pop()
+    if not lines:
+        raise ValueError(f"{file} is empty")
+    return lines
+
+
+def _say_cut(file: Path, cut: Sequence[int]) -> None:
+    shown = ", ".join(map(str, cut[:MOST_CUT]))
+    if len(cut) > MOST_CUT:
+        raise ValueError(f"{file}: {len(cut)} lines have too few columns, the first are {shown}")
+    warnings.warn(f"{file}: left out lines with too few columns: {shown}", stacklevel=2)

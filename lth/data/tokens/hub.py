@@ -56,7 +56,7 @@ def hub_source(address: str, cutting: Cutting, name: str | None = None) -> Sourc
         ValueError: if the package is not installed, the data set cannot be had, or has no column text.
     """
     owner_and_name, configuration, split = _parsed(address)
-    loaded = _load(address, owner_and_name, configuration, split)
+    loaded = load_rows(address, owner_and_name, configuration, split)
     rows = {PARTS[part]: rows for part, rows in loaded.items() if part in PARTS}
     if "train" not in rows:
         raise ValueError(f"{address} has the splits {', '.join(loaded)}, and no train: name one, as {address}:test")
@@ -93,7 +93,7 @@ def _parsed(address: str) -> tuple[str, str | None, str | None]:
     return name, more[0] if more else None, split
 
 
-def _load(address: str, name: str, configuration: str | None, split: str | None) -> Mapping[str, Any]:
+def load_rows(address: str, name: str, configuration: str | None, split: str | None) -> Mapping[str, Any]:
     """Return the rows by split; a split that is asked for is called train."""
     try:
         import datasets
