@@ -168,6 +168,6 @@ FEW_SHOT = StudyType(
     help="Files on the command line are tickets, of which the model follows; a folder among them is that of the data.",
     examples=(
         "lth few-shot A.ticket.safetensors --target glue/qqp DIR --mode head",
-        "lth few-shot own.safetensors other.safetensors --target glue/qqp --shots 128",
+        "lth few-shot own.safetensors merged.safetensors --target glue/qqp",
     ),
 )
