@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lth.data import load_data as load_data
     from lth.launch import Found as Found
     from lth.launch import compact_ticket as compact_ticket
+    from lth.launch import few_shot as few_shot
     from lth.launch import find_ticket as find_ticket
     from lth.launch import results as results
     from lth.launch import run_study as run_study
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from lth.report import write_report as write_report
     from lth.sparsity import select as select
     from lth.studies.connect import Connect as Connect
+    from lth.studies.few_shot_settings import FewShot as FewShot
     from lth.studies.find_ticket_settings import FindTicket as FindTicket
     from lth.studies.sparsify_settings import Sparsify as Sparsify
     from lth.studies.stability import Stability as Stability
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "data": ("Data", "from_arrays", "load_data"),
-    "launch": ("Found", "compact_ticket", "find_ticket", "results", "run_study", "study", "super_weights"),
+    "launch": ("Found", "compact_ticket", "few_shot", "find_ticket", "results", "run_study", "study", "super_weights"),
     "lineage": (
         "BuildError",
         "Execution",
@@ -80,6 +82,7 @@ _PLACES = {
     "report": ("read_study", "write_report"),
     "sparsity": ("select",),
     "studies.connect": ("Connect",),
+    "studies.few_shot_settings": ("FewShot",),
     "studies.find_ticket_settings": ("FindTicket",),
     "studies.sparsify_settings": ("Sparsify",),
     "studies.stability": ("Stability",),

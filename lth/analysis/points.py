@@ -59,7 +59,7 @@ class Plot:
         y: what is measured: `primary` (the task's first metric on the test part at the end), `end/NAME`,
             `at_best/NAME`, `best_step`, or a column of `table`.
         x_words, y_words: titles of the axes; empty for the axis' or metric's own words.
-        log_x: whether x is logarithmic, falling from left to right (densities).
+        log_x: whether x is logarithmic, falling from left to right where it is a density.
         colour: column that colours tell apart; `arm` by default.
         panel: column that makes a panel of each of its values; empty for one panel.
         table: a table of the conclusion, in place of the rows.

@@ -36,8 +36,12 @@ def study_command(study: StudyType[Any], command: Command) -> Callable[..., int]
     what the user wrote is in them: presets fill the rest later. The defaults in help are those of the usual preset.
     """
 
+    places = (study.files,) if study.files else POSITIONAL
+
     def parse(*positional: Any, **given: Any) -> int:
-        given |= dict(zip(POSITIONAL, positional, strict=False))
+        given |= dict(zip(places, positional, strict=False))
+        if study.files:
+            given |= _sorted_files(study.files, given.get(study.files), given.get("folder"))
         given = {name: value for name, value in given.items() if value is not None}
         with settings_as_usage():
             return command(study, *read_settings(study, given.pop("config", None), given))
@@ -48,13 +52,13 @@ def study_command(study: StudyType[Any], command: Command) -> Callable[..., int]
     }
     fields |= {info.alias or name: (info, info.default, "Running") for name, info in Running.model_fields.items()}
     own = [name for name in study.settings.model_fields if name in fields and name not in StudySettings.model_fields]
-    parameters = [_parameter(name, *fields[name]) for name in dict.fromkeys([*POSITIONAL, *own, *fields])]
+    parameters = [_parameter(name, *fields[name], places) for name in dict.fromkeys([*places, *own, *fields])]
     if study.presets:
         several = "".join(f"; {name}: all of {', '.join(group)}" for name, group in study.groups.items())
         grouped = {name for group in study.groups.values() for name in group}
         single = ", ".join(name for name in study.presets if name not in grouped)
         words = f"whole settings by name: {single}{several} [default: the one of the model and data]"
-        parameters.insert(len(POSITIONAL), _keyword("preset", str, words, "Study"))
+        parameters.insert(len(places), _keyword("preset", str, words, "Study"))
     words = "YAML file of these options (and a sweep); the command line wins"
     parameters.append(_keyword("config", Path, words, "Running"))
     parse.__name__ = study.name.replace("-", "_")
@@ -124,13 +128,28 @@ def _keyword(name: str, kind: type, words: str, group: str) -> inspect.Parameter
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _parameter(name: str, info: FieldInfo, default: Any, group: str) -> inspect.Parameter:
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if name in POSITIONAL else inspect.Parameter.KEYWORD_ONLY
+def _sorted_files(name: str, files: list[str] | None, folder: Path | None) -> dict[str, Any]:
+    """Return files as a setting; a folder among them is that of the data, where none is named.
+
+    Raises:
+        UsageError: if there are several folders.
+    """
+    folders = [each for each in files or () if Path(each).expanduser().is_dir()]
+    if len(folders) + (folder is not None) > 1:
+        raise UsageError(f"found {len(folders)} folders: give the folder of the data alone, and files")
+    kept = [each for each in files or () if each not in folders]
+    return ({name: kept} if kept else {name: None}) | ({"folder": Path(folders[0])} if folders else {})
+
+
+def _parameter(name: str, info: FieldInfo, default: Any, group: str, places: Sequence[str]) -> inspect.Parameter:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if name in places else inspect.Parameter.KEYWORD_ONLY
     # A flag of the study may be on in a preset, and then there must be a way to turn it off.
-    flag: dict[str, Any] = {"negative": ""} if info.annotation is bool and group == "Running" else {}
+    is_list = name in places and name not in POSITIONAL
+    flag: dict[str, Any] = {"negative": ""} if is_list or (info.annotation is bool and group == "Running") else {}
     words = f"{info.description}{_default(info, default)}"
     parameter = Parameter(help=words, show_default=False, group=_group(group), **flag)
-    return inspect.Parameter(name, kind, default=None, annotation=Annotated[_option_type(info), parameter])
+    takes = list[str] | None if is_list else _option_type(info)
+    return inspect.Parameter(name, kind, default=None, annotation=Annotated[takes, parameter])
 
 
 def _option_type(info: FieldInfo) -> Any:

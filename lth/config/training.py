@@ -52,6 +52,7 @@ class Training(BaseModel):
     sparsifier: Sparsifier | None = Field(default=None, description="what prunes within the training")
     traces: tuple[str, ...] = Field(default=(), description="sums and moments that are kept beside the weights")
     measures: tuple[str, ...] = Field(default=(), description="entries of MEASURES that are taken on the way")
+    train_only: tuple[str, ...] = Field(default=(), description="patterns of what trains, as a head; all by default")
     function: Function | None = Field(default=None, description="the user's own, which trains in place of an engine")
 
     def with_(self, **changes: Any) -> "Training":

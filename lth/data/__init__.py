@@ -7,6 +7,7 @@ from lth.data.order import epoch_order, seeded_generator
 from lth.data.own import from_arrays, no_data
 from lth.data.rows import Rows
 from lth.data.sentences import Sentences
+from lth.data.shots import draw_shots, num_classes
 from lth.data.splits import OWN, default_validation, split
 from lth.data.text import load_text
 from lth.data.tokens import Tokenizer, load_tokens, prepare_tokens, tokenizer_of
@@ -29,6 +30,7 @@ __all__ = [
     "Windows",
     "batches_of",
     "default_validation",
+    "draw_shots",
     "epoch_order",
     "from_arrays",
     "load_data",
@@ -37,6 +39,7 @@ __all__ = [
     "load_tokens",
     "needs_tokens",
     "no_data",
+    "num_classes",
     "prepare_tokens",
     "seeded_generator",
     "split",

@@ -54,11 +54,12 @@ def split(data: Data, validation: int | str, seed: int = 0, train_examples: int 
     kept = permutation[held:][:train_examples].sort().values
     parts = {name: part for name, part in data.parts.items() if own or name != "validation"}
     if not own:
-        parts["validation"] = _chosen(train, permutation[:held].sort().values)
+        parts["validation"] = chosen(train, permutation[:held].sort().values)
     if len(kept) < len(train):
-        parts["train"] = _chosen(train, kept)
+        parts["train"] = chosen(train, kept)
     return parts
 
 
-def _chosen(examples: Examples, indices: torch.Tensor) -> Examples:
+def chosen(examples: Examples, indices: torch.Tensor) -> Examples:
+    """Return the examples at these positions."""
     return examples.subset(indices) if isinstance(examples, Arrays) else Subset(examples, indices)

@@ -4,7 +4,7 @@ from lth.launch.compact import CompactReport, compact_ticket
 from lth.launch.conclude import conclude_study, default_out
 from lth.launch.found import Found, results
 from lth.launch.load import load_studies
-from lth.launch.run import build_study, find_ticket, follow_study, register, run_study, study
+from lth.launch.run import build_study, few_shot, find_ticket, follow_study, register, run_study, study
 from lth.launch.samples import check_sample
 from lth.launch.superweights import SuperWeights, super_weights
 
@@ -17,6 +17,7 @@ __all__ = [
     "compact_ticket",
     "conclude_study",
     "default_out",
+    "few_shot",
     "find_ticket",
     "follow_study",
     "load_studies",

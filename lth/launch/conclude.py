@@ -133,7 +133,8 @@ def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator
             "own": {"end": row["end"], "at_best": row["at_best"], "best_step": row["best_step"]},
             "arms": by_level.get(0, {}) | by_level.get(level, {}),
         }
-        labels = {"study": prepared.id, "level": level, "replicate": point.replicate, "data": prepared.settings.data}
+        named = {name: value for name in ("model", "data", "start_from") if (value := getattr(prepared.settings, name))}
+        labels = {"study": prepared.id, "level": level, "replicate": point.replicate, **named}
         assert isinstance(point.job, Trained)
         yield f"level-{int(level):02d}-replicate-{point.replicate}", make_ticket(point.job, reader, metrics, labels)
 

@@ -55,7 +55,9 @@ def load_studies(
     loaded, weights = dict(given.data), dict[str, tuple[str, Path]]()
     rows = dict[tuple[str, Path | None, bool], Data]()
     studies = []
-    for each in settings:
+    for wanted in settings:
+        with as_settings_error():
+            each = wanted if study_type.from_files is None else study_type.from_files(wanted)
         factory = given.models.get(each.model)
         foreign = foreign_model(each.model, folder) if factory is None else None
         factory = factory or resolve_factory(foreign.name if foreign else each.model)

@@ -1,7 +1,7 @@
 """A study from settings to report: prepared, built, concluded. Each step can be called alone, any number of times."""
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ ObserverFactory = Callable[[Study], AbstractContextManager[Observer]]
 
 def study(
     name: str,
-    model: str | Factory = "lenet-300-100",
+    model: str | Factory | None = None,
     data: str | Data | dict[str, Any] | None = None,
     folder: str | Path | None = None,
     *,
@@ -56,7 +56,7 @@ def study(
         name: an entry of STUDIES: `find-ticket`, `supermask`, `connect`, `stability`, `sparsify`, or one of yours.
         model: an entry of MODELS (with arguments as `gpt2:n_embd=64`), `package.module:function`, or a function that
             makes a `torch.nn.Module`. If its signature has `input_shape`, `num_classes` and the like, it is given those
-            of the data.
+            of the data. By default what ticket files among the settings are of, else lenet-300-100.
         data: an entry of DATASETS, the path of an .npz or .txt file, a `Data`, or a dict of arrays x_train, y_train,
             x_test, y_test; by default digits, or nothing where `train` and `evaluate` are given and bring their own.
         folder: where data files are looked for, and downloaded to.
@@ -82,7 +82,7 @@ def study(
     if data is None:
         data = "digits" if train is None or evaluate is None else no_data()
     data = data_of(data) if isinstance(data, dict) else data
-    known_as = model if isinstance(model, str) else model_name or name_of(model, "model_name")
+    known_as, models = _model_of(model, model_name)
     data_name = data if isinstance(data, str) else data.name
     functions: dict[str, Callable[..., Any]] = {}
     for role, function in (("train", train), ("evaluate", evaluate)):
@@ -92,13 +92,42 @@ def study(
             settings[role] = name_of(function, f"{role} as 'package.module:function'")
             functions[settings[role]] = function
     given = Given(
-        models={} if isinstance(model, str) else {known_as: model},
+        models=models,
         data={} if isinstance(data, str) else {data_name: data},
         functions=functions,
     )
-    wanted = settings_of(study_type, {"model": known_as, "data": data_name, **settings})
+    wanted = settings_of(study_type, {**known_as, "data": data_name, **settings})
     [prepared] = load_studies(study_type, [wanted], Path(folder) if folder else None, given)
     return run_study(prepared, Store(Path(store)), execution, observer_of(progress), Path(out) if out else None)
+
+
+def _model_of(model: str | Factory | None, name: str | None) -> tuple[dict[str, str], dict[str, Factory]]:
+    """Return the setting that a model stands for, and the factory by its name, where it is one."""
+    if model is None or isinstance(model, str):
+        return ({} if model is None else {"model": model}), {}
+    known_as = name or name_of(model, "model_name")
+    return {"model": known_as}, {known_as: model}
+
+
+def few_shot(
+    sources: str | Path | Sequence[str | Path],
+    target: str | Data | dict[str, Any],
+    folder: str | Path | None = None,
+    **keywords: Any,
+) -> Found:
+    """Train tickets on few examples of another task and write the report: `study("few-shot", ...)`.
+
+    Args:
+        sources: ticket files.
+        target: the data.
+        folder: where data files are looked for.
+        **keywords: as of `study`, and the study's settings.
+
+    Example:
+        found = lth.few_shot(["own.ticket.safetensors", "merged.ticket.safetensors"], "glue/qqp", mode="head")
+    """
+    files = [sources] if isinstance(sources, str | Path) else sources
+    return study("few-shot", data=target, folder=folder, sources=tuple(map(str, files)), **keywords)
 
 
 def data_of(arrays: dict[str, Any]) -> Data:

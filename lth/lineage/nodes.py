@@ -36,6 +36,9 @@ class DataSpec(BaseModel):
     validation: int | str = Field(description="examples held out of the training set, or `own`: the source's part")
     split_seed: int = Field(default=0, description="which examples are held out")
     train_examples: int | None = Field(default=None, description="most examples to train on")
+    shots: int | None = Field(default=None, description="train on so many, drawn from what is left: in all, or a class")
+    shots_by_class: bool = Field(default=False, description="whether `shots` are of each class")
+    shots_seed: int = Field(default=0, description="which are drawn")
 
 
 class Node(BaseModel):

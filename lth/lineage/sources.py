@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lth.data import Data, Parts, split
+from lth.data import Data, Parts, draw_shots, num_classes, split
 from lth.lineage.nodes import DataSpec
 from lth.models.spec import Factory, ModelSpec, make_model, resolve_factory, skeleton
 
@@ -43,11 +43,16 @@ class Sources:
         """Return the examples of this data, validation held out.
 
         Raises:
-            ValueError: if the data set is not at hand.
+            ValueError: if the data set is not at hand, or has not so many examples.
         """
         if spec.digest not in self.data:
             raise ValueError(f"the data set with digest {spec.digest[:12]}... is not at hand: load it first")
-        return split(self.data[spec.digest], spec.validation, spec.split_seed, spec.train_examples)
+        data = self.data[spec.digest]
+        parts = split(data, spec.validation, spec.split_seed, spec.train_examples)
+        if spec.shots is None:
+            return parts
+        classes = num_classes(data) if spec.shots_by_class else None
+        return {**parts, "train": draw_shots(parts["train"], spec.shots, spec.shots_seed, classes)}
 
     def weights_file(self, digest: str) -> Path:
         """Return where pre-trained weights lie.

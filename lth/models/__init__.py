@@ -4,6 +4,7 @@ from lth.models.check import check_model
 from lth.models.convnet import ConvNet
 from lth.models.describe import describe
 from lth.models.gpt2 import Gpt2
+from lth.models.head import head_of
 from lth.models.imports import is_importing, resolve_function
 from lth.models.lenet import LeNet300100
 from lth.models.seeding import seeded
@@ -26,6 +27,7 @@ __all__ = [
     "check_model",
     "describe",
     "draw_digest",
+    "head_of",
     "is_importing",
     "make_model",
     "masks_of",

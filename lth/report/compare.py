@@ -11,7 +11,7 @@ from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, Domain, cropped, falling_axis, rows
 from lth.report.lines import CUT, DASHES, POINTS, from_baseline, has_line, line_domain
 from lth.report.marks import Mark, marks, metric_of_plot, shown_interval, title_of_y
-from lth.report.places import axis_of
+from lth.report.places import PERCENT, axis_of
 from lth.report.side_by_side import survival_figure
 from lth.report.study import StudyFiles
 from lth.report.words import plain_fields
@@ -128,6 +128,8 @@ def _lines_chart(
     """Return a colour per study, a dash per arm, and bands around the subjects."""
     metric, axis = metric_of_plot(results, plot), axis_of(results, plot["x"], plot["x_words"])
     x = alt.X("x:Q", title=axis.title, scale=alt.Scale(nice=False))
+    if plot["log_x"]:
+        x = falling_axis([row["x"] for row in table], "x", axis.title, falls=axis.name in PERCENT)
     y = alt.Y(
         "mean:Q",
         title=title_of_y(results, plot),
@@ -138,7 +140,10 @@ def _lines_chart(
     patterns = [DASHES[index % len(DASHES)] for index in range(len(arms))]
     dash = alt.StrokeDash("line:N", scale=alt.Scale(domain=arms, range=patterns), legend=alt.Legend(title=None))
     base = alt.Chart(rows(_cropped_lines(table, domain, is_log=plot["log_x"]))).encode(
-        x=falling_axis([row["x"] for row in table], "x", axis.title) if plot["log_x"] else x, color=colour
+        x=falling_axis([row["x"] for row in table], "x", axis.title, falls=axis.name in PERCENT)
+        if plot["log_x"]
+        else x,
+        color=colour,
     )
     tooltip = [
         alt.Tooltip("study:N"),

@@ -79,14 +79,14 @@ def step_frame(means: Iterable[float], ends: Iterable[float | None]) -> Domain:
     return 0.0, 1.08 * max([highest, *(end for end in ends if end is not None and end < 1.3 * highest)])
 
 
-def falling_axis(values: Sequence[float], field: str, title: str) -> alt.X:
-    """Return a logarithmic x axis that falls from left to right, with a tick at each value."""
+def falling_axis(values: Sequence[float], field: str, title: str, *, falls: bool = True) -> alt.X:
+    """Return a logarithmic x axis that falls from left to right (of counts it rises), with a tick at each value."""
     most, least = max(values), min(values)
     margin = max((most / least) ** 0.025, 1.01)
     return alt.X(
         f"{field}:Q",
         title=title,
-        scale=alt.Scale(type="log", domain=[most * margin, least / margin], nice=False),
+        scale=alt.Scale(type="log", domain=[least / margin, most * margin][:: -1 if falls else 1], nice=False),
         axis=alt.Axis(
             values=sorted(set(values), reverse=True),
             labelExpr="format(datum.value, '.3~g')",

@@ -15,7 +15,7 @@ from lth.analysis.reading import Measure, arms_of
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, Domain, cropped, falling_axis, frame, full_frame, rows, spread, step_frame
 from lth.report.marks import Mark, colour_domain, marks, metric_of_plot, shown_interval, title_of_y
-from lth.report.places import Axis, axis_of
+from lth.report.places import PERCENT, Axis, axis_of
 from lth.report.study import StudyFiles
 from lth.report.theme import OTHER
 from lth.report.words import over_replicates
@@ -224,7 +224,7 @@ class _Drawing:
     def _x(self, lines: Sequence[Mark], level: Sequence[Mark]) -> alt.X:
         own = [mark.x * self.axis.scale for mark in [*lines, *level] if isinstance(mark.x, int | float)]
         if self.plot["log_x"]:
-            return falling_axis(own or [100.0], "x", self.axis.title)
+            return falling_axis(own or [100.0], "x", self.axis.title, falls=self.axis.name in PERCENT)
         domain = [min(own, default=0.0), max(own, default=1.0)]
         scale_of_x = alt.Scale(domain=domain, nice=False, zero=False)
         return alt.X("x:Q", title=self.axis.title, scale=scale_of_x, axis=alt.Axis(tickCount=6, format=",.9~g"))

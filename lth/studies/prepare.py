@@ -203,7 +203,7 @@ def _identity(study_type: StudyType[Any], settings: StudySettings, subject: Subj
         described[name] = spec.model_dump(mode="json", exclude_defaults=True)
     if subject.pretrained:
         described["start_from"] = subject.pretrained
-    for name in ("data", "model", "task", "loss", "start_from"):  # they stand there resolved
+    for name in ("data", "model", "task", "loss", "start_from", "sources"):  # they stand there resolved
         described["settings"].pop(name, None)
     canonical = json.dumps(described, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]

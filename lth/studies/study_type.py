@@ -46,6 +46,9 @@ class StudyType(Generic[S]):
         metrics: the study's own, beside those of the task; the first is its primary one, if there are any.
         resolve: (settings, subject) -> settings with defaults that follow from the model filled in.
         traces: settings -> what trainings keep beside their weights.
+        from_files: settings -> settings with what follows from files that they name, before model and data are loaded.
+        files: the setting that files on the command line go to, in place of model and data; a folder among them is
+            that of the data.
         help: further lines of help.
         examples: command lines, with what they do behind a `#`.
     Raises:
@@ -66,6 +69,8 @@ class StudyType(Generic[S]):
     resolve: "Callable[[S, Subject], S] | None" = None
     traces: Callable[[S], tuple[str, ...]] | None = None
     arms_of: Callable[[S], tuple[Arm, ...]] | None = None
+    from_files: "Callable[[S], S] | None" = None
+    files: str = ""
     help: str = ""
     examples: tuple[str, ...] = ()
 

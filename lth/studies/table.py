@@ -5,6 +5,7 @@ from typing import Any
 
 from lth.config import SettingsError, StudySettings, Table, as_settings_error
 from lth.studies.connect import CONNECT
+from lth.studies.few_shot import FEW_SHOT
 from lth.studies.find_ticket import FIND_TICKET
 from lth.studies.sparsify import SPARSIFY
 from lth.studies.stability import STABILITY
@@ -13,7 +14,7 @@ from lth.studies.supermask import SUPERMASK
 from lth.studies.train import TRAIN
 
 STUDIES: Table[StudyType[Any]] = Table(
-    "study", {each.name: each for each in (FIND_TICKET, TRAIN, SPARSIFY, SUPERMASK, CONNECT, STABILITY)}
+    "study", {each.name: each for each in (FIND_TICKET, TRAIN, SPARSIFY, SUPERMASK, CONNECT, STABILITY, FEW_SHOT)}
 )
 
 

@@ -33,6 +33,7 @@ def check_shardable(module: nn.Module, training: Training, members: "Sequence[Me
         "one network at a time": len(members) == 1,
         "no sparsifier": training.sparsifier is None,
         "no traces": not training.traces,
+        "all parameters to train": not training.train_only,
         "no measures on the way": not training.measures,
         "a fresh optimizer": all(member.moments is None for member in members),
         f"a batch that {ranks.size} processes share evenly, which {training.batch_size} is not": (

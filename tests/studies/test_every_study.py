@@ -36,6 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "supermask": {"draws": 2},
     "connect": {"points": 3, "connect_levels": "0,2", "rewind_to": "0it,5it"},
     "stability": {"levels": 2},
+    "few-shot": {"shots": "4,8", "validation": 10},
     "sparsify": {"sparsities": "0.5,0.9", "methods": "gradual,soft"},
 }
 """What makes a study small; another one runs by its own defaults and `COMMON`."""
@@ -135,7 +136,15 @@ LEAST: dict[str, dict[str, Any]] = {
 }
 """The least that makes a task."""
 
-KILLS = {"find-ticket": 60, "train": 12, "supermask": 12, "connect": 90, "stability": 50, "sparsify": 70}
+KILLS = {
+    "find-ticket": 60,
+    "train": 12,
+    "supermask": 12,
+    "connect": 90,
+    "stability": 50,
+    "sparsify": 70,
+    "few-shot": 25,
+}
 """By study: reports of progress after which it is killed."""
 
 PAIRS = [(study, task) for study in STUDIES for task in TASKS if (study, task) not in NOT_RUN]
@@ -194,7 +203,12 @@ def test_every_study_speaks_of_every_task(
     for plot in study_type.plots:
         has_data = not plot.table or bool(found.details["tables"].get(plot.table))
         assert (plot.title in page) == has_data
-        assert has_data or plot.table in ("watched_survival", "super_weights_survival", "spikes")  # nothing is watched
+        assert has_data or plot.table in (
+            "watched_survival",
+            "super_weights_survival",
+            "spikes",
+            "comparisons",
+        )  # of none
     assert (found.folder / "figures").is_dir()
 
     words = primary.name.replace("_", " ")

@@ -14,18 +14,21 @@ class Given(MasksNode):
         model: what they are for.
         digest: of the file.
         density: fraction of the prunable weights that they keep.
+        left_out: tensors whose masks are not taken, as those of a head.
     """
 
     model: ModelSpec
     digest: str
     density: float
+    left_out: tuple[str, ...] = ()
 
     @property
     def planned_density(self) -> float | None:
         return self.density
 
     def derive(self, reader: Reader) -> Masks:
-        return read_masks_file(reader.sources.weights_file(self.digest), reader.skeleton(self.model), self.digest)
+        path, module = reader.sources.weights_file(self.digest), reader.skeleton(self.model)
+        return read_masks_file(path, module, self.digest, self.left_out)
 
     def words(self) -> str:
         return f"the masks of a file {self.digest[:8]}, which keep {100 * self.density:.3g} %"

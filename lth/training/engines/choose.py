@@ -56,6 +56,11 @@ def choose_engine(
             raise SettingsError(
                 f"engine {engine!r} has no use for your function {training.function.name!r}: leave one of the two out"
             )
+        if training.train_only:
+            raise SettingsError(
+                f"your function {training.function.name!r} decides itself what trains; found train_only "
+                f"{', '.join(training.train_only)}: leave it to lth's engines"
+            )
         return EngineChoice(YOURS, training.function.name)
     if engine == "auto":
         return _usual(module, training, device, population, density)

@@ -13,6 +13,7 @@ from lth.sparsity.types import Masks, State, Traces
 from lth.tasks import Batch, make_task
 from lth.training.engines.decay import decay_groups
 from lth.training.engines.engine import StepChanges
+from lth.training.engines.frozen import freeze_others
 from lth.training.engines.layers import quicken, quicken_attention
 from lth.training.engines.passes import chunk_losses, compiled_losses, try_stacking
 from lth.training.engines.signature import Signature
@@ -43,6 +44,7 @@ class TorchEngine:
         self.members, self.training, self.parts, self.ranks = members, training, parts, where.ranks
         self.task = make_task(training.task)
         sharding = self._sharding(module, where) if where.sharded else None
+        freeze_others(module, training.train_only)
         self.population = Population(module.train(), members, device, training.precision, self.task, sharding)
         self.num_train = len(parts["train"])
         self.micro_batch = min(where.micro_batch or training.batch_size, training.batch_size)

@@ -28,6 +28,8 @@ def sparse_obstacle(module: nn.Module, training: Training, population: int, devi
         return f"measures are taken while it trains ({training.measures[0]}{', ...' * (len(training.measures) > 1)})"
     if training.precision == "bfloat16":
         return "the precision is bfloat16"
+    if training.train_only:
+        return f"only {training.train_only[0]}{', ...' * (len(training.train_only) > 1)} is trained"
     if training.weight_decay and training.no_decay:
         return "some parameters decay and others do not"
     try:
