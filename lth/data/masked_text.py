@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lth.data.order import seeded_generator
 from lth.data.rows import Rows
+from lth.data.token_cache import kept_tokens
 from lth.data.types import Data
 from lth.tasks.task import Batch
 from lth.tasks.token_targets import IGNORED
@@ -115,7 +116,11 @@ def masked_parts(texts: Texts, tokenizer: Any) -> dict[str, Rows]:
     if mask is None:
         raise ValueError(f"the tokenizer has none of the tokens {', '.join(MASKS)}: it is of no masked language model")
     special = torch.tensor(tokenizer.encode("").ids, dtype=torch.int32)
-    windows = _windows(texts, tokenizer, special)
+    windows = kept_tokens(
+        f"windows {texts.block} {hashlib.sha256(chr(10).join(texts.lines).encode()).hexdigest()} {tokenizer.to_str()}",
+        len(texts),
+        lambda: {"windows": _windows(texts, tokenizer, special)},
+    )["windows"]
     held = len(windows) // HELD_OUT
     if not held:
         raise ValueError(

@@ -31,11 +31,17 @@ class Sentences:
     buckets: bool = True
 
     @property
-    def digest(self) -> str:
-        content = hashlib.sha256(f"sentences {self.y.dtype} {tuple(self.y.shape)}".encode())
+    def texts_digest(self) -> str:
+        """The SHA-256, in hex, of the sentences alone."""
+        content = hashlib.sha256(f"sentences {self.second is not None}".encode())
         for texts in (self.first, self.second or ()):
             for text in texts:
                 content.update(text.encode() + b"\0")
+        return content.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        content = hashlib.sha256(f"{self.texts_digest} {self.y.dtype} {tuple(self.y.shape)}".encode())
         content.update(self.y.contiguous().numpy().tobytes())
         return content.hexdigest()
 

@@ -1,6 +1,7 @@
 """Sentences to rows of tokens, by the tokenizer of a model."""
 
 import json
+import sys
 from array import array
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lth.data.masked_text import Texts, masked_parts
 from lth.data.places import roots
 from lth.data.rows import Rows
 from lth.data.sentences import Sentences
+from lth.data.token_cache import kept_tokens
 from lth.data.types import Data
 
 if TYPE_CHECKING:
@@ -100,7 +103,10 @@ def _check_vocabulary(file: Path) -> None:
 def _is_lower(file: Path) -> bool:
     """Return whether letters are made small, as tokenizer_config.json beside a vocabulary says; BERT uncased does."""
     beside = file.with_name("tokenizer_config.json")
-    told = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    try:
+        told = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{beside} is no JSON ({error}): copy it again, or remove it") from error
     return bool(told.get("do_lower_case", True))
 
 
@@ -111,6 +117,15 @@ def locate_vocabulary(folder: Path | None = None) -> Path | None:
 
 
 def _rows(part: Sentences, tokenizer: Any, types: bool) -> Rows:
+    tokenizers = sys.modules["tokenizers"]
+    determined_by = f"{part.texts_digest} {tokenizer.to_str()} {types} {tokenizers.__version__}"
+    held = kept_tokens(determined_by, len(part), lambda: _tokens(part, tokenizer, types))
+    pad = next((i for name in ("[PAD]", "<pad>") if (i := tokenizer.token_to_id(name)) is not None), 0)
+    return Rows(held["tokens"], held["starts"], part.y, held.get("types"), pad, part.buckets)
+
+
+def _tokens(part: Sentences, tokenizer: Any, types: bool) -> dict[str, Tensor]:
+    """Return `tokens`, `starts` and, if asked for, `types` as `Rows` has them."""
     texts: Any = part.first if part.second is None else list(zip(part.first, part.second, strict=True))
     lengths, tokens, kinds = array("q"), array("i"), array("B")
     for start in range(0, len(texts), PIECE):
@@ -121,7 +136,5 @@ def _rows(part: Sentences, tokenizer: Any, types: bool) -> Rows:
                 kinds.extend(encoded.type_ids)
     starts = torch.zeros(len(lengths) + 1, dtype=torch.int64)
     starts[1:] = torch.from_numpy(np.array(lengths, dtype=np.int64)).cumsum(0)
-    pad = next((i for name in ("[PAD]", "<pad>") if (i := tokenizer.token_to_id(name)) is not None), 0)
-    ids = torch.from_numpy(np.array(tokens, dtype=np.int32))
-    of_sentence = torch.from_numpy(np.array(kinds, dtype=np.uint8)) if types else None
-    return Rows(ids, starts, part.y, of_sentence, pad, part.buckets)
+    made = {"tokens": torch.from_numpy(np.array(tokens, dtype=np.int32)), "starts": starts}
+    return made | ({"types": torch.from_numpy(np.array(kinds, dtype=np.uint8))} if types else {})
