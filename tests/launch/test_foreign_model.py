@@ -119,11 +119,11 @@ def test_each_replicate_draws_a_head_on_the_same_encoder(
 
 def test_a_head_of_the_size_that_is_asked_for_is_kept_and_another_drawn(data: Path, tmp_path: Path) -> None:
     same = prepared(saved(tmp_path / "two", "BertForSequenceClassification"), data)
-    assert (same.subject.fresh, same.subject.head) == ((), ("head kept: classifier.weight, classifier.bias",))
+    assert (same.subject.fresh, same.subject.head_words) == ((), ("head kept: classifier.weight, classifier.bias",))
     one, two = dense_starts(same, tmp_path / "store")
     assert all(torch.equal(value, two[name]) for name, value in one.items())
     three = prepared(saved(tmp_path / "three", "BertForSequenceClassification", num_labels=3), data)
-    assert three.subject.head == ("drawn anew: classifier.weight, classifier.bias",)
+    assert three.subject.head_words == ("drawn anew: classifier.weight, classifier.bias",)
     assert same.subject.module.get_parameter("classifier.weight").shape == (2, 8)
 
 
@@ -173,7 +173,7 @@ def test_a_config_alone_is_drawn_from_scratch(data: Path, tmp_path: Path) -> Non
     folder = saved(tmp_path / "model")
     (folder / "model.safetensors").unlink()
     study = prepared(folder, data)
-    assert (study.subject.pretrained, study.subject.fresh, study.subject.head) == ("", (), ())
+    assert (study.subject.pretrained, study.subject.fresh, study.subject.head_words) == ("", (), ())
     one, two = dense_starts(study, tmp_path / "store")
     assert not torch.equal(one["bert.pooler.dense.weight"], two["bert.pooler.dense.weight"])
 
@@ -269,7 +269,7 @@ def test_a_search_names_what_was_drawn_and_the_model_by_its_folder(
     assert run(["find-ticket", *command, *out]) == 0
     assert line in capsys.readouterr().err
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert results["config"]["head"] == "drawn anew: classifier.weight, classifier.bias"
+    assert results["config"]["head_match"] == "drawn anew: classifier.weight, classifier.bias"
     assert len(results["config"]["pretrained_digest"]) == 64
     assert "mini on glue/sst2" in (tmp_path / "out" / "report.html").read_text()
     assert run(["ls", "--store", str(tmp_path / "store")]) == 0
