@@ -1,6 +1,7 @@
 """Models of `transformers` in studies: what of a head is drawn, kept, named; what does not fit is one line."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -200,8 +201,11 @@ def with_few_places(folder: Path) -> None:
     [
         (with_pickle, "pickle"),
         (of_no_architecture, "unknown architecture 'bertt'"),
-        (with_many_words, "has vocab_size 16, and glue/sst2 needs 23: its tokenizer or length does not fit"),
-        (with_few_places, "has max_position_embeddings 11, and glue/sst2 needs 12"),
+        (
+            with_many_words,
+            "has vocab_size 16 and the data need 23: the tokenizer or the length of the data does not fit",
+        ),
+        (with_few_places, "has max_position_embeddings 11, room for 11 tokens, and the data need 12"),
         (lambda folder: (folder / "vocab.txt").unlink(), "has no tokenizer: a folder with tokenizer.json or vocab.txt"),
         (
             lambda folder: saved(folder, "GPT2LMHeadModel", n_embd=8, n_layer=1, n_head=2),
@@ -224,6 +228,43 @@ def test_an_encoder_predicts_no_next_token(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="'bert' is an encoder, whose tokens see later ones; task 'language-model'"):
         settings = settings_of(STUDIES["train"], {"model": str(saved(tmp_path / "m")), "data": f"{text}:block=8"})
         load_studies(STUDIES["train"], [settings])
+
+
+@pytest.mark.parametrize(("given", "message"), [("bert-tiny", "'bert' is an encoder"), ("gpt-char", "")])
+def test_a_drawn_encoder_predicts_none_either(given: str, message: str, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("abcdefgh" * 60)
+    settings = settings_of(STUDIES["train"], {"model": given, "data": f"{text}:block=8", "batch_size": 4})
+    with pytest.raises(SettingsError, match=message) if message else nullcontext():
+        assert load_studies(STUDIES["train"], [settings])
+
+
+@pytest.mark.parametrize(("positions", "fits"), [(12, False), (13, False), (14, True)])
+def test_positions_of_roberta_begin_behind_its_padding(positions: int, fits: bool, data: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", "RobertaModel", max_position_embeddings=positions)
+    message = f"has max_position_embeddings {positions}, room for {positions - 2} tokens, and the data need 12"
+    with nullcontext() if fits else pytest.raises(SettingsError, match=message):
+        assert prepared(folder, data)
+
+
+@pytest.mark.parametrize(("positions", "fits"), [(11, False), (12, True)])
+def test_a_drawn_encoder_has_a_position_for_each_token(positions: int, fits: bool, data: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model")
+    name = f"bert-tiny:max_position_embeddings={positions}"
+    message = f"has max_position_embeddings {positions}, room for {positions} tokens, and the data need 12"
+    with nullcontext() if fits else pytest.raises(SettingsError, match=message):
+        given = {**SHORT, "model": name, "data": f"glue/sst2:length=12,tokenizer={folder}", "validation": 4}
+        assert load_studies(STUDIES["find-ticket"], [settings_of(STUDIES["find-ticket"], given)], data)
+
+
+def test_names_of_the_table_go_before_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "bert-tiny")
+    monkeypatch.chdir(tmp_path)
+    assert foreign_model("bert-tiny") is None
+    assert foreign_model("bert-tiny:num_hidden_layers=1", tmp_path) is None
+    found = foreign_model("./bert-tiny")
+    assert found is not None
+    assert found.place == Path("bert-tiny")
 
 
 def test_known_names_are_folders_first_and_then_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
