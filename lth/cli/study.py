@@ -264,7 +264,7 @@ def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
 
 def start_lines(prepared: "Study") -> list[str]:
     """Return what of pre-trained weights' head is drawn anew, kept or passed over, a line each."""
-    return [f"start: {line}" for line in prepared.subject.head]
+    return [f"start: {line}" for line in prepared.subject.head_words]
 
 
 def batch_lines(prepared: "Study", execution: "Execution") -> list[str]:

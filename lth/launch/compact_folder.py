@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lth.models import seeded
+from lth.models.fit import longest
 from lth.models.hugging_face import one_line, quiet
 from lth.sparsity.compact import Compacted, Padding, largest_difference, padded_state
 
@@ -29,13 +30,10 @@ def token_batch(module: nn.Module, batch_size: int, length: int | None) -> Tenso
         ValueError: if the network takes fewer.
     """
     config: Any = module.config
-    padding = config.pad_token_id or 0
-    longest = (
-        getattr(config, "max_position_embeddings", LENGTH + padding + 1) - padding - 1
-    )  # RoBERTa counts from there
-    if length is not None and length > longest:
-        raise ValueError(f"the network takes {longest} positions, not {length}: give --input-shape {longest} or less")
-    shape = (batch_size, min(LENGTH, longest) if length is None else length)
+    padding, most = config.pad_token_id or 0, longest(module)
+    if length is not None and most is not None and length > most:
+        raise ValueError(f"the network takes {most} positions, not {length}: give --input-shape {most} or less")
+    shape = (batch_size, min(LENGTH, most or LENGTH) if length is None else length)
     ids = torch.randint(config.vocab_size, shape, generator=torch.Generator().manual_seed(0))
     return torch.where(ids == padding, (ids + 1) % config.vocab_size, ids)
 

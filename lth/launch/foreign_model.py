@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lth.config import SettingsError
-from lth.data import Data
 from lth.launch.weights_place import weights_place
 from lth.lineage.foreign import hugging_face_spec
 from lth.lineage.foreign.files import read_json
+from lth.models import MODELS
 from lth.models.hugging_face import CHECKPOINTS, NAME, sees_later_tokens
 
 HEADS_OF_TASKS = {"language-model": "causal-lm", "masked-language-model": "masked-lm"}
@@ -33,27 +33,18 @@ class ForeignModel:
         """Its entry in MODELS."""
         return NAME
 
-    def arguments(self, data: Data, task: str) -> dict[str, Any]:
-        """Return the arguments of that entry, for a task on some data.
+    def arguments(self, task: str) -> dict[str, Any]:
+        """Return the arguments of that entry, for a task.
 
         Raises:
-            ValueError: if its config cannot be used, or the tokens do not fit.
+            ValueError: if its config cannot be used, or is that of a causal decoder and the task is none.
         """
         head = HEADS_OF_TASKS.get(task, "sequence-classification")
         arguments = dict(hugging_face_spec(self.place, head).arguments)
         config = json.loads(arguments["config"])
-        if (head == "causal-lm") == sees_later_tokens(config):
-            kind, wants_decoder = config["model_type"], head == "causal-lm"
-            found = "an encoder, whose tokens see later ones" if wants_decoder else "a causal decoder"
-            needed = "a decoder" if wants_decoder else "an encoder, as BERT"
-            raise SettingsError(f"{self.place}: {kind!r} is {found}; task {task!r} needs {needed}")
-        for fact, entry in (("vocabulary", "vocab_size"), ("length", "max_position_embeddings")):
-            held, wanted = config.get(entry), data.facts.get(fact)
-            if held is not None and wanted is not None and wanted > held:
-                raise SettingsError(
-                    f"{self.place} has {entry} {held:,}, and {data.name} needs {wanted:,}: its tokenizer or length "
-                    "does not fit this model"
-                )
+        if head != "causal-lm" and not sees_later_tokens(config):
+            kind = config["model_type"]
+            raise SettingsError(f"{self.place}: {kind!r} is a causal decoder; task {task!r} needs an encoder, as BERT")
         return arguments
 
     @property
@@ -66,12 +57,15 @@ def foreign_model(name: str, folder: Path | None = None) -> ForeignModel | None:
     """Return the model of `transformers` that a name means; None where it means none.
 
     Args:
-        name: a folder with config.json (also one inside `folder`), `hub:OWNER/NAME@REVISION`, or one of CHECKPOINTS,
+        name: a folder with config.json (also one inside `folder`; where it is called as an entry of MODELS, that goes
+            before and the folder is ./NAME), `hub:OWNER/NAME@REVISION`, or one of CHECKPOINTS,
             which is looked for as a folder first.
         folder: where data files are.
     Raises:
         ValueError: if the hub does not have it.
     """
+    if name.partition(":")[0] in MODELS:
+        return None
     path = Path(name).expanduser()
     places = [path] if folder is None else [path, folder.expanduser() / path]
     place = next((each for each in places if (each / "config.json").is_file()), None)

@@ -77,7 +77,7 @@ def load_studies(
             weights[start] = pretrained_digest(place), place
         with as_settings_error():  # all is loaded: what does not fit now are settings
             pretrained = None if start is None else weights[start]
-            model = (foreign.name, foreign.arguments(data, each.training.task or data.task)) if foreign else None
+            model = (foreign.name, foreign.arguments(each.training.task or data.task)) if foreign else None
             studies.append(prepare(study_type, each, factory, data, functions, pretrained, model))
     return studies
 

@@ -47,7 +47,7 @@ class PlanDocument(TypedDict):
     type: str
     model: str
     data: str
-    head: list[str]  # how it and pre-trained weights fit
+    head_match: list[str]  # how it and pre-trained weights fit
     replicates: int
     prunable: int
     parameters: int
@@ -81,7 +81,7 @@ def plan_document(prepared: Study, store: Store, execution: Execution) -> PlanDo
         "type": prepared.type.name,
         "model": last_part(prepared.settings.model),
         "data": prepared.settings.data,
-        "head": list(prepared.subject.head),
+        "head_match": list(prepared.subject.head_words),
         "replicates": prepared.settings.replicates,
         "prunable": sum(module.get_parameter(name).numel() for name in names),
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
@@ -205,7 +205,7 @@ def print_plan(document: PlanDocument) -> None:
     """Print a plan for people."""
     print(f"Study {document['study']}, {document['type']}: {document['model']} on {document['data']}")
     print(f"  {document['jobs']} jobs: {document['replicates']} replicates of {', '.join(document['arms'])}")
-    for line in document["head"]:
+    for line in document["head_match"]:
         print(f"  start: {line}")
     if document["prunable"]:
         print(f"  prunable: {document['prunable']:,} of {document['parameters']:,} parameters")

@@ -8,6 +8,7 @@ from torch import nn
 from lth.config.arguments import check_arguments, missing_from, parameters_of
 from lth.config.text import split_arguments
 from lth.models.check import check_model
+from lth.models.fit import check_fit
 from lth.models.lazy import call_of, is_unfinished, usual_call
 from lth.models.spec import Factory, ModelSpec, make_model, plain
 from lth.models.structure import draw_digest, named_tensors, structure_digest
@@ -60,6 +61,7 @@ def describe(
             f"{', '.join(offered) or 'no facts'}): choose other data, or give it as {name}:{missing[0]}=VALUE"
         )
     module = make_model(spec, factory, seed=0)
+    check_fit(module, data_facts, "" if task is None else task.name)
     if is_unfinished(module):
         call = usual_call(data_facts) if task is None or batch is None else call_of(task, batch)
         if call is None:

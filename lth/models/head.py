@@ -2,7 +2,9 @@
 
 from torch import nn
 
+from lth.models.hugging_face import is_of_transformers
 from lth.models.table import MODELS
+from lth.sparsity.heads import head_parameters
 
 
 def head_of(name: str, module: nn.Module) -> tuple[str, ...]:
@@ -15,12 +17,11 @@ def head_of(name: str, module: nn.Module) -> tuple[str, ...]:
         name: of the model.
         module: the network.
     """
+    if (heads := head_parameters(module)) or is_of_transformers(module):
+        return heads
     names = [each for each, _ in module.named_parameters(remove_duplicate=False)]
-    if prefix := getattr(module, "base_model_prefix", ""):
-        head = [each for each in names if not each.startswith(f"{prefix}.")]
-    else:
-        layer = _output_layer(name, module, names)
-        head = [each for each in names if layer and each.startswith(f"{layer}.")]
+    layer = _output_layer(name, module, names)
+    head = [each for each in names if layer and each.startswith(f"{layer}.")]
     outside = {id(value) for each, value in module.named_parameters(remove_duplicate=False) if each not in head}
     return tuple(each for each in head if id(module.get_parameter(each)) not in outside)
 

@@ -120,7 +120,7 @@ def config_of(text: str, num_classes: int | None = None) -> "PretrainedConfig":
     return config
 
 
-def head_of(document: Mapping[str, Any]) -> str:
+def head_kind(document: Mapping[str, Any]) -> str:
     """Return the head that a config.json names by its architecture; without one a language model's.
 
     Where each token sees later ones, that is a masked language model's.

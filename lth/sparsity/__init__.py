@@ -22,7 +22,7 @@ from lth.sparsity.evidence import Evidence, Network, network_of
 from lth.sparsity.granularities import GRANULARITIES, Granularity, Structure, granularity, structure_of
 from lth.sparsity.merge import MERGES, complement, merged
 from lth.sparsity.metrics import density, density_by_tensor, warn_of_collapse
-from lth.sparsity.prunable import left_out, prunable
+from lth.sparsity.prunable import left_out, never_pruned, prunable
 from lth.sparsity.prune import densities_by_pattern, density_of_level, prune, settled_entries
 from lth.sparsity.rounds import in_rounds
 from lth.sparsity.schedule import SCHEDULES, Schedule, after_equal_steps, schedule
@@ -89,6 +89,7 @@ __all__ = [
     "left_out",
     "merged",
     "network_of",
+    "never_pruned",
     "noise",
     "per_pattern",
     "permuted",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from torch import nn
 
+from lth.sparsity.heads import head_parameters
 from lth.sparsity.patterns import matching
 
 SMALL = re.compile(r"bias|embed|token|(^|[._])(wte|wpe|pos|positions?|positional)([._]|$)")
@@ -23,7 +24,10 @@ def _of_two_dimensions(module: nn.Module) -> list[str]:
 
 
 def _outside_embeddings(module: nn.Module) -> list[str]:
-    return [name for name, _ in module.named_parameters() if not EMBEDDED.search(name)]
+    parts = (layer for layer in module.modules() if type(layer).__name__.endswith("Norm"))
+    others = _embedded(module) | {id(parameter) for layer in parts for parameter in layer.parameters()}
+    named = module.named_parameters()
+    return [name for name, parameter in named if id(parameter) not in others and not EMBEDDED.search(name)]
 
 
 CHOICES: Mapping[str, Callable[[nn.Module], list[str]]] = {
@@ -40,9 +44,9 @@ def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[s
 
     By default these are the weights of Linear, convolution, recurrent (LSTM, GRU, RNN, their cells and projections),
     attention-projection and Hugging Face `Conv1D` layers that train. Biases, norms and embeddings are not (nor is a
-    projection that shares its weight with an embedding), nor the head of a model of `transformers` (a pooler is no part
-    of it), nor what does not train (`requires_grad` False): pruning it would say nothing of training. `left_out` names
-    the matrices that this choice leaves out.
+    projection that shares its weight with an embedding), nor is what does not train (`requires_grad` False): pruning
+    it would say nothing of training. `left_out` names the matrices that this choice leaves out. Studies and `lth.guard`
+    leave out the head of a model of `transformers` too: see `never_pruned`.
 
     Args:
         module: any network.
@@ -58,12 +62,12 @@ def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[s
         wanted |= set(matching(names.values(), [name for name in include if name not in wider]))
         chosen = [name for name in names.values() if name in wanted]
     else:
-        others = _embedded(module) | _in_heads(module)
+        embedded = _embedded(module)
         wanted = {
             names[id(weight)]
             for layer in module.modules()
             for weight in _matrices(layer)
-            if id(weight) not in others and weight.requires_grad
+            if id(weight) not in embedded and weight.requires_grad
         }
         chosen = [name for name in names.values() if name in wanted]
     if exclude:
@@ -79,6 +83,16 @@ def prunable(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[s
     return chosen
 
 
+def never_pruned(module: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return what is never pruned: `exclude`, and what the default choice holds of a head of `transformers`.
+
+    Where `include` replaces the default choice, that says whether the head is pruned.
+    """
+    if include or not (head := set(head_parameters(module))):
+        return tuple(exclude)
+    return (*exclude, *(name for name in prunable(module, exclude=exclude) if name in head))
+
+
 def left_out(module: nn.Module, names: Iterable[str]) -> dict[str, float]:
     """Return the parameters of two dimensions or more that are not among `names`, each with its share of all weights.
 
@@ -89,16 +103,17 @@ def left_out(module: nn.Module, names: Iterable[str]) -> dict[str, float]:
         module: any network.
         names: what `prunable` chose by default; what patterns leave out is left out on purpose.
     """
-    chosen, others = set(names), _embedded(module) | _in_heads(module)
+    chosen, embedded, head = set(names), _embedded(module), set(head_parameters(module))
     parameters = dict(module.named_parameters())
     total = sum(parameter.numel() for parameter in parameters.values())
     return {
         name: parameter.numel() / total
         for name, parameter in parameters.items()
         if name not in chosen
+        and name not in head
         and parameter.ndim >= 2
         and parameter.requires_grad
-        and id(parameter) not in others
+        and id(parameter) not in embedded
         and not SMALL.search(name.lower())
     }
 
@@ -111,19 +126,6 @@ def is_hugging_face_conv1d(layer: nn.Module) -> bool:
 def _embedded(module: nn.Module) -> set[int]:
     """Return the ids of the weights of embeddings."""
     return {id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Embedding | nn.EmbeddingBag)}
-
-
-def _in_heads(module: nn.Module) -> set[int]:
-    """Return the ids of the parameters in heads of models of `transformers`: what stands outside their base model."""
-    found: set[int] = set()
-    for part in module.modules():
-        base = getattr(part, str(getattr(part, "base_model_prefix", "") or "-"), None)
-        origins = {each.__module__.partition(".")[0] for each in type(part).mro()}
-        if isinstance(base, nn.Module) and "transformers" in origins:
-            heads = (child for name, child in part.named_children() if child is not base and name != "pooler")
-            found |= {id(parameter) for head in heads for parameter in head.parameters()}
-            found -= {id(parameter) for parameter in base.parameters()}
-    return found
 
 
 def _matrices(layer: nn.Module) -> list[nn.Parameter]:

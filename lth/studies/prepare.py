@@ -19,6 +19,7 @@ from lth.lineage.foreign import HeadMatch, check_pretrained, head_match
 from lth.models import Factory, ModelSpec, describe
 from lth.models.hugging_face import NAME as HUGGING_FACE
 from lth.sparsity import left_out
+from lth.studies.pruning import with_dense_head
 from lth.studies.study_type import StudyType
 from lth.studies.subject import Subject
 from lth.tasks import TASKS, Task, losses_of, make_task
@@ -68,7 +69,9 @@ class Study:
         resolved = {"data_digest": self.subject.data.digest, "model_structure": self.subject.model.structure}
         if self.subject.pretrained:
             resolved |= {"pretrained_digest": self.subject.pretrained}
-        return self.settings.flat() | resolved | ({"head": "; ".join(self.subject.head)} if self.subject.head else {})
+        if self.subject.head_words:
+            resolved |= {"head_match": "; ".join(self.subject.head_words)}
+        return self.settings.flat() | resolved
 
 
 def prepare(
@@ -117,14 +120,15 @@ def prepare(
     check_optimizer(recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.optimizer_options)
     clock = recipe.clock(len(parts["train"]), data.tokens_per_example)
     match = _match(weights[1], described, sources) if weights else HeadMatch()
-    training, fresh, head = recipe.training(clock, spec), match.drawn, tuple(match.words())
-    subject = Subject(described, data_spec, training, clock, sources, pretrained=digest, fresh=fresh, head=head)
+    training, fresh, words = recipe.training(clock, spec), match.drawn, tuple(match.words())
+    subject = Subject(described, data_spec, training, clock, sources, pretrained=digest, fresh=fresh, head_words=words)
     settings = settings.with_(validation=None if validation == "own" else validation)
+    settings, given = with_dense_head(settings, subject), settings
     if study_type.resolve is not None:
         settings = study_type.resolve(settings, subject)
     if study_type.traces is not None:
         subject = replace(subject, traces=study_type.traces(settings))
-    _warn_of_left_out(settings, subject)
+    _warn_of_left_out(given, subject)
     points = [
         point
         for replicate in range(settings.replicates)

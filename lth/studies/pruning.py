@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from lth.config import MaskSchedule, Pruning, StudySettings, without_idle
-from lth.sparsity import SCOPES, EvidenceScope, criterion, granularity
+from lth.sparsity import SCOPES, EvidenceScope, criterion, granularity, never_pruned
 from lth.sparsity.granularities import unstructured
 from lth.sparsity.schedule import schedule
 from lth.studies.subject import Subject
@@ -73,3 +73,12 @@ def with_rates(settings: S, subject: Subject) -> S:
     has_own_rates = is_layerwise and pruning.per_level is None
     is_pruned = subject.output is not None and subject.output in subject.prunable(pruning)
     return settings.with_(rates={subject.output: pruning.rate / 2} if has_own_rates and is_pruned else {})
+
+
+def with_dense_head(settings: S, subject: Subject) -> S:
+    """Return settings whose `never_prune` names what by default stays dense: the head of a model of `transformers`."""
+    targets: Any = getattr(settings, "masks", None)
+    if targets is None:
+        return settings
+    names = never_pruned(subject.module, targets.prune_only, targets.never_prune)
+    return settings if names == targets.never_prune else settings.with_(never_prune=names)

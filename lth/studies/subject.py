@@ -40,7 +40,7 @@ class Subject:
         traces: what trainings keep for criteria and moments.
         pretrained: digest of the weights that networks start from; empty where they are drawn.
         fresh: parameters that those weights lack, and that each replicate draws: a new head.
-        head: how the head and those weights fit, in words: what is drawn anew, kept, passed over.
+        head_words: how the head and those weights fit, in words: what is drawn anew, kept, passed over.
     """
 
     model: ModelSpec
@@ -51,7 +51,7 @@ class Subject:
     traces: tuple[str, ...] = ()
     pretrained: str = ""
     fresh: tuple[str, ...] = ()
-    head: tuple[str, ...] = ()
+    head_words: tuple[str, ...] = ()
 
     @cached_property
     def module(self) -> nn.Module:

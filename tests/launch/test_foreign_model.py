@@ -1,6 +1,7 @@
 """Models of `transformers` in studies: what of a head is drawn, kept, named; what does not fit is one line."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,11 @@ def test_each_replicate_draws_a_head_on_the_same_encoder(
 
 def test_a_head_of_the_size_that_is_asked_for_is_kept_and_another_drawn(data: Path, tmp_path: Path) -> None:
     same = prepared(saved(tmp_path / "two", "BertForSequenceClassification"), data)
-    assert (same.subject.fresh, same.subject.head) == ((), ("head kept: classifier.weight, classifier.bias",))
+    assert (same.subject.fresh, same.subject.head_words) == ((), ("head kept: classifier.weight, classifier.bias",))
     one, two = dense_starts(same, tmp_path / "store")
     assert all(torch.equal(value, two[name]) for name, value in one.items())
     three = prepared(saved(tmp_path / "three", "BertForSequenceClassification", num_labels=3), data)
-    assert three.subject.head == ("drawn anew: classifier.weight, classifier.bias",)
+    assert three.subject.head_words == ("drawn anew: classifier.weight, classifier.bias",)
     assert same.subject.module.get_parameter("classifier.weight").shape == (2, 8)
 
 
@@ -173,7 +174,7 @@ def test_a_config_alone_is_drawn_from_scratch(data: Path, tmp_path: Path) -> Non
     folder = saved(tmp_path / "model")
     (folder / "model.safetensors").unlink()
     study = prepared(folder, data)
-    assert (study.subject.pretrained, study.subject.fresh, study.subject.head) == ("", (), ())
+    assert (study.subject.pretrained, study.subject.fresh, study.subject.head_words) == ("", (), ())
     one, two = dense_starts(study, tmp_path / "store")
     assert not torch.equal(one["bert.pooler.dense.weight"], two["bert.pooler.dense.weight"])
 
@@ -200,8 +201,11 @@ def with_few_places(folder: Path) -> None:
     [
         (with_pickle, "pickle"),
         (of_no_architecture, "unknown architecture 'bertt'"),
-        (with_many_words, "has vocab_size 16, and glue/sst2 needs 23: its tokenizer or length does not fit"),
-        (with_few_places, "has max_position_embeddings 11, and glue/sst2 needs 12"),
+        (
+            with_many_words,
+            "has vocab_size 16 and the data need 23: the tokenizer or the length of the data does not fit",
+        ),
+        (with_few_places, "has max_position_embeddings 11, room for 11 tokens, and the data need 12"),
         (lambda folder: (folder / "vocab.txt").unlink(), "has no tokenizer: a folder with tokenizer.json or vocab.txt"),
         (
             lambda folder: saved(folder, "GPT2LMHeadModel", n_embd=8, n_layer=1, n_head=2),
@@ -224,6 +228,43 @@ def test_an_encoder_predicts_no_next_token(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="'bert' is an encoder, whose tokens see later ones; task 'language-model'"):
         settings = settings_of(STUDIES["train"], {"model": str(saved(tmp_path / "m")), "data": f"{text}:block=8"})
         load_studies(STUDIES["train"], [settings])
+
+
+@pytest.mark.parametrize(("given", "message"), [("bert-tiny", "'bert' is an encoder"), ("gpt-char", "")])
+def test_a_drawn_encoder_predicts_none_either(given: str, message: str, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("abcdefgh" * 60)
+    settings = settings_of(STUDIES["train"], {"model": given, "data": f"{text}:block=8", "batch_size": 4})
+    with pytest.raises(SettingsError, match=message) if message else nullcontext():
+        assert load_studies(STUDIES["train"], [settings])
+
+
+@pytest.mark.parametrize(("positions", "fits"), [(12, False), (13, False), (14, True)])
+def test_positions_of_roberta_begin_behind_its_padding(positions: int, fits: bool, data: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", "RobertaModel", max_position_embeddings=positions)
+    message = f"has max_position_embeddings {positions}, room for {positions - 2} tokens, and the data need 12"
+    with nullcontext() if fits else pytest.raises(SettingsError, match=message):
+        assert prepared(folder, data)
+
+
+@pytest.mark.parametrize(("positions", "fits"), [(11, False), (12, True)])
+def test_a_drawn_encoder_has_a_position_for_each_token(positions: int, fits: bool, data: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model")
+    name = f"bert-tiny:max_position_embeddings={positions}"
+    message = f"has max_position_embeddings {positions}, room for {positions} tokens, and the data need 12"
+    with nullcontext() if fits else pytest.raises(SettingsError, match=message):
+        given = {**SHORT, "model": name, "data": f"glue/sst2:length=12,tokenizer={folder}", "validation": 4}
+        assert load_studies(STUDIES["find-ticket"], [settings_of(STUDIES["find-ticket"], given)], data)
+
+
+def test_names_of_the_table_go_before_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path / "bert-tiny")
+    monkeypatch.chdir(tmp_path)
+    assert foreign_model("bert-tiny") is None
+    assert foreign_model("bert-tiny:num_hidden_layers=1", tmp_path) is None
+    found = foreign_model("./bert-tiny")
+    assert found is not None
+    assert found.place == Path("bert-tiny")
 
 
 def test_known_names_are_folders_first_and_then_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +310,7 @@ def test_a_search_names_what_was_drawn_and_the_model_by_its_folder(
     assert run(["find-ticket", *command, *out]) == 0
     assert line in capsys.readouterr().err
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert results["config"]["head"] == "drawn anew: classifier.weight, classifier.bias"
+    assert results["config"]["head_match"] == "drawn anew: classifier.weight, classifier.bias"
     assert len(results["config"]["pretrained_digest"]) == 64
     assert "mini on glue/sst2" in (tmp_path / "out" / "report.html").read_text()
     assert run(["ls", "--store", str(tmp_path / "store")]) == 0

@@ -301,6 +301,35 @@ def test_a_masked_language_model_starts_from_an_encoder_alone(tmp_path: Path) ->
     assert set(match.kept) == {name for name, _ in whole.named_parameters() if name.startswith("cls.")}
 
 
+@pytest.mark.parametrize(
+    ("stored", "drawn", "left_over"),
+    [
+        ("ElectraForPreTraining", {"classifier"}, {"discriminator_predictions"}),
+        ("ModernBertForMaskedLM", {"classifier"}, {"decoder"}),
+        ("ModernBertModel", {"head", "classifier"}, set()),
+        ("DebertaV2ForMaskedLM", {"pooler", "classifier"}, {"cls"}),
+    ],
+)
+def test_a_classifier_stands_on_encoders_of_any_head(
+    stored: str, drawn: set[str], left_over: set[str], tmp_path: Path
+) -> None:
+    small = {"intermediate_size": 24, "max_position_embeddings": 32}
+    tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+    config = getattr(transformers, f"{stored.split('For')[0].removesuffix('Model')}Config")(**SMALL, **small, **tokens)
+    theirs = saved(tmp_path / "model", getattr(transformers, stored)(config))
+    spec = hugging_face_spec(tmp_path / "model", "sequence-classification")
+    match = head_match(tmp_path / "model", spec)
+    assert {name.split(".")[0] for name in match.drawn} == drawn
+    assert {name.split(".")[0] for name in match.left_over} == left_over
+    state, values = hugging_face_state(tmp_path / "model", spec, match.drawn, seed=1), theirs.state_dict()
+    prefix = "" if theirs.base_model is not theirs else f"{theirs.base_model_prefix}."
+    same = {name: value for name, value in values.items() if f"{prefix}{name}" in state}
+    assert len(same) > 10
+    assert all(torch.equal(state[f"{prefix}{name}"], value) for name, value in same.items())
+    with pytest.raises(ValueError, match="lacks"):
+        hugging_face_state(tmp_path / "model", spec, match.drawn[:-1])
+
+
 def test_a_misspelt_tensor_of_a_head_is_named_on_both_sides(tmp_path: Path) -> None:
     bert(tmp_path / "model", "BertForSequenceClassification")
     tensors = load_file(tmp_path / "model" / "model.safetensors")

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from lth.models import Gpt2
-from lth.sparsity import left_out, prunable, select
+from lth.models import Gpt2, head_of
+from lth.sparsity import left_out, never_pruned, prunable, select
+from lth.sparsity.heads import head_parameters
+from lth.training.guard.masks import prunable_masks
 
 
 def test_matrices_of_linear_and_convolution_layers() -> None:
@@ -190,20 +192,64 @@ def test_of_an_encoder_the_matrices_and_the_pooler(name: str, outside: list[str]
     transformers = pytest.importorskip("transformers")
     config = transformers.RobertaConfig if name.startswith("Roberta") else transformers.BertConfig
     module = getattr(transformers, name)(config(**SMALL))
-    chosen = prunable(module)
+    chosen = prunable(module, exclude=never_pruned(module))
     assert len([each for each in chosen if "encoder.layer.0" in each]) == 6
     assert [each for each in chosen if "encoder.layer.0" not in each] == outside
     assert left_out(module, chosen) == {}
-    assert prunable(nn.Sequential(module)) == [f"0.{each}" for each in chosen]
+    outer = nn.Sequential(module)
+    assert prunable(outer, exclude=never_pruned(outer)) == [f"0.{each}" for each in chosen]
 
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_head_of_a_language_model_is_left_out_tied_or_not(tied: bool) -> None:
     transformers = pytest.importorskip("transformers")
     config = transformers.LlamaConfig(**SMALL, num_key_value_heads=1, tie_word_embeddings=tied)
-    chosen = prunable(transformers.LlamaForCausalLM(config))
+    module = transformers.LlamaForCausalLM(config)
+    head = () if tied else ("lm_head.weight",)
+    assert never_pruned(module) == head
+    assert never_pruned(module, exclude=["*.q_proj.*"]) == ("*.q_proj.*", *head)
+    assert never_pruned(module, ["matrices"], ["*.q_proj.*"]) == ("*.q_proj.*",)
+    assert never_pruned(module, exclude=["lm_head.*"] if head else []) == (("lm_head.*",) if head else ())
+    chosen = prunable(module, exclude=head)
     assert len(chosen) == 7
     assert all(name.startswith("model.layers.0.") for name in chosen)
+    assert prunable(module) == [*chosen, *head]  # as keys of earlier studies have it
+    assert list(prunable_masks(module)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("ElectraForPreTraining", {"discriminator_predictions"}),
+        ("ElectraForSequenceClassification", {"classifier"}),
+        ("ModernBertForMaskedLM", {"head", "decoder"}),
+        ("ModernBertForSequenceClassification", {"head", "classifier"}),
+        ("DebertaV2ForSequenceClassification", {"classifier"}),
+        ("DebertaV2Model", set()),
+        ("LlamaForSequenceClassification", {"score"}),
+    ],
+)
+def test_a_head_is_what_stands_outside_the_base_model_but_a_pooler(name: str, head: set[str]) -> None:
+    transformers = pytest.importorskip("transformers")
+    small = SMALL | {
+        "embedding_size": 8,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "cls_token_id": 1,
+        "sep_token_id": 2,
+    }
+    config = getattr(transformers, f"{name.split('For')[0].removesuffix('Model')}Config")(**small)
+    module = getattr(transformers, name)(config)
+    found = head_parameters(module)
+    assert {each.split(".")[0] for each in found} == head
+    assert head_of("mine:net", module) == found
+    outside = {each for each, _ in module.named_parameters()} - set(prunable(module, ["outside-embeddings"]))
+    layers = {each.rpartition(".")[0] for each in outside}
+    parts = {type(module.get_submodule(each)).__name__ for each in layers}
+    assert all(part == "Embedding" or part.endswith("Norm") for part in parts)
+    norms = [each for each, layer in module.named_modules() if type(layer).__name__.endswith(("Norm", "Embedding"))]
+    assert {each for each in norms if list(module.get_submodule(each).parameters())} == layers
 
 
 def test_every_weight_outside_embeddings_and_layer_norms() -> None:

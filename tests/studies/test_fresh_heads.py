@@ -80,6 +80,13 @@ def test_each_replicate_draws_heads_and_orders_of_its_own(place: Path) -> None:
     assert len(set(starts)) == len(starts) == 2 + 4 + 4
 
 
+def test_the_setting_stands_beside_the_words(place: Path) -> None:
+    document = prepared(place, head="redraw", never_prune=()).document()
+    assert document["head"] == "redraw"
+    assert document["head_match"].startswith("drawn anew: bert.pooler.dense.weight, bert.pooler.dense.bias, classifier")
+    assert document["never_prune"] == ["classifier.weight"]
+
+
 def test_where_there_is_no_fresh_head_none_is_drawn_anew(place: Path) -> None:
     with pytest.raises(SettingsError, match="head: 'redraw' draws a head that pre-trained weights lack, and bert-tiny"):
         prepared(place, model="bert-tiny", data=f"glue/sst2:length=8,tokenizer={place / 'model'}", head="redraw")

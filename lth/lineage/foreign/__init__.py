@@ -1,9 +1,8 @@
 """Weights in files of any origin, what they keep, and networks that others trained."""
 
 from lth.lineage.foreign.files import Entry, WeightsFile, open_weights
+from lth.lineage.foreign.head_match import HeadMatch, head_match
 from lth.lineage.foreign.hugging_face import (
-    HeadMatch,
-    head_match,
     hugging_face_spec,
     hugging_face_state,
     is_gguf,

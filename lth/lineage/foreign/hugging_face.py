@@ -1,8 +1,7 @@
 """Networks of `transformers` read from a folder or a GGUF file, strictly: every name is matched or named."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +12,12 @@ from torch import nn
 from lth.lineage.foreign.files import open_weights, read_json
 from lth.models import ModelSpec, seeded
 from lth.models.blocks import blocks_of
-from lth.models.hugging_face import NAME, auto_class, config_of, config_text, head_of, imported, one_line, quiet
+from lth.models.hugging_face import NAME, auto_class, config_of, config_text, head_kind, imported, one_line, quiet
 from lth.sparsity import Weights
+from lth.sparsity.heads import POOLER, base_of
 
 GGUF = b"GGUF"
 """How a GGUF file begins."""
-
-OTHER_HEADS = frozenset(
-    {"classifier", "cls", "lm_head", "mlm", "pooler", "pre_classifier", "predictions", "qa_outputs", "score"}
-    | {"vocab_layer_norm", "vocab_projector", "vocab_transform"}
-)
-"""What `transformers` calls heads: of one that the model lacks, tensors may be left over."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeadMatch:
-    """How the head of a network and the tensors of a file fit, by name.
-
-    Attributes:
-        drawn: parameters of the head that the file lacks, or has in another shape.
-        kept: parameters of the head that the file holds; a pooler counts to the encoder.
-        left_over: tensors of other heads, which fill nothing.
-    """
-
-    drawn: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    left_over: tuple[str, ...] = ()
-
-    def words(self) -> list[str]:
-        """Return a line for each kind that there is."""
-        said = (("drawn anew", self.drawn), ("head kept", self.kept), ("passed over", self.left_over))
-        return [f"{what}: {', '.join(names)}" for what, names in said if names]
 
 
 def is_gguf(path: Path) -> bool:
@@ -66,7 +40,7 @@ def hugging_face_spec(path: Path, head: str | None = None) -> ModelSpec:
     document = _gguf_config(path) if is_gguf(path) else _folder_config(path)
     text = config_text(document)
     config_of(text)  # says what is wrong with it
-    return ModelSpec(name=NAME, arguments={"config": text, "head": head or head_of(document)})
+    return ModelSpec(name=NAME, arguments={"config": text, "head": head or head_kind(document)})
 
 
 def _folder_config(path: Path) -> dict[str, Any]:
@@ -139,13 +113,13 @@ def load_hugging_face(
         ValueError: if a parameter is missing, the file holds more, a shape is another, a value is not finite, or the
             file is damaged or a pickle.
     """
-    module, info = _read(path, spec, precision, device, seed, offload)
-    _check(path, module, info, fresh)
+    module, info = read_loosely(path, spec, precision, device, seed, offload)
+    check_names(path, module, info, fresh)
     module = module.eval() if offload is not None else module.eval().to(device)
     return module  # type: ignore[no-any-return]
 
 
-def _read(
+def read_loosely(
     path: Path,
     spec: ModelSpec,
     precision: torch.dtype = torch.float32,
@@ -186,28 +160,12 @@ def hugging_face_state(path: Path, spec: ModelSpec, fresh: Sequence[str] = (), s
     return {name: value.detach() for name, value in module.state_dict().items()}
 
 
-def head_match(path: Path, spec: ModelSpec) -> HeadMatch:
-    """Return which parameters of a head a folder or GGUF file holds, which are drawn, and what it holds beside them.
+def check_names(path: Path, module: nn.Module, info: dict[str, Any], fresh: Sequence[str]) -> None:
+    """Check what `read_loosely` says of names.
 
     Raises:
-        ValueError: as `load_hugging_face`, of anything else that does not match.
+        ValueError: as `load_hugging_face`.
     """
-    module, info = _read(path, spec)
-    lacking = {*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])}
-    heads = [name for name, _ in module.named_parameters() if is_head(name)]
-    drawn = tuple(name for name in heads if name in lacking)
-    _check(path, module, info, drawn)
-    left_over = tuple(sorted(name for name in info["unexpected_keys"] if is_head(name)))
-    kept = tuple(name for name in heads if name not in lacking and "pooler" not in name.split("."))
-    return HeadMatch(drawn, kept, left_over)
-
-
-def is_head(name: str) -> bool:
-    """Return whether a tensor is of a head, by its name."""
-    return not OTHER_HEADS.isdisjoint(name.split(".")[:2])
-
-
-def _check(path: Path, module: nn.Module, info: dict[str, Any], fresh: Sequence[str]) -> None:
     own = {name for named in (module.named_parameters(), module.named_buffers()) for name, _ in named}
     missing = sorted((set(info["missing_keys"]) & own) - set(fresh))  # a tied tensor stands there once
     if missing:
@@ -219,12 +177,24 @@ def _check(path: Path, module: nn.Module, info: dict[str, Any], fresh: Sequence[
     ]
     if other:
         raise ValueError(f"{path} does not fit its config.json: {_some(sorted(other))}")
-    unexpected = sorted(name for name in info["unexpected_keys"] if not is_head(name))
+    unexpected = sorted(set(info["unexpected_keys"]) - set(other_heads(module, info["unexpected_keys"])))
     if unexpected:
         raise ValueError(f"{path} holds {_some(unexpected)}, which the model of its config.json lacks")
     for name, value in module.state_dict().items():
         if value.is_floating_point() and not value.is_meta and not bool(value.isfinite().all()):
             raise ValueError(f"{path}: {name} holds values that are not finite (nan or inf): nothing can be measured")
+
+
+def other_heads(module: nn.Module, names: Iterable[str]) -> list[str]:
+    """Return which tensors of a file, left over, are those of another head: outside its base model, or a pooler.
+
+    Of the base model is what bears its prefix, or begins with one of its parts, as in a file of that alone.
+    """
+    base = base_of(module) or module
+    prefix = str(getattr(module, "base_model_prefix", ""))
+    parts = {name.partition(".")[0] for name in base.state_dict()} | {prefix}
+    named = ((name, name.split(".")) for name in names)
+    return sorted(name for name, path in named if path[0] not in parts or POOLER in path[:2])
 
 
 def _places(spec: ModelSpec, device: torch.device | str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor, nn
 
-from lth.sparsity.prunable import prunable
+from lth.sparsity.prunable import never_pruned, prunable
 from lth.sparsity.types import Masks
 
 _WRAPPERS = (nn.parallel.DistributedDataParallel, nn.DataParallel)
@@ -29,12 +29,13 @@ def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def prunable_names(model: nn.Module, prune_only: Sequence[str] = (), never_prune: Sequence[str] = ()) -> list[str]:
-    """Return which of them may be pruned, by patterns of their names.
+    """Return which of them may be pruned, by patterns of their names; by default no head of a `transformers` model.
 
     Raises:
         ValueError: if none is left, or a pattern matches none.
     """
-    return [_plain(name) for name in prunable(unwrapped(model), prune_only, never_prune)]
+    module = unwrapped(model)
+    return [_plain(name) for name in prunable(module, prune_only, never_pruned(module, prune_only, never_prune))]
 
 
 def checked_masks(masks: Mapping[str, Tensor], model: nn.Module) -> Masks:
