@@ -160,7 +160,7 @@ def test_sources_without_effect_are_named(folder: Path, tickets: tuple[Path, Pat
         found = few_shot(folder, tickets[0], Path(copy), shots="8", mode="head")
     assert next(str(each.message) for each in warned if "no effect" in str(each.message)) == said
     assert found.verdict["sentences"][0] == f"T{said[1:]}."
-    assert found.verdict["summary"] == "the source had no effect"
+    assert found.verdict["summary"].startswith("8 examples: qqp ")
 
 
 def test_another_task_may_have_other_classes(folder: Path, tickets: tuple[Path, Path, Path], tmp_path: Path) -> None:
