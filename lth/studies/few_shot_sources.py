@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lth.config.text import split_arguments
+from lth.config.text import last_part, split_arguments
 from lth.data import Data, needs_tokens
 from lth.lineage import Given, Pretrained, WeightsNode, masks_digest, read_masks_file, read_ticket
 from lth.lineage.origin import is_same_origin, origin_words, root_of
@@ -25,6 +25,7 @@ class Source:
         root: the weights that it grew from.
         counts: kept weights and weights of each tensor.
         is_random: whether it is a random union, which is a control.
+        words: what it grew from.
         data: what its masks, or those that it was merged from, were found on.
     """
 
@@ -32,6 +33,7 @@ class Source:
     counts: dict[str, tuple[int, int]]
     is_random: bool = False
     data: tuple[str, ...] = ()
+    words: str = ""
 
     def density(self, left_out: Collection[str]) -> float:
         """Return the fraction of the prunable weights that it keeps, of all tensors but some."""
@@ -113,24 +115,25 @@ def with_sources(settings: FewShot, subject: Subject) -> FewShot:
             masks = read_masks_file(path, subject.module, digest, anew)
         except ValueError as error:
             raise ValueError(f"{error} (a ticket of another architecture, or model, than {settings.model})") from error
-        first = opened(paths[0], digests[0]).root
-        if not is_same_origin(first, source.root, masks, subject.sources):
+        first = opened(paths[0], digests[0])
+        if not is_same_origin(first.root, source.root, masks, subject.sources):
             raise ValueError(
-                f"{path} grew from other weights than {paths[0]}, {origin_words(source.root)} and "
-                f"{origin_words(first)}: compare tickets of one origin"
+                f"{paths[0]} grew from {first.words}, {path} from {source.words}: compare tickets of one replicate of "
+                "one --seed, or of one pre-trained model"
             )
         subject.sources.weights[digest] = path
-    _check_root(opened(paths[0], digests[0]).root, subject, anew)
+    _check_root(opened(paths[0], digests[0]), subject, anew)
     return settings.with_(digests=digests)
 
 
-def _check_root(root: WeightsNode, subject: Subject, anew: Collection[str]) -> None:
+def _check_root(source: Source, subject: Subject, anew: Collection[str]) -> None:
     """Check that the weights which tickets grew from are at hand, and are those of this model."""
+    root = source.root
     wanted = root.digest if isinstance(root, Pretrained) else ""
     if wanted != subject.pretrained:
         found = f"weights with digest {subject.pretrained[:12]}" if subject.pretrained else "no pre-trained weights"
         raise ValueError(
-            f"the tickets grew from {origin_words(root)}, and the model brings {found}: name what they grew from with "
+            f"the tickets grew from {source.words}, and the model brings {found}: name what they grew from with "
             "--model or --start-from"
         )
     if wanted:
@@ -177,4 +180,6 @@ def opened(path: Path, digest: str) -> Source:
     counts = {name: (int(mask.sum()), mask.numel()) for name, mask in ticket.masks.items()}
     merged = ticket.document.get("merged") or {}
     data = (str(each["labels"].get("data", "")) for each in _parts(ticket.document))
-    return Source(root_of(ticket), counts, merged.get("random_union") is not None, tuple(dict.fromkeys(data)))
+    root = root_of(ticket)
+    words = origin_words(root, called=last_part(str(_labels(ticket.document).get("model") or "")))
+    return Source(root, counts, merged.get("random_union") is not None, tuple(dict.fromkeys(data)), words)

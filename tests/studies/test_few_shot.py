@@ -205,7 +205,8 @@ def test_what_does_not_fit_is_said(
 def test_tickets_of_other_origins_are_refused(folder: Path, tickets: tuple[Path, Path, Path]) -> None:
     stranger = find(folder, "sst2", "stranger", seed=5)
     with pytest.raises(
-        SettingsError, match="grew from other weights than .*Initial bert, seed .* and Initial bert, seed"
+        SettingsError,
+        match="qqp.ticket.safetensors grew from a draw of bert:.*, .* from a draw of bert:.* of one --seed",
     ):
         prepared(folder, tickets[0], stranger, names="one,two")
     with pytest.raises(SettingsError, match="'qqp.ticket' would name two|'qqp' would name two"):
