@@ -148,6 +148,8 @@ class EnergyDocument(TypedDict):
     kg_co2: float
     seconds: float
     buildings: int
+    jobs: NotRequired[int]  # of the study's that were built meanwhile, where it was counted
+    of_jobs: NotRequired[int]  # jobs of the study
     measured: str  # tools with versions, of what, read or estimated, whose mix of electricity
 
 

@@ -50,6 +50,28 @@ def proportion(values: Sequence[float | None], confidence: float) -> Interval:
     return Interval(mean=share, low=max(0.0, centre - half), high=min(1.0, centre + half), values=list(values))
 
 
+def holm(p_values: Sequence[float], level: float) -> list[bool]:
+    """Return which hypotheses are rejected at a level that holds for all of them together.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6(2).
+    """
+    rejected = [False] * len(p_values)
+    for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[index] > level / (len(p_values) - place):
+            break
+        rejected[index] = True
+    return rejected
+
+
+def p_of_mean(values: Sequence[float | None]) -> float:
+    """Return the two-sided p-value of Student's t-test that a mean is 0; 1 for fewer than two values, or equal ones."""
+    known = [value for value in values if value is not None]
+    bounds = interval(known, 0.95)
+    if bounds["low"] is None or bounds["low"] == bounds["high"]:
+        return 1.0
+    return float(stats.ttest_1samp(known, 0.0).pvalue)
+
+
 def paired_difference(values: Sequence[float | None], baseline: Sequence[float | None], confidence: float) -> Interval:
     """Return the interval of value minus baseline, replicate by replicate: what replicates share cancels out."""
     pairs = zip(values, baseline, strict=True)

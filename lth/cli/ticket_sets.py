@@ -27,6 +27,7 @@ def merge(
         lth ticket merge A B --out both.ticket.safetensors
         lth ticket merge A B C --rule majority --out three.ticket.safetensors
         lth ticket merge A B --random-union 0 --out control.ticket.safetensors
+        lth ticket merge A B --out merged.ticket.safetensors --start-from bert-base-uncased  # rewound to a later step
 
     The same weights are those of one seed, or of one pre-trained model: the root of each ticket's derivation, also
     where the ticket was rewound to a later step. The merged ticket was not trained.
@@ -39,8 +40,8 @@ def merge(
             or difference, what the first alone keeps.
         random_union: unite random masks with as many kept weights in each tensor instead, the control of a union; the
             number gives the draw.
-        start_from: file, folder or hub:OWNER/NAME of the pre-trained weights, where the tickets, rewound to a later
-            step, do not hold them.
+        start_from: file, folder, hub:OWNER/NAME or known name (bert-base-uncased) of the pre-trained weights, where the
+            tickets, rewound to a later step or with a head drawn anew, do not hold them.
         model: package.module:function of the model, where it is none of lth's. Code named in a file is never run
             unasked.
         json_: print JSON in place of the table.
@@ -65,6 +66,9 @@ def merge(
         return 0
     print(f"Merged     {merged_words(merged).removeprefix(', ')}")
     letters = _print_files([file, *files], merged["tickets"])
+    for letter, tensors in zip(letters, merged["not_pruned"], strict=True):
+        if tensors:
+            print(f"  {letter} does not prune {', '.join(tensors)}: all of it counts as kept there")
     _print_table(_merged_row, merged, letters)
     print(f"Wrote      {out} ({100 * ticket.document['density']:.2f} % of the prunable weights kept)")
     return 0
@@ -169,7 +173,7 @@ def merged_words(merged: dict[str, Any]) -> str:
     """Return what a ticket was merged from, as the end of its name."""
     draw = merged["random_union"]
     random = "" if draw is None else f" random masks (draw {draw}) of the sizes of"
-    return f", {merged['rule']} of{random} {len(merged['tickets'])} tickets over the same theta_0 ({merged['theta_0']})"
+    return f", {merged['rule']} of{random} {len(merged['tickets'])} tickets over the same theta_0, {merged['theta_0']}"
 
 
 def overlap_words(counts: Mapping[str, Any]) -> str:

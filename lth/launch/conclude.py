@@ -20,10 +20,12 @@ from lth.launch.found import PLACE, Found
 from lth.lineage import (
     BuildError,
     Dense,
+    Job,
     Reader,
     Store,
     Ticket,
     Trained,
+    derivation,
     json_to_bytes,
     make_ticket,
     write_file,
@@ -63,7 +65,7 @@ def conclude_study(
         reason = next(iter((skipped or {}).values()), "every training diverged, or none was built")
         raise BuildError(f"nothing could be measured: {reason}. Try a lower --lr, or --clip 1")
     if energies := read_energy(store.study_folder(prepared.id)):
-        results["energy"] = energy_document(energies)
+        results["energy"] = energy_document(energies, len(jobs_of(prepared)))
     conclusion = study_type.conclude(results, reader, list(prepared.points))
     results["verdict"] = conclusion.verdict
     masks = getattr(prepared.settings, "masks", None)
@@ -91,6 +93,11 @@ def conclude_study(
     write_report([read_study(folder)], folder)
     write_file(store.study_folder(prepared.id) / PLACE, json_to_bytes({"folder": str(folder.resolve())}))
     return Found(results, folder, dict(skipped or {}))
+
+
+def jobs_of(prepared: Study) -> list[Job]:
+    """Return all jobs that a study needs."""
+    return [node for node in derivation(*prepared.targets).values() if isinstance(node, Job)]
 
 
 def constant_of(prepared: Study, reader: Reader) -> dict[str, float]:

@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -34,6 +34,7 @@ class Energy:
         tool: name and version.
         measured: of what, and whether power was read or estimated, in words.
         place: whose mix of electricity was taken, in words.
+        jobs: trainings and measurements that were finished meanwhile; None where that was not counted.
     """
 
     kwh: float
@@ -42,6 +43,7 @@ class Energy:
     tool: str
     measured: str
     place: str
+    jobs: int | None = None
 
 
 class Meter(Protocol):
@@ -124,14 +126,16 @@ def meter_of(text: str) -> Meter:
 
 
 @contextmanager
-def measured(text: str | None, folder: Path) -> Iterator[None]:
-    """Measure what happens inside, and add it to energy.json in a folder; without a tool, do nothing.
+def measured(text: str | None, folder: Path, count_left: Callable[[], int] | None = None) -> Iterator[None]:
+    """Measure what happens inside, and add it to energy.json in a folder; without a tool, or anything to do, nothing.
 
     Args:
         text: as `meter_of` takes it, or None.
         folder: of the study in the store.
+        count_left: gives the number of jobs that are not finished yet.
     """
-    if text is None:
+    left = None if text is None or count_left is None else count_left()
+    if text is None or left == 0:
         yield
         return
     meter = meter_of(text)
@@ -146,6 +150,8 @@ def measured(text: str | None, folder: Path) -> Iterator[None]:
     finally:
         energy = _tried(text, meter.stop) if is_running else None
         if energy is not None:
+            if count_left is not None and left is not None:
+                energy = replace(energy, jobs=left - count_left())
             buildings = [*read_energy(folder), energy]
             document = {"format": FORMAT, "buildings": [asdict(each) for each in buildings]}
             _tried(text, lambda: write_file(folder / FILE, json_to_bytes(document)))
@@ -159,9 +165,17 @@ def read_energy(folder: Path) -> list[Energy]:
         return []
 
 
-def energy_document(energies: Sequence[Energy]) -> EnergyDocument:
-    """Return sums over buildings, and how they were measured, as JSON values."""
-    return {
+def energy_document(energies: Sequence[Energy], num_jobs: int | None = None) -> EnergyDocument:
+    """Return sums over buildings, and how they were measured, as JSON values.
+
+    Args:
+        energies: one a building.
+        num_jobs: of the study; how many of them were measured is said where all buildings counted theirs.
+    """
+    counts = [each.jobs for each in energies if each.jobs is not None]
+    jobs = {"jobs": sum(counts), "of_jobs": num_jobs} if num_jobs and len(counts) == len(energies) else {}
+    return {  # type: ignore[typeddict-item]
+        **jobs,
         "kwh": sum(each.kwh for each in energies),
         "kg_co2": sum(each.kg_co2 for each in energies),
         "seconds": sum(each.seconds for each in energies),

@@ -56,14 +56,15 @@ def load_studies(
     rows = dict[tuple[str, Path | None, bool], Data]()
     studies = []
     for wanted in settings:
-        with as_settings_error():
-            each = wanted if study_type.from_files is None else study_type.from_files(wanted)
+        if wanted.data not in loaded:
+            loaded[wanted.data] = load_data(wanted.data, folder)
+        data, each = loaded[wanted.data], wanted
+        if study_type.from_files is not None:
+            with as_settings_error():
+                each = study_type.from_files(wanted, data, lambda name: foreign_model(name, folder) is not None)
         factory = given.models.get(each.model)
         foreign = foreign_model(each.model, folder) if factory is None else None
         factory = factory or resolve_factory(foreign.name if foreign else each.model)
-        if each.data not in loaded:
-            loaded[each.data] = load_data(each.data, folder)
-        data = loaded[each.data]
         if needs_tokens(data):
             place, types = (foreign.place, foreign.has_types) if foreign else (locate_vocabulary(folder), True)
             if (each.data, place, types) not in rows:

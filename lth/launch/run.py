@@ -9,20 +9,18 @@ from typing import Any
 import yaml
 
 from lth.data import Data, from_arrays, no_data
-from lth.launch.conclude import conclude_study, default_out
+from lth.launch.conclude import conclude_study, default_out, jobs_of
 from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
 from lth.launch.samples import SamplesWritten, check_sample
 from lth.lineage import (
     Execution,
-    Job,
     Observer,
     Reader,
     Store,
     Unobserved,
     build,
-    derivation,
     json_to_bytes,
     write_file,
 )
@@ -203,7 +201,10 @@ def build_study(
         shown: Observer = attached
         if execution.sample is not None:
             shown = SamplesWritten(attached, prepared, execution.sample, folder)
-        with measured(execution.energy, store.study_folder(prepared.id)):
+        jobs = jobs_of(prepared) if execution.energy else []
+        with measured(
+            execution.energy, store.study_folder(prepared.id), lambda: sum(not store.has(job) for job in jobs)
+        ):
             return build(prepared.targets, store, prepared.sources, execution, shown)
 
 
@@ -218,7 +219,7 @@ def register(prepared: Study, store: Store) -> None:
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "config": prepared.document(),
             "keys": [job.key for job in prepared.targets],
-            "jobs": [key for key, node in derivation(*prepared.targets).items() if isinstance(node, Job)],
+            "jobs": [job.key for job in jobs_of(prepared)],
         }
         write_file(path, json_to_bytes(document))
 

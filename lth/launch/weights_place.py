@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lth.models.check import first_line
+from lth.models.hugging_face import CHECKPOINTS
 
 TOKENIZER = (
     "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
@@ -16,11 +17,14 @@ def weights_place(name: str, only: Sequence[str] = ()) -> Path:
     """Return where weights lie: a file or folder, or the copy of a repository of the Hugging Face hub.
 
     Args:
-        name: a path, or `hub:OWNER/NAME`, with a revision as `hub:OWNER/NAME@REVISION`.
+        name: a path, or `hub:OWNER/NAME`, with a revision as `hub:OWNER/NAME@REVISION`, or one of CHECKPOINTS, which is
+            looked for as a path first.
         only: patterns of the files that are fetched [default: weights, config and tokenizer].
     Raises:
         ValueError: if `huggingface_hub` is not installed, or does not find it.
     """
+    if name in CHECKPOINTS and not Path(name).exists():
+        name = f"hub:{CHECKPOINTS[name]}"
     if not name.startswith("hub:"):
         return Path(name).expanduser()
     try:

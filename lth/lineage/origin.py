@@ -5,9 +5,10 @@ from pathlib import Path
 
 import torch
 
+from lth.config.text import last_part
 from lth.lineage.files import state_digest
 from lth.lineage.foreign import pretrained_digest
-from lth.lineage.kinds import Combined, Grafted, Initial, Pretrained, Zeros
+from lth.lineage.kinds import Combined, Initial, Pretrained, Zeros
 from lth.lineage.nodes import MasksNode, WeightsNode
 from lth.lineage.reader import Reader
 from lth.lineage.sources import Sources
@@ -46,11 +47,20 @@ def root_of(ticket: Ticket) -> WeightsNode:
     return ticket.start_node.root
 
 
-def sources_of(tickets: Sequence[Ticket], model: Factory | None, start_from: Path | None) -> Sources:
+def model_name(ticket: Ticket) -> str:
+    """Return the name that the ticket's search was given, without arguments: a folder's or a model's; else empty."""
+    named = ticket.document.get("labels", {}).get("start_from") or ticket.document.get("labels", {}).get("model")
+    return last_part(str(named)) if named else ""
+
+
+def sources_of(
+    tickets: Sequence[Ticket], names: Sequence[str], model: Factory | None, start_from: Path | None
+) -> Sources:
     """Return what makes the tickets' networks, and where the weights that they grew from lie.
 
     Args:
         tickets: of one origin.
+        names: what to call them.
         model: the factory, where it is none of lth's.
         start_from: the file or folder of the pre-trained weights.
     Raises:
@@ -61,33 +71,40 @@ def sources_of(tickets: Sequence[Ticket], model: Factory | None, start_from: Pat
         return Sources(models)
     root, digest = root_of(tickets[0]), pretrained_digest(start_from)
     if not isinstance(root, Pretrained):
-        raise ValueError(f"{start_from} is not asked for: the tickets start from {origin_words(root)}")
+        words = origin_words(root, called=model_name(tickets[0]))
+        raise ValueError(f"{start_from} is not asked for: {names[0]} grew from {words}, which is drawn again")
     if digest != root.digest:
         raise ValueError(
-            f"{start_from} has digest {digest[:12]}, the tickets start from {origin_words(root)}: name its folder"
+            f"{start_from} has digest {digest[:12]}, and {names[0]} grew from "
+            f"{origin_words(root, called=model_name(tickets[0]))}: name its folder"
         )
     return Sources(models, weights={digest: start_from})
 
 
-def check_same_origin(tickets: Sequence[Ticket], sources: Sources) -> None:
+def check_same_origin(tickets: Sequence[Ticket], names: Sequence[str], sources: Sources) -> None:
     """Check that the weights which tickets prune had the same values at the start of all.
 
-    They had if the roots of their derivations are one, or the same pre-trained files, or drawn with equal values: what
-    no ticket prunes, as the head of another task, may differ.
+    Compared is what two tickets both prune: its values are one if the roots of their derivations are, or the same
+    pre-trained files, or drawn with equal values. What no ticket prunes, as the head of another task, may differ.
 
     Raises:
         ValueError: if they differ; the message names both.
     """
-    first, names = root_of(tickets[0]), list(tickets[0].masks)
-    for ticket in tickets[1:]:
-        other = root_of(ticket)
-        if not is_same_origin(first, other, names, sources):
-            one, another = (origin_words(each, names) for each in (first, other))
+    first = root_of(tickets[0])
+    for ticket, name in zip(tickets[1:], names[1:], strict=True):
+        other, shared = root_of(ticket), [each for each in tickets[0].masks if each in ticket.masks]
+        if not is_same_origin(first, other, shared, sources):
+            one, another = (
+                origin_words(root, shared, model_name(each)) for root, each in ((first, tickets[0]), (other, ticket))
+            )
             if isinstance(first, Initial) and isinstance(other, Initial) and first.seed == other.seed:
-                values = (_digest(each, names, sources)[:12] for each in (first, other))
-                one, another = (f"{words} (values {each})" for words, each in zip((one, another), values, strict=True))
+                values = (_digest(each, shared, sources)[:12] for each in (first, other))
+                one, another = (
+                    f"{words} with values {each}" for words, each in zip((one, another), values, strict=True)
+                )
             raise ValueError(
-                f"the tickets start from different weights, {one} and {another}: merge tickets that grew from the same"
+                f"{names[0]} grew from {one}, {name} from {another}: merge tickets of one replicate of one --seed, or "
+                "of one pre-trained model"
             )
 
 
@@ -108,20 +125,21 @@ def is_same_origin(first: WeightsNode, other: WeightsNode, names: Iterable[str],
     return False
 
 
-def origin_words(root: WeightsNode, names: Iterable[str] = ()) -> str:
-    """Return what weights are, in a few words: kind, model, and digest or seed.
+def origin_words(root: WeightsNode, names: Iterable[str] = (), called: str = "") -> str:
+    """Return what weights are, in a few words: model, and digest or seed.
 
     Args:
         root: the weights.
         names: tensors of which it is said if they were drawn beside pre-trained ones.
+        called: the name of the model, in place of that of its entry.
     """
     match root:
         case Pretrained():
             drawn = [name for name in names if name in root.fresh]
             more = f", {', '.join(drawn)} drawn with seed {root.seed}" if drawn else ""
-            return f"Pretrained {root.spec.name}, digest {root.digest[:12]}{more}"
+            return f"{called or root.spec.name} (digest {root.digest[:12]}{more})"
         case Initial():
-            return f"Initial {root.spec.name}, seed {root.seed}"
+            return f"a draw of {called or root.spec.name} (seed {root.seed})"
     return f"{root.kind_name} {root.key[:12]}"
 
 
@@ -131,7 +149,7 @@ def held_origin(tickets: Sequence[Ticket], masks: Masks) -> State | None:
     A ticket whose kept weights were rewound to step 0 holds those values where its masks keep.
 
     Args:
-        tickets: of one origin; what has no mask is the first one's.
+        tickets: of one origin; what no ticket prunes is the first one's.
         masks: which entries are asked for; others are no values of theirs.
     Returns:
         The state; None where the files do not hold all of it.
@@ -141,24 +159,21 @@ def held_origin(tickets: Sequence[Ticket], masks: Masks) -> State | None:
         return None
     state = dict(holding[0].start)
     for name, mask in masks.items():
-        held = torch.stack([ticket.masks[name] for ticket in holding]).any(0)
+        held = torch.zeros_like(mask)
+        for ticket in holding:
+            if ticket.start is not None and name in ticket.start:
+                own = ticket.masks.get(name, torch.ones_like(mask))
+                state[name] = torch.where(own & ~held, ticket.start[name], state[name])
+                held |= own
         if bool((mask & ~held).any()):
             return None
-        for ticket in holding[1:]:
-            assert ticket.start is not None
-            state[name] = torch.where(ticket.masks[name], ticket.start[name], state[name])
     return state
 
 
 def _is_at_origin(ticket: Ticket) -> bool:
-    """Return whether the file holds the original values where the masks keep."""
+    """Return whether the file holds the original values where the masks keep; not if its head was drawn anew."""
     start = ticket.start_node
-    if not isinstance(start, Combined) or not isinstance(start.pruned, Zeros):
-        return False
-    kept = start.kept
-    while isinstance(kept, Grafted) and ticket.masks.keys().isdisjoint(kept.names):  # another head
-        kept = kept.of
-    return kept == start.root
+    return isinstance(start, Combined) and isinstance(start.pruned, Zeros) and start.kept == start.root
 
 
 def _digest(root: WeightsNode, names: Iterable[str], sources: Sources) -> str:

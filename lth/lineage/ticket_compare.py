@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 import torch
 
-from lth.lineage.origin import is_same_origin, origin_words, root_of
+from lth.lineage.origin import is_same_origin, model_name, origin_words, root_of
 from lth.lineage.sources import Sources
 from lth.lineage.store import Store
 from lth.lineage.ticket import Ticket
@@ -81,7 +81,7 @@ def compare_tickets(
     }
     return {
         "tickets": [{name: each.document[name] for name in ("key", "labels", "density")} for each in opened],
-        "theta_0": [origin_words(root_of(each)) for each in opened],
+        "theta_0": [origin_words(root_of(each), called=model_name(each)) for each in opened],
         "same_theta_0": _same_origin(opened, model),
         "notes": notes,
         "overall": _compared(pooled(overlaps.values()), in_all),

@@ -42,6 +42,9 @@ def engines(results: Results) -> str:
 def energy(document: EnergyDocument) -> str:
     """Return what a study's buildings took, and how that was measured, in one line."""
     several = f" in {document['buildings']} buildings" if document["buildings"] > 1 else ""
+    jobs, of_jobs = document.get("jobs"), document.get("of_jobs")
+    if jobs is not None and of_jobs is not None and jobs < of_jobs:
+        several += f", of {jobs:,} of {of_jobs:,} trainings"
     return (
         f"{document['kwh']:.3g} kWh, {document['kg_co2']:.3g} kg CO2, {document['seconds']:,.0f} s{several} "
         f"({document['measured']})"

@@ -8,7 +8,7 @@ warm-up and linear decay, over a number of steps and not of epochs: Mosbach et a
 2021, arXiv:2006.05987; 5e-5 is the highest learning rate of Devlin et al. 2019, arXiv:1810.04805.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from lth.studies.few_shot_settings import DENSE, RANDOM, FewShot
 from lth.studies.study_type import StudyType
 
 if TYPE_CHECKING:
+    from lth.data import Data
     from lth.lineage import DataSpec, Reader, WeightsNode
     from lth.studies.subject import Subject
     from lth.training import Seeds
@@ -26,27 +27,41 @@ HEAD_LR = 1e-3
 """Learning rate of a head alone, where none is given: the usual one of Adam on a layer that is drawn."""
 
 
+_WORDS = "the ticket {name}, over the weights that it grew from"
+
+
 def arms_of(settings: FewShot) -> tuple[Arm, ...]:
-    """Return the arms: dense, each ticket, and a random mask for each."""
-    return (
-        Arm(DENSE, "the weights that the tickets grew from, not pruned", "baseline"),
-        *(Arm(name, f"the ticket {name}, over the weights that it grew from") for name in settings.called),
-        *(
+    """Return the arms: dense, each ticket, and a random mask for each ticket that is no random union itself."""
+    dense = Arm(DENSE, "the weights that the tickets grew from, not pruned", "baseline")
+    if not settings.digests:
+        return (dense, *(Arm(name, _WORDS.format(name=name)) for name in settings.called))
+    from lth.studies.few_shot_sources import sources_of
+
+    tickets, controls = [], []
+    for name, source in sources_of(settings):
+        if source.is_random:
+            words = "a random union: random masks of the sizes of several tickets, united"
+            controls.append(Arm(name, words, "control"))
+            continue
+        tickets.append(Arm(name, _WORDS.format(name=name) + source.chosen_with(settings.data)))
+        controls.append(
             Arm(f"{RANDOM} {name}", f"a random mask with as many weights of each tensor as {name}", "control")
-            for name in settings.called
-        ),
-    )
+        )
+    return (dense, *tickets, *controls)
 
 
 def derive(settings: FewShot, subject: "Subject", seeds: "Seeds", replicate: int) -> Iterator[Point]:
     """Give the trainings of one replicate: each arm on each number of examples."""
     from lth.lineage import Combined, MasksNode, Shuffled, Zeros
     from lth.studies.few_shot_sources import masks_of
+    from lth.training import derive_seed
 
     dense = _start(settings, subject, seeds)
     masks: dict[str, MasksNode] = {}
-    for name, given in masks_of(settings, subject):
-        masks |= {name: given, f"{RANDOM} {name}": Shuffled(masks=given, draw=replicate)}
+    for name, given, is_random in masks_of(settings, subject):
+        masks[name] = given
+        if not is_random:
+            masks[f"{RANDOM} {name}"] = Shuffled(masks=given, draw=derive_seed(seeds.init, "random masks"))
     for shots in settings.shots:
         few = _on_few(settings, subject, shots, seeds, replicate)
         yield Point(few.train(dense, None, seeds), DENSE, replicate, {"shots": shots})
@@ -56,27 +71,29 @@ def derive(settings: FewShot, subject: "Subject", seeds: "Seeds", replicate: int
 
 
 def _start(settings: FewShot, subject: "Subject", seeds: "Seeds") -> "WeightsNode":
-    """Return the weights that tickets grew from, with a head drawn anew."""
+    """Return the weights that tickets grew from, with a head, and what pre-trained weights lack, drawn anew.
+
+    Pre-trained weights are those of this model, also where the tickets' network had less of it, as no pooler.
+    """
     from lth.lineage import Grafted, Initial
-    from lth.models import head_of
-    from lth.studies.few_shot_sources import opened
+    from lth.studies.few_shot_sources import drawn_anew, sources_of
     from lth.training import derive_seed
 
     origin: WeightsNode = subject.initial(seeds)
-    if settings.digests:
-        digest = settings.digests[0]
-        origin = opened(subject.sources.weights_file(digest), digest).root
-    head = head_of(subject.model.name, subject.module)
-    if not head:
+    if settings.digests and not subject.pretrained:
+        _, first = next(sources_of(settings))
+        origin = first.root
+    anew = drawn_anew(subject)
+    if not anew:
         return origin
-    others = tuple(name for name in subject.module.state_dict() if name not in head)
+    others = tuple(name for name in subject.module.state_dict() if name not in anew)
     drawn = Initial(spec=subject.model, seed=derive_seed(seeds.init, "head"))
     return Grafted(of=drawn, donor=origin, names=others)
 
 
 def _on_few(settings: FewShot, subject: "Subject", shots: int, seeds: "Seeds", replicate: int) -> "Subject":
     """Return the subject with few examples, and its recipe over them: a batch has no more than there are."""
-    from lth.models import head_of
+    from lth.studies.few_shot_sources import drawn_anew
     from lth.training import derive_seed
 
     seed = settings.shot_seeds[replicate] if settings.shot_seeds else derive_seed(seeds.init, "shots")
@@ -86,7 +103,7 @@ def _on_few(settings: FewShot, subject: "Subject", shots: int, seeds: "Seeds", r
     recipe = settings.training
     recipe = recipe.model_copy(update={"batch_size": min(recipe.batch_size, count)})
     clock = recipe.clock(count, source.tokens_per_example)
-    only = head_of(subject.model.name, subject.module) if settings.mode == "head" else ()
+    only = drawn_anew(subject) if settings.mode == "head" else ()
     training = recipe.training(clock, subject.training.task, train_only=only)
     return replace(subject, data=data, training=training, clock=clock)
 
@@ -96,11 +113,11 @@ def _drawn(settings: FewShot, subject: "Subject", shots: int, seed: int) -> "Dat
     return subject.data.model_copy(update={"shots": shots, "shots_by_class": by_class, "shots_seed": seed})
 
 
-def from_files(settings: FewShot) -> FewShot:
+def from_files(settings: FewShot, data: "Data", is_foreign: Callable[[str], bool]) -> FewShot:
     """Return the settings with the model that follows from the tickets."""
     from lth.studies.few_shot_sources import with_model
 
-    return with_model(settings)
+    return with_model(settings, data, is_foreign)
 
 
 def resolve(settings: FewShot, subject: "Subject") -> FewShot:

@@ -10,39 +10,45 @@ from lth.analysis.facts import CONSTANT, studied
 from lth.analysis.numbers import show, show_paired
 from lth.analysis.points import Conclusion, Point
 from lth.analysis.reading import arms_of, cells, metric_of
-from lth.analysis.statistics import paired_difference
+from lth.analysis.statistics import holm, p_of_mean, paired_difference
 from lth.studies.few_shot_settings import RANDOM
 
 
 def compare_tickets(results: Results, points: Sequence[Point]) -> Conclusion:
     """Return what each ticket reaches, beside dense, its random mask and the other tickets, paired over replicates.
 
-    It is found if a ticket is better than its random mask at the largest number of examples, with the whole interval.
-    Arms whose scores are the same bit for bit in all cells are named first, with a warning: masks or weights that were
-    not loaded look like that.
+    It is found if a ticket is better than its random mask at the largest number of examples, with the whole interval,
+    and confirmed if one is by Holm's test over all tickets. Arms whose scores are the same bit for bit in all cells are
+    named first, with a warning: masks or weights that were not loaded look like that. Such tickets count as no finding.
     """
     values = {(cell["arm"], int(cell["at"]["shots"])): cell["interval"] for cell in cells(results, "primary")}
     most = max(shots for _, shots in values)
     table = list(_comparisons(results, values))
     same = without_effect(results)
-    for sentence in same:
+    for sentence in same.values():
         warnings.warn(sentence, stacklevel=2)
     metric = metric_of(results, "primary")
-    sentences = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in same]
+    sentences = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in same.values()]
     tickets = [arm["name"] for arm in arms_of(results, "subject")]
     for name in tickets or [arm["name"] for arm in arms_of(results, "baseline")]:
         sentences += [_sentence(results, name, shots, values, table) for shots in sorted({s for _, s in values})[::-1]]
     if (constant := results["constant"].get(results["primary"])) is not None:
         sentences.append(f"For scale: {CONSTANT} reaches {show(constant, metric)}.")
-    better = [row for row in table if row["shots"] == most and row["against"] == f"{RANDOM} {row['arm']}"]
-    better = [row for row in better if _is_better(row, metric.better)]
+    alike = {name for pair in same for name in pair}
+    rows = [row for row in table if row["shots"] == most and row["against"] == f"{RANDOM} {row['arm']}"]
+    rows = [row for row in rows if row["arm"] not in alike]
+    settled = holm([p_of_mean(row["values"]) for row in rows], 1 - results["confidence"])
+    better = [row["arm"] for row in rows if _is_better(row, metric.better)]
+    by_all = [row["arm"] for row, holds in zip(rows, settled, strict=True) if holds and row["arm"] in better]
+    if better:
+        sentences.append(_better_words(better, by_all, most, len(rows)))
     reached = [f"{name} {show(values[name, most]['mean'], metric)}" for name in tickets if (name, most) in values]
     summary = f"{most} examples: {', '.join(reached) or 'dense alone'}"
     return Conclusion(
         {
             "found": bool(better),
-            "confirmed": bool(better),
-            "summary": "the source had no effect" if same else summary,
+            "confirmed": bool(by_all) if better else None,
+            "summary": summary,
             "title": f"{studied(results['config'])} from few examples",
             "sentences": sentences,
             "tiles": [],
@@ -52,27 +58,40 @@ def compare_tickets(results: Results, points: Sequence[Point]) -> Conclusion:
     )
 
 
-def without_effect(results: Results) -> list[str]:
-    """Return a sentence for each two arms whose scores are all the same, bit for bit."""
+def _better_words(better: list[str], by_all: list[str], shots: int, count: int) -> str:
+    """Return which tickets are better than their random masks, and for which it holds among so many."""
+    start = f"With {shots:,} examples {', '.join(better)} {'is' if len(better) == 1 else 'are'} better than random"
+    if count < 2:
+        return f"{start}, with the whole interval."
+    holding = f"for {', '.join(by_all)} it holds" if by_all else "for none it holds"
+    return f"{start}, with the whole interval; {holding} when the {count} tickets are tested together (Holm)."
+
+
+def without_effect(results: Results) -> dict[tuple[str, str], str]:
+    """Return a sentence for each two arms whose scores are all the same, bit for bit, by their names."""
     scores: dict[str, dict[tuple[Any, int], dict[str, float | None]]] = {}
     for row in results["rows"]:
         scores.setdefault(row["arm"], {})[row["at"]["shots"], row["replicate"]] = row["end"]
-    return [
-        f"the source had no effect: {one} and {other} have the same scores in all {len(scores[one])} cells"
+    return {
+        (
+            one,
+            other,
+        ): f"the source had no effect: {one} and {other} have the same scores in all {len(scores[one])} cells"
         for one, other in combinations(scores, 2)
         if scores[one] == scores[other] and all(scores[one].values())
-    ]
+    }
 
 
 def _comparisons(results: Results, values: dict[tuple[str, int], Interval]) -> Iterator[TableRow]:
     """Give the paired difference of each ticket from each arm that it is compared with."""
     tickets = [arm["name"] for arm in arms_of(results, "subject")]
     dense = [arm["name"] for arm in arms_of(results, "baseline")]
+    unions = [arm["name"] for arm in arms_of(results, "control") if not arm["name"].startswith(f"{RANDOM} ")]
     for (name, shots), own in values.items():
         if name not in tickets:
             continue
         later = tickets[tickets.index(name) + 1 :]
-        for rival in (*dense, f"{RANDOM} {name}", *later):
+        for rival in (*dense, f"{RANDOM} {name}", *unions, *later):
             if (other := values.get((rival, shots))) is not None:
                 difference = paired_difference(own["values"], other["values"], results["confidence"])
                 yield {"arm": name, "against": rival, "shots": shots, **difference}

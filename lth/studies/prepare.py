@@ -207,6 +207,9 @@ def _identity(study_type: StudyType[Any], settings: StudySettings, subject: Subj
         described[name] = spec.model_dump(mode="json", exclude_defaults=True)
     if subject.pretrained:
         described["start_from"] = subject.pretrained
+    if "sources" in described["settings"] and study_type.arms_of is not None:  # files are known by digest
+        described["settings"].pop("names", None)
+        described["arms"] = [arm.name for arm in study_type.arms_of(settings)]
     for name in ("data", "model", "task", "loss", "start_from", "sources"):  # they stand there resolved
         described["settings"].pop(name, None)
     canonical = json.dumps(described, sort_keys=True)

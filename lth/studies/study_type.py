@@ -12,6 +12,7 @@ from lth.analysis.points import Arm, Conclusion, Plot, Point
 from lth.config import Metric, StudySettings, check_names
 
 if TYPE_CHECKING:
+    from lth.data import Data
     from lth.lineage import Reader
     from lth.studies.subject import Subject
     from lth.training import Seeds
@@ -46,7 +47,8 @@ class StudyType(Generic[S]):
         metrics: the study's own, beside those of the task; the first is its primary one, if there are any.
         resolve: (settings, subject) -> settings with defaults that follow from the model filled in.
         traces: settings -> what trainings keep beside their weights.
-        from_files: settings -> settings with what follows from files that they name, before model and data are loaded.
+        from_files: (settings, data, whether a name is that of a model of `transformers`) -> settings with what follows
+            from files that they name, before the model is loaded.
         files: the setting that files on the command line go to, in place of model and data; a folder among them is
             that of the data.
         help: further lines of help.
@@ -69,7 +71,7 @@ class StudyType(Generic[S]):
     resolve: "Callable[[S, Subject], S] | None" = None
     traces: Callable[[S], tuple[str, ...]] | None = None
     arms_of: Callable[[S], tuple[Arm, ...]] | None = None
-    from_files: "Callable[[S], S] | None" = None
+    from_files: "Callable[[S, Data, Callable[[str], bool]], S] | None" = None
     files: str = ""
     help: str = ""
     examples: tuple[str, ...] = ()

@@ -105,7 +105,7 @@ def test_tickets_of_two_tasks_are_merged_from_their_files(
     root = one.start_node.root
     assert isinstance(root, Pretrained)
     assert root.digest == pretrained_digest(place / "bert")
-    assert f"the same theta_0 (Pretrained hugging-face, digest {root.digest[:12]})" in " ".join(shown.split())
+    assert f"the same theta_0, hugging-face (digest {root.digest[:12]})" in " ".join(shown.split())
     assert run(capsys, "ticket", "verify", str(out)).count("ok  ") == 4
     document = lth.compare_tickets(*both, store=place / "store")
     assert document["same_theta_0"] is True
@@ -120,7 +120,7 @@ def test_tickets_rewound_to_a_later_step_need_the_folder(
     later = found_on(place, "qqp", rewind_to="2it")
     files, out = [str(both[0]), str(later)], str(place / "later.ticket.safetensors")
     code, _, error = outcome(capsys, "ticket", "merge", *files, "--out", out)
-    assert (code, "name their folder with --start-from" in error, error.count("\n")) == (1, True, 0)
+    assert (code, "name them with --start-from" in error, error.count("\n")) == (1, True, 0)
     run(capsys, "ticket", "merge", *files, "--out", out, "--start-from", str(place / "bert"))
     run(capsys, "ticket", "merge", *files, "--out", out, "--start-from", str(place / "bert"), "--random-union", "3")
     control, whole = read_ticket(Path(out)), theta(place, read_ticket(both[0]))
@@ -148,7 +148,7 @@ def test_heads_of_different_sizes_and_draws(place: Path, both: list[Path]) -> No
     assert lth.compare_tickets(*tickets)["same_theta_0"] is True
 
 
-def test_a_head_grafted_onto_the_pretrained_weights_is_no_other_origin(place: Path, both: list[Path]) -> None:
+def test_a_ticket_whose_head_was_drawn_anew_does_not_hold_its_origin(place: Path, both: list[Path]) -> None:
     ticket = read_ticket(both[0])
     masks = without_head(ticket)
     root = ticket.start_node.root
@@ -159,6 +159,11 @@ def test_a_head_grafted_onto_the_pretrained_weights_is_no_other_origin(place: Pa
     anew = ticket_of_masks(masks, root, sources, kept=grafted)
     plain = ticket_of_masks(masks, root, sources)
     assert not torch.equal(anew.starting_weights()[HEAD[0]], plain.starting_weights()[HEAD[0]])
-    held = held_origin([anew, plain], masks)
+    assert held_origin([anew, plain], masks) is None
+    held = held_origin([plain, anew], masks)
     assert held is not None
     assert all(torch.equal(held[name][mask], theta(place, ticket)[name][mask]) for name, mask in masks.items())
+    with pytest.raises(ValueError, match="do not hold all of the weights .*--start-from"):
+        lth.merge_tickets(anew, plain)
+    merged = lth.merge_tickets(anew, plain, start_from=place / "bert")
+    assert torch.equal(merged.starting_weights()[HEAD[0]], plain.starting_weights()[HEAD[0]])

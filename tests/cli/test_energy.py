@@ -64,23 +64,27 @@ def test_beside_the_results_and_in_no_key(tmp_path: Path, capsys: pytest.Capture
     [held] = read_energy(stored)
     assert 0 < held.seconds < 60
     assert held.kwh == pytest.approx(200 * held.seconds / 3.6e6)
-    assert left.results["energy"] == energy_document([held])
+    assert held.jobs == 2  # the dense network and its ticket
+    assert left.results["energy"] == energy_document([held], 2)
     assert not list((tmp_path / "store" / "objects").rglob(FILE))
     assert "clock" not in (stored / "study.json").read_text() + (tmp_path / "out" / "config.yaml").read_text()
     assert "clock 1: constant power; nowhere" in (tmp_path / "out" / "report.html").read_text()
     shown = run(capsys, "show", left.id, "--store", str(tmp_path / "store"))
-    assert f"Energy    {energy(energy_document([held]))}" in shown
+    assert f"Energy    {energy(energy_document([held], 2))}" in shown
 
     settings = settings_of(STUDIES["find-ticket"], {name: SMALL[name] for name in SMALL if name != "progress"})
     [prepared] = load_studies(STUDIES["find-ticket"], [settings])
     assert prepared.id == left.id  # what is studied knows nothing of tools
     build_study(prepared, Store(tmp_path / "store"), lth.Execution(workers=0, energy="clock"), out=tmp_path / "out")
-    assert len(read_energy(stored)) == 2  # nothing was left to train; the building is one more
+    assert read_energy(stored) == [held]  # nothing was left to train, and nothing is measured
+    more = found(tmp_path, "clock", levels=2)
+    assert (more.results["energy"]["jobs"], more.results["energy"]["of_jobs"]) == (1, 3)
+    assert ", of 1 of 3 trainings (clock 1" in energy(more.results["energy"])
 
 
 def test_sums_are_in_words() -> None:
     one = Energy(0.5, 0.25, 3600, "tool 1", "the machine", "FRA")
-    document = energy_document([one, one])
+    document = energy_document([one, one], 9)
     assert energy(document) == "1 kWh, 0.5 kg CO2, 7,200 s in 2 buildings (tool 1: the machine; FRA)"
 
 

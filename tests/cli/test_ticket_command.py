@@ -104,7 +104,7 @@ def test_what_does_not_go_together_is_one_line(
         (2, "found 1 ticket: give two or more", (one,)),
         (2, "unknown merge 'sum'", (one, two, "--rule", "sum")),
         (2, "a random union is a union", (one, two, "--rule", "majority", "--random-union", "0")),
-        (1, "start from different weights, Initial lenet-300-100, seed", (one, another)),
+        (1, "0.ticket.safetensors grew from a draw of lenet-300-100 (seed", (one, another)),
         (1, "is no whole safetensors file", (one, str(tmp_path / "text"))),
         (1, "there is no file", (one, str(tmp_path / "none"))),
     ):

@@ -45,7 +45,7 @@ def test_masks_beside_chance_and_starting_weights_by_hand() -> None:
     assert document["mean_cosine"]["starting"]["all"] == pytest.approx(sum(map(float, means)) / 2)  # type: ignore[arg-type]
     assert document["unpruned"]["starting"] == {"1.bias": pytest.approx(1.0), "3.bias": pytest.approx(1.0)}
     assert document["same_theta_0"] is True
-    assert document["theta_0"] == ["Initial tiny, seed 7"] * 2
+    assert document["theta_0"] == ["a draw of tiny (seed 7)"] * 2
     assert document["notes"] == ["no trained weights: --store (store) names the folder in which both were trained"]
 
 

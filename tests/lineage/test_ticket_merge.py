@@ -87,7 +87,7 @@ def test_three_tickets_by_hand(rule: str, tmp_path: Path) -> None:
     assert read.document["density_by_tensor"] == density_by_tensor(masks)
     assert read.document["merged"]["rule"] == rule
     assert [each["key"] for each in read.document["merged"]["tickets"]] == [each.document["key"] for each in (A, B, C)]
-    assert read.document["merged"]["theta_0"] == "Initial tiny, seed 7"
+    assert read.document["merged"]["theta_0"] == "a draw of tiny (seed 7)"
 
 
 def test_every_number_of_the_document_by_hand() -> None:
@@ -203,13 +203,13 @@ def test_pretrained_tickets_hold_their_first_weights_or_ask_for_the_folder(tmp_p
     by_folder = lth.merge_tickets(one, other, model=tiny, start_from=tmp_path / "model")
     assert_same_weights(by_folder.starting_weights(), wanted)
     assert by_folder.document == merged.document
-    assert merged.document["merged"]["theta_0"] == f"Pretrained tiny, digest {root.digest[:12]}"
+    assert merged.document["merged"]["theta_0"] == f"tiny (digest {root.digest[:12]})"
     with pytest.raises(ValueError, match=r"do not hold all of the weights that they grew from .*--start-from"):
         lth.merge_tickets(one, other, random_union=0, model=tiny)
     rewound = {name: value + 1 for name, value in theta.items()}
     later = ticket_of_masks(B.masks, root, sources, rewound)
     for pair in itertools.permutations((one, later)):
-        with pytest.raises(ValueError, match=f"grew from .Pretrained tiny, digest {root.digest[:12]}.: name their"):
+        with pytest.raises(ValueError, match=f"grew from .tiny .digest {root.digest[:12]}..: name them"):
             lth.merge_tickets(*pair, model=tiny)
         again = lth.merge_tickets(*pair, model=tiny, start_from=tmp_path / "model")
         assert_same_weights(again.starting_weights(), wanted)
@@ -240,24 +240,26 @@ def first_layer(seed: int, factory: Any) -> Ticket:
 
 def test_heads_may_differ_where_the_pruned_tensors_are_drawn_alike() -> None:
     one, other = first_layer(1, tiny), first_layer(2, wide_head)
-    check_same_origin([one, other], Sources({"tiny": tiny, "wide_head": wide_head}))
-    match = r"different weights, Initial tiny, seed 7 .values \w{12}. and Initial other_draw, seed 7 .values \w{12}.:"
+    check_same_origin([one, other], "AB", Sources({"tiny": tiny, "wide_head": wide_head}))
+    match = (
+        r"A grew from a draw of tiny .seed 7. with values \w{12}, B from a draw of other_draw .* with values \w{12}:"
+    )
     with pytest.raises(ValueError, match=match):
-        check_same_origin([one, first_layer(2, other_draw)], Sources({"tiny": tiny, "other_draw": other_draw}))
+        check_same_origin([one, first_layer(2, other_draw)], "AB", Sources({"tiny": tiny, "other_draw": other_draw}))
 
 
 def test_tickets_of_another_origin_are_refused_and_both_are_printed(tmp_path: Path) -> None:
     root = pretrained(tmp_path / "model")
     sources = sources_for((root, tmp_path / "model"))
     of_seed_8 = ticket_of_masks(B.masks, Initial(spec=TINY, seed=8))
-    with pytest.raises(ValueError, match=r"different weights, Initial tiny, seed 7 and Initial tiny, seed 8: merge"):
+    with pytest.raises(ValueError, match=r"grew from a draw of tiny .seed 7., .* from a draw of tiny .seed 8.: merge"):
         lth.merge_tickets(A, of_seed_8, model=tiny)
     of_file = ticket_of_masks(B.masks, root, sources)
-    with pytest.raises(ValueError, match=f"Initial tiny, seed 7 and Pretrained tiny, digest {root.digest[:12]}"):
+    with pytest.raises(ValueError, match=f"a draw of tiny .seed 7., .* from tiny .digest {root.digest[:12]}"):
         lth.merge_tickets(A, of_file, model=tiny)
     other = Pretrained(spec=TINY, digest="ab" * 32)
     of_other = ticket_of_masks(A.masks, other, sources_for((other, tmp_path / "model")))
-    with pytest.raises(ValueError, match=f"digest {root.digest[:12]} and Pretrained tiny, digest {'ab' * 6}: merge"):
+    with pytest.raises(ValueError, match=f"digest {root.digest[:12]}., .* from tiny .digest {'ab' * 6}.: merge"):
         lth.merge_tickets(of_file, of_other, model=tiny)
 
 
@@ -266,7 +268,7 @@ def test_a_pruned_tensor_that_was_drawn_anew_must_be_the_same_draw(tmp_path: Pat
     roots = [pretrained(tmp_path / "model", seed=seed, **head) for seed in (1, 2)]
     sources = sources_for(*((root, tmp_path / "model") for root in roots))
     both = [ticket_of_masks(each.masks, root, sources) for each, root in zip((A, B), roots, strict=True)]
-    with pytest.raises(ValueError, match=r"3.weight drawn with seed 1 and .*3.weight drawn with seed 2: merge"):
+    with pytest.raises(ValueError, match=r"3.weight drawn with seed 1., .*3.weight drawn with seed 2.: merge"):
         lth.merge_tickets(*both, model=tiny, start_from=tmp_path / "model")
     masks = [{"1.weight": each.masks["1.weight"]} for each in (A, B)]
     heads = [ticket_of_masks(each, root, sources) for each, root in zip(masks, roots, strict=True)]
@@ -292,18 +294,34 @@ def test_what_does_not_go_together_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is a safetensors file, but no ticket"):
         lth.merge_tickets(path, tmp_path / "plain")
     root = pretrained(tmp_path / "model")
-    with pytest.raises(ValueError, match="is not asked for: the tickets start from Initial tiny, seed 7"):
+    with pytest.raises(ValueError, match="is not asked for: ticket .* grew from a draw of tiny .seed 7., which"):
         lth.merge_tickets(A, B, model=tiny, start_from=tmp_path / "model")
     other = Pretrained(spec=TINY, digest="ab" * 32)
     both = [ticket_of_masks(each.masks, other, sources_for((other, tmp_path / "model"))) for each in (A, B)]
-    with pytest.raises(ValueError, match=f"has digest {root.digest[:12]}, the tickets start from .* {'ab' * 6}: name"):
+    with pytest.raises(
+        ValueError, match=f"has digest {root.digest[:12]}, and ticket .* grew from .* {'ab' * 6}.: name"
+    ):
         lth.merge_tickets(*both, model=tiny, start_from=tmp_path / "model")
 
 
-def test_other_masks_are_another_architecture(tmp_path: Path) -> None:
-    fewer = ticket_of_masks({"1.weight": A.masks["1.weight"]})
+def test_what_one_does_not_prune_counts_as_kept() -> None:
+    fewer = ticket_of_masks({"1.weight": B.masks["1.weight"]})
+    all_kept = torch.ones_like(A.masks["3.weight"])
     for pair in itertools.permutations((A, fewer)):
-        with pytest.raises(ValueError, match=r"has a mask of '3.weight' and .* has none: give tickets of one"):
+        merged = lth.merge_tickets(*pair, model=tiny)
+        assert same_masks(merged.masks, {"1.weight": A.masks["1.weight"] | B.masks["1.weight"], "3.weight": all_kept})
+        about = merged.document["merged"]
+        assert about["not_pruned"] == [[] if each is A else ["3.weight"] for each in pair]
+        assert about["tensors"]["3.weight"]["sizes"][pair.index(fewer)] == all_kept.numel()
+        assert_same_weights(merged.starting_weights(tiny), over(state_of(INITIAL, sources_for()), merged.masks))
+    both = lth.merge_tickets(fewer, A, rule="intersection", model=tiny)
+    assert torch.equal(both.masks["3.weight"], A.masks["3.weight"])
+
+
+def test_other_masks_are_another_architecture(tmp_path: Path) -> None:
+    fewer, others = (ticket_of_masks({name: A.masks[name]}) for name in ("1.weight", "3.weight"))
+    for pair in itertools.permutations((others, fewer)):
+        with pytest.raises(ValueError, match=r"has a mask of '[13].weight' and .* has none: give tickets of one"):
             lth.merge_tickets(*pair, model=tiny)
     wide = Initial(spec=ModelSpec(name="wide_head"), seed=7)
     masks = drawn_masks(1, shapes={**SHAPES, "3.weight": (12, 16)})
