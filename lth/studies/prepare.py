@@ -59,6 +59,11 @@ class Study:
         return make_task(self.subject.training.task)
 
     @property
+    def data_note(self) -> str:
+        """What is to be known of the data where a score stands: the fact `note`, which goes on from 'The data are'."""
+        return str(self.sources.data[self.subject.data.digest].facts.get("note", ""))
+
+    @property
     def targets(self) -> list[Job]:
         """The jobs to build, in order."""
         return list({point.job.key: point.job for point in self.points}.values())
@@ -68,7 +73,11 @@ class Study:
         resolved = {"data_digest": self.subject.data.digest, "model_structure": self.subject.model.structure}
         if self.subject.pretrained:
             resolved |= {"pretrained_digest": self.subject.pretrained}
-        return self.settings.flat() | resolved | ({"head": "; ".join(self.subject.head)} if self.subject.head else {})
+        if self.subject.head:
+            resolved |= {"head": "; ".join(self.subject.head)}
+        if self.data_note:
+            resolved |= {"data_note": self.data_note}
+        return self.settings.flat() | resolved
 
 
 def prepare(
