@@ -64,6 +64,7 @@ def tokenised(data: Data, place: Path | None = None, *, types: bool = True) -> D
     facts = {**data.facts, "vocabulary": tokenizer.get_vocab_size()}
     if isinstance(first, Texts):
         return replace(data, parts=masked_parts(first, tokenizer), facts=facts | {"length": first.block})
+    assert isinstance(first, Sentences)
     tokenizer.enable_truncation(first.length)
     rows = {name: _rows(part, tokenizer, types) for name, part in parts.items() if isinstance(part, Sentences)}
     return replace(data, parts=rows, facts=facts | {"length": first.length})
