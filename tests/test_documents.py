@@ -80,7 +80,8 @@ def check_command(command: str) -> None:
     assert not unused, command
     name = words[1] if words[0] == "plan" and len(words) > 1 and words[1] in STUDIES else words[0]
     if name in STUDIES:
-        names = ("model", "data", "folder")
+        files = STUDIES[name].files
+        names = (files,) if files else ("model", "data", "folder")
         given = dict(zip(names, bound.args, strict=False)) | bound.kwargs
         config = given.pop("config", None)
         assert function.__name__ == name.replace("-", "_")

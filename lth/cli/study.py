@@ -12,7 +12,7 @@ from lth.cli.checklist import run_checklist
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag
 from lth.cli.sample import as_prompt
-from lth.config import Running, StudySettings, as_settings_error, check_choice
+from lth.config import Running, StudySettings, as_settings_error
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, StudyType
 from lth.studies.experiments.checklist import CHECKLISTS
 
@@ -135,6 +135,7 @@ def reproduce(
 
         lth reproduce frankle-carbin-lenet ./datasets --scale 0.1 --replicates 3
         lth reproduce lwh-table ./datasets --scale 0.02 --plan   # what a table of experiments shares
+        lth reproduce bert-tickets ./datasets --model ./bert --plan   # tickets in BERT on GLUE
         lth reproduce super-weights --model gpt2=./weights   # published weights
 
     Args:
@@ -147,9 +148,8 @@ def reproduce(
         store: folder of results.
         out: folder of the report; of a table, of all its reports.
         workers: one-thread worker processes [default: one per core].
-        model: of super-weights and super-rows, where the network lies: a folder, FILE.gguf or hub:OWNER/NAME;
-            MODEL=FOLDER where the name does not say which it is. Of bert-tickets, the pre-trained model, by folder or
-            name [default: bert-base-uncased].
+        model: where the network lies: a folder or hub:OWNER/NAME; of super-weights also FILE.gguf, or MODEL=FOLDER
+            where the name does not tell [default of bert-tickets: bert-base-uncased].
         text: what its loss is measured on: a file, or wikitext-2 (its raw test part) [default: wikitext-2].
         protocol: blocks:512, sliding:2048:512 or lines:512x100 [default: blocks of 512 tokens].
         tokens: only so many of the text's first tokens; 0 takes all [default: 20,480, or all that --protocol says where
@@ -159,13 +159,7 @@ def reproduce(
         json_: print JSON.
     """
     if name is None:
-        for each, experiment in EXPERIMENTS.items():
-            print(f"{each:28} {experiment.words} ({experiment.source})")
-        for each, group in EXPERIMENT_GROUPS.items():
-            print(f"{each:28} all of {', '.join(group)}")
-        for each, checklist in CHECKLISTS.items():
-            print(f"{each:28} {checklist.words} ({checklist.source})")
-        return 0
+        return list_experiments()
     with settings_as_usage():
         with as_settings_error():
             running = Running(folder=folder, store=store, out=out, workers=workers, quiet=quiet, json=json_)
@@ -173,26 +167,32 @@ def reproduce(
             if scale != 1 or replicates is not None or plan or out is not None:
                 raise UsageError(f"{name} trains nothing: leave out --scale, --replicates, --plan and --out")
             return run_checklist(name, running, model=model, text=text, protocol=protocol, tokens=tokens, join=join)
-        names = [*EXPERIMENTS, *EXPERIMENT_GROUPS, *CHECKLISTS]
-        chosen = EXPERIMENT_GROUPS.get(name) or (check_choice("experiment", name, names),)
-        is_fixed = model is not None and not all(EXPERIMENTS[each].model for each in chosen)
-        if is_fixed or text is not None or protocol is not None:
-            raise UsageError(f"--model, --text and --protocol are of {' and '.join(CHECKLISTS)}; {name} trains its own")
-    if not 0 < scale <= 1:
-        raise UsageError(f"--scale {scale:g} is no share of the paper's length: give a number above 0, at most 1")
-    from lth.launch.reproduce import left_out, load_experiments
+    from lth.launch.reproduce import check_reproduction, left_out, load_experiments
 
-    missing = {each: reason for each in chosen if (reason := left_out(EXPERIMENTS[each], running.folder))}
+    with settings_as_usage():
+        chosen = check_reproduction(name, scale, model, is_measured=text is not None or protocol is not None)
+    missing = left_out({each: EXPERIMENTS[each] for each in chosen}, running.folder, model)
     ready = [each for each in chosen if each not in missing]
     with settings_as_usage():
         studies = load_experiments([EXPERIMENTS[each] for each in ready], scale, replicates, running.folder, model)
     if plan:
         if studies:
             show_plan(studies, ready, running)
-        if not json_:
+        if missing and not json_:
             print(*(f"{each}: {reason}" for each, reason in missing.items()), sep="\n")
     else:
         _reproduce(ready, studies, scale, running, missing)
+    return 0
+
+
+def list_experiments() -> int:
+    """Print every experiment and table, a line each."""
+    for each, experiment in EXPERIMENTS.items():
+        print(f"{each:28} {experiment.words} ({experiment.source})")
+    for each, group in EXPERIMENT_GROUPS.items():
+        print(f"{each:28} all of {', '.join(group)}")
+    for each, checklist in CHECKLISTS.items():
+        print(f"{each:28} {checklist.words} ({checklist.source})")
     return 0
 
 

@@ -24,7 +24,8 @@ class StudySettings(BaseModel):
 
     model: str = Field(
         default="lenet-300-100",
-        description="a model of lth's (with arguments as gpt-char:n_layer=2), or your own as package.module:function",
+        description="a model of lth's (gpt-char:n_layer=2), one of transformers (a folder, hub:OWNER/NAME, "
+        "bert-base-uncased), or your own as package.module:function",
     )
     data: str = Field(
         default="digits",

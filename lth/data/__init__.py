@@ -3,7 +3,7 @@
 from lth.data.arrays import Arrays
 from lth.data.datasets import DATASETS, DataSet, load_data
 from lth.data.npz import load_npz
-from lth.data.order import epoch_order, seeded_generator
+from lth.data.order import epoch_order, seeded_generator, training_order
 from lth.data.own import from_arrays, no_data
 from lth.data.rows import Rows
 from lth.data.sentences import Sentences
@@ -45,4 +45,5 @@ __all__ = [
     "split",
     "tokenised",
     "tokenizer_of",
+    "training_order",
 ]

@@ -14,7 +14,7 @@ from lth.data.order import seeded_generator
 from lth.data.rows import Rows
 from lth.data.token_cache import kept_tokens
 from lth.data.types import Data
-from lth.tasks.task import Batch
+from lth.data.untokenised import Untokenised
 from lth.tasks.token_targets import IGNORED
 
 MASKS = ("[MASK]", "<mask>")
@@ -23,7 +23,7 @@ HELD_OUT = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Texts:
+class Texts(Untokenised):
     """A text that is to become windows of tokens, some of them hidden.
 
     Attributes:
@@ -50,14 +50,6 @@ class Texts:
 
     def __len__(self) -> int:
         return len(self.lines)
-
-    def take(self, indices: Tensor, device: torch.device) -> Batch:
-        """Refuse: texts are no tensors.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("these examples are texts: `lth.data.tokenised` makes tokens of them")
 
 
 def load_masked_text(

@@ -4,14 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from lth.tasks.task import Batch
+from lth.data.untokenised import Untokenised
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sentences:
+class Sentences(Untokenised):
     """One part of a data set of texts; `tokenised` makes rows of tokens of it.
 
     Attributes:
@@ -47,11 +46,3 @@ class Sentences:
 
     def __len__(self) -> int:
         return len(self.first)
-
-    def take(self, indices: Tensor, device: torch.device) -> Batch:
-        """Refuse: texts are no tensors.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("these examples are texts: `lth.data.tokenised` makes tokens of them")

@@ -41,7 +41,8 @@ class Data:
         name: a short name for reports; it does not enter the digest.
         parts: `train` and `test`; `validation` where the source has one of its own.
         facts: what a model's factory or a task may ask for by name: `input_shape`, `num_classes`, `num_targets`,
-            `vocabulary`, `block`, `bytes_per_token`, `measures` (names of metrics, the first one first).
+            `vocabulary`, `block`, `bytes_per_token`, `measures` (names of metrics, the first one first), `note` (what
+            is to be known where a score stands, in words that go on from 'The data are').
         task: what the data is for, an entry of TASKS.
         tokenizer: what its tokens stand for, where that is known; it does not enter the digest.
     """

@@ -17,12 +17,16 @@ from lth.data.rows import Rows
 from lth.data.sentences import Sentences
 from lth.data.token_cache import kept_tokens
 from lth.data.types import Data
+from lth.data.untokenised import Untokenised
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 VOCABULARY = "vocab.txt"
 """The vocabulary of BERT, one word piece a line."""
+
+FILES = ("tokenizer.json", VOCABULARY)
+"""Names of tokenizers in a folder; the first one that is there is read."""
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 """Tokens that BERT cannot do without."""
@@ -34,7 +38,7 @@ PIECE = 10_000
 
 def needs_tokens(data: Data) -> bool:
     """Return whether the parts of a data set are texts."""
-    return any(isinstance(part, Sentences | Texts) for part in data.parts.values())
+    return any(isinstance(part, Untokenised) for part in data.parts.values())
 
 
 def tokenised(data: Data, place: Path | None = None, *, types: bool = True) -> Data:
@@ -49,7 +53,7 @@ def tokenised(data: Data, place: Path | None = None, *, types: bool = True) -> D
     Raises:
         ValueError: if there is no tokenizer, or it cannot be read.
     """
-    parts = {name: part for name, part in data.parts.items() if isinstance(part, Sentences | Texts)}
+    parts = {name: part for name, part in data.parts.items() if isinstance(part, Untokenised)}
     first = next(iter(parts.values()))
     place = first.tokenizer or place
     if place is None:
@@ -60,6 +64,7 @@ def tokenised(data: Data, place: Path | None = None, *, types: bool = True) -> D
     facts = {**data.facts, "vocabulary": tokenizer.get_vocab_size()}
     if isinstance(first, Texts):
         return replace(data, parts=masked_parts(first, tokenizer), facts=facts | {"length": first.block})
+    assert isinstance(first, Sentences)
     tokenizer.enable_truncation(first.length)
     rows = {name: _rows(part, tokenizer, types) for name, part in parts.items() if isinstance(part, Sentences)}
     return replace(data, parts=rows, facts=facts | {"length": first.length})
@@ -75,10 +80,11 @@ def tokenizer_at(place: Path) -> "Tokenizer":
         from tokenizers import BertWordPieceTokenizer, Tokenizer
     except ImportError as error:
         raise ValueError('tokens of sentences need the package tokenizers: pip install "lth[hf]"') from error
-    names = ("tokenizer.json", VOCABULARY)
-    file = next((place / name for name in names if (place / name).is_file()), place) if place.is_dir() else place
-    if not file.is_file():
-        raise ValueError(f"{place} has no tokenizer: a folder with {' or '.join(names)}, or one of these files")
+    file = tokenizer_file(place)
+    if file is None:
+        raise ValueError(
+            f"{place} holds neither {' nor '.join(FILES)}: copy one there, or name it, as glue/sst2:tokenizer=FOLDER"
+        )
     if file.suffix != ".json":
         _check_vocabulary(file)
     try:
@@ -91,6 +97,17 @@ def tokenizer_at(place: Path) -> "Tokenizer":
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
+
+
+def tokenizer_file(place: Path) -> Path | None:
+    """Return the file of the tokenizer in a folder, or this file; None where there is none."""
+    tried = [place / name for name in FILES] if place.is_dir() else [place]
+    return next((file for file in tried if file.is_file()), None)
+
+
+def named_tokenizer(data: Data) -> Path | None:
+    """Return the tokenizer that a data set of texts names, in place of that of the model."""
+    return next((part.tokenizer for part in data.parts.values() if isinstance(part, Untokenised)), None)
 
 
 def _check_vocabulary(file: Path) -> None:

@@ -1,11 +1,14 @@
 """A model of `transformers` as a study names it: by folder, by its place on the hub, or by a known name."""
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lth.config import SettingsError
+from lth.data import Data
+from lth.data.wordpieces import named_tokenizer, tokenizer_at, tokenizer_file
 from lth.launch.weights_place import weights_place
 from lth.lineage.foreign import hugging_face_spec
 from lth.lineage.foreign.files import read_json
@@ -46,6 +49,38 @@ class ForeignModel:
             kind = config["model_type"]
             raise SettingsError(f"{self.place}: {kind!r} is a causal decoder; task {task!r} needs an encoder, as BERT")
         return arguments
+
+    def check_texts(self, data: Data, task: str) -> None:
+        """Check the config, and that the tokenizer which the data name numbers words as this model does.
+
+        Raises:
+            ValueError: if the config cannot be used, or the same token has another number.
+        """
+        config = json.loads(self.arguments(task)["config"])
+        named = named_tokenizer(data)
+        if named is None:
+            return
+        other = tokenizer_at(named).get_vocab()
+        if tokenizer_file(self.place) is None:
+            held = config.get("vocab_size")
+            if held is not None and len(other) < held:
+                warnings.warn(
+                    f"{self.place} holds no tokenizer, and has {held:,} tokens where {named} has {len(other):,}: if "
+                    "the model was trained with another one, numbers mean other words",
+                    stacklevel=2,
+                )
+            return
+        own = tokenizer_at(self.place).get_vocab()
+        differing = sorted(own.items() ^ other.items(), key=lambda item: (item[1], item[0]))
+        if differing:
+            token = differing[0][0]
+            there, here = (
+                f"number {vocabulary[token]:,}" if token in vocabulary else "no token" for vocabulary in (own, other)
+            )
+            raise SettingsError(
+                f"{named} is not the vocabulary of {self.place}: {token!r} is {there} there and {here} here; leave "
+                "tokenizer= out, so that the model's own is read"
+            )
 
     @property
     def has_types(self) -> bool:

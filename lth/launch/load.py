@@ -68,6 +68,9 @@ def load_studies(
         if needs_tokens(data):
             place, types = (foreign.place, foreign.has_types) if foreign else (locate_vocabulary(folder), True)
             if (each.data, place, types) not in rows:
+                if foreign:
+                    with as_settings_error():
+                        foreign.check_texts(data, each.training.task or data.task)
                 rows[each.data, place, types] = tokenised(data, place, types=types)
             data = rows[each.data, place, types]
         names = [name for name in (each.training.train, each.training.evaluate) if name is not None]

@@ -1,32 +1,81 @@
 """Published experiments, run here: their numbers beside ours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lth.config import Running, as_settings_error
+from lth.config import Running, SettingsError, as_settings_error, check_choice
 from lth.config.text import last_part
 from lth.data import load_data
+from lth.launch.foreign_model import foreign_model
 from lth.launch.found import Found
 from lth.launch.load import load_studies
 from lth.launch.progress import make_progress
 from lth.launch.run import run_study
 from lth.lineage import Execution, Store, json_to_bytes, write_file
-from lth.studies import STUDIES, Experiment
+from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES, Experiment
+from lth.studies.experiments.checklist import CHECKLISTS
 from lth.studies.experiments.experiment import ComparedNumber, comparison
 from lth.studies.prepare import Study
 
 NO_DATA = "not run: needs the data"
 
 
-def left_out(experiment: Experiment, folder: Path | None) -> str:
-    """Return why an experiment of a table is not run; empty where it can be."""
-    if experiment.not_run or not experiment.may_lack_data:
-        return experiment.not_run
+def left_out(experiments: Mapping[str, Experiment], folder: Path | None, model: str | None = None) -> dict[str, str]:
+    """Return why experiments of a table are not run, by name; without those that can be.
+
+    Args:
+        experiments: by name.
+        folder: where data files are.
+        model: in place of the paper's.
+    """
+    reasons, models = dict[str, str](), dict[str, str]()
+    for name, experiment in experiments.items():
+        reason = experiment.not_run or (_lacking_data(experiment, folder) if experiment.may_lack_data else "")
+        if not reason and experiment.model and model is None:
+            if experiment.model not in models:  # looked for once
+                models[experiment.model] = _lacking_model(experiment.model, folder)
+            reason = models[experiment.model]
+        if reason:
+            reasons[name] = reason
+    return reasons
+
+
+def _lacking_data(experiment: Experiment, folder: Path | None) -> str:
     try:
         load_data(experiment.settings(1.0).data, folder)
     except ValueError as error:
         return f"{NO_DATA} ({error})"
     return ""
+
+
+def _lacking_model(name: str, folder: Path | None) -> str:
+    try:
+        foreign_model(name, folder)
+    except ValueError:
+        return f"not run: needs {name} (--model FOLDER)"
+    return ""
+
+
+def check_reproduction(name: str, scale: float, model: str | None, *, is_measured: bool) -> tuple[str, ...]:
+    """Return the experiments that a name means.
+
+    Args:
+        name: of an experiment, or of a table of them.
+        scale: share of the paper's length.
+        model: in place of the paper's.
+        is_measured: whether a text or a protocol is given, to measure a network that others trained.
+    Raises:
+        SettingsError: if there is none of that name, or something that is given does not go with it.
+    """
+    with as_settings_error():
+        check_choice("experiment", name, [*EXPERIMENTS, *EXPERIMENT_GROUPS, *CHECKLISTS])
+    chosen = EXPERIMENT_GROUPS.get(name) or (name,)
+    is_fixed = model is not None and not all(EXPERIMENTS[each].model for each in chosen)
+    if is_fixed or is_measured:
+        raise SettingsError(f"--model, --text and --protocol are of {' and '.join(CHECKLISTS)}; {name} trains its own")
+    if not 0 < scale <= 1:
+        raise SettingsError(f"--scale {scale:g} is no share of the paper's length: give a number above 0, at most 1")
+    return tuple(chosen)
 
 
 def load_experiments(

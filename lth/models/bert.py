@@ -11,7 +11,7 @@ from lth.models.hugging_face import hugging_face, imported
 
 BASE = {"model_type": "bert", "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
 
-TOLD = ("vocab_size", "use_cache", "is_decoder", "add_cross_attention")
+SET_BY_DATA = ("vocab_size", "use_cache", "is_decoder", "add_cross_attention")
 """Entries of BertConfig that the data tell, or that are a decoder's."""
 
 
@@ -43,4 +43,4 @@ def bert(
 def entries() -> list[str]:
     """Return the entries of BertConfig that say what a network is, but the word pieces, which the data tell."""
     parameters = inspect.signature(imported().BertConfig).parameters.values()
-    return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.name not in TOLD]
+    return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.name not in SET_BY_DATA]

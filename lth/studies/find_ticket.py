@@ -16,6 +16,7 @@ from lth.studies.find_ticket_settings import (
     bert_ticket,
     frankle_carbin_lenet,
     lenet_on_digits,
+    pretrained_on_glue,
 )
 from lth.studies.restart import PRUNED_ACTIONS
 from lth.studies.search import CONTROLS, Search, pruning_of
@@ -196,6 +197,7 @@ FIND_TICKET = StudyType(
         "bert-qqp": lambda: bert_ticket("glue/qqp"),
         **PRESETS,
     },
+    usual=pretrained_on_glue,
     groups=TABLE,
     help="On mnist and fashion-mnist the preset is the protocol of Frankle & Carbin 2019, Section 2: --levels 21 "
     "--duration 50000it.",
@@ -203,6 +205,7 @@ FIND_TICKET = StudyType(
         "lth find-ticket                                  # about a minute",
         "lth find-ticket lenet-300-100 mnist ./datasets   # hours: as in the paper",
         "lth find-ticket convnet mnist ./datasets --granularity filters --levels 5",
+        "lth find-ticket ./minilm glue/sst2 ./data        # a pre-trained encoder: settings of fine-tuning",
         "lth find-ticket mypackage.nets:make own.npz --duration 20ep   # your own",
         "lth find-ticket mynets:make digits --train mycode:train       # your loop",
     ),

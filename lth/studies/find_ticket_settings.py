@@ -1,5 +1,6 @@
 """What a search for winning tickets is told: its settings, its arms, and the presets."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -220,6 +221,19 @@ def bert_ticket(data: str) -> FindTicket:
         clip=1.0,
         evaluate_every=500,
     )
+
+
+def pretrained_on_glue(model: str, data: str) -> FindTicket | None:
+    """Return `bert_ticket` for any pre-trained encoder on a task of GLUE; None for other models and data."""
+    if not data.startswith("glue/"):
+        return None
+    from lth.models.hugging_face import CHECKPOINTS  # loads torch, which help does without
+
+    folder = Path(model).expanduser()
+    is_folder = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+    if model.startswith("hub:") or model in CHECKPOINTS or is_folder:
+        return bert_ticket(data).with_(model=model)
+    return None
 
 
 def frankle_carbin_lenet(data: str = "mnist") -> FindTicket:

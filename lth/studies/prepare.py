@@ -60,6 +60,11 @@ class Study:
         return make_task(self.subject.training.task)
 
     @property
+    def data_note(self) -> str:
+        """What is to be known of the data where a score stands: the fact `note`, which goes on from 'The data are'."""
+        return str(self.sources.data[self.subject.data.digest].facts.get("note", ""))
+
+    @property
     def targets(self) -> list[Job]:
         """The jobs to build, in order."""
         return list({point.job.key: point.job for point in self.points}.values())
@@ -71,6 +76,8 @@ class Study:
             resolved |= {"pretrained_digest": self.subject.pretrained}
         if self.subject.head_words:
             resolved |= {"head_match": "; ".join(self.subject.head_words)}
+        if self.data_note:
+            resolved |= {"data_note": self.data_note}
         return self.settings.flat() | resolved
 
 

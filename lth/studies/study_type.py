@@ -42,6 +42,7 @@ class StudyType(Generic[S]):
             the baseline and every control.
         plots: figures, the most important one first.
         presets: whole settings by name; the first that fits a model and data set is their default.
+        usual: (model, data) -> whole settings where no preset fits them; None where there are none either.
         groups: presets that are run together, by one name.
         axis: the axis whose values are rows of progress and of `lth show`; empty for one row.
         metrics: the study's own, beside those of the task; the first is its primary one, if there are any.
@@ -65,6 +66,7 @@ class StudyType(Generic[S]):
     plots: tuple[Plot, ...]
     conclude: "Callable[[Results, Reader, list[Point]], Conclusion]" = compared
     presets: Mapping[str, Callable[[], S]] = field(default_factory=dict)
+    usual: Callable[[str, str], S | None] | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     axis: str = ""
     metrics: tuple[Metric, ...] = ()

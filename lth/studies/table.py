@@ -21,7 +21,8 @@ STUDIES: Table[StudyType[Any]] = Table(
 def settings_of(study: StudyType[Any], given: dict[str, Any]) -> StudySettings:
     """Return whole settings: a preset, with what is given on top.
 
-    The preset is that of the name under `preset`, else the first one of the model and data set that are given.
+    The preset is that of the name under `preset`, else the first one of the model and data set that are given, else
+    what is usual for these.
 
     Raises:
         SettingsError: if a setting is unknown or out of range, or there is no such preset.
@@ -37,6 +38,8 @@ def settings_of(study: StudyType[Any], given: dict[str, Any]) -> StudySettings:
         wanted = tuple(given.get(each, study.settings.model_fields[each].default) for each in ("model", "data"))
         fitting = (make() for make in presets.values())
         base = next((each for each in fitting if (each.model, each.data) == wanted), None)
+        if base is None and study.usual is not None:
+            base = study.usual(*wanted)
     usual = {} if base is None else base.flat(only_changed=True)
     if given.get("batch_size") is not None:
         if given.get("batch_tokens") is not None:

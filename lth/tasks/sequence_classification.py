@@ -28,7 +28,7 @@ class SequenceClassification(Classification):
         ValueError: if a measure or the loss is unknown, or the number of classes is none that a measure has a meaning
             for.
 
-    Source: Wang et al. 2018, arXiv:1804.07461.
+    Source: Wang et al. 2019, arXiv:1804.07461.
     """
 
     measures: tuple[str, ...] = ("accuracy",)

@@ -25,7 +25,7 @@ class SequenceRegression(Regression):
     Raises:
         ValueError: if there are several numbers per sequence.
 
-    Source: Wang et al. 2018, arXiv:1804.07461.
+    Source: Wang et al. 2019, arXiv:1804.07461.
     """
 
     num_targets: int = 1

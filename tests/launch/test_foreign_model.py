@@ -67,8 +67,8 @@ def run(command: list[str]) -> int:
     return int(caught.value.code or 0)
 
 
-def prepared(model: Path | str, data: Path, **settings: Any) -> Study:
-    given = {"model": str(model), "data": "glue/sst2:length=12", "validation": 4, **SHORT, **settings}
+def prepared(model: Path | str, data: Path, name: str = "glue/sst2:length=12", **settings: Any) -> Study:
+    given = {"model": str(model), "data": name, "validation": 4, **SHORT, **settings}
     return load_studies(STUDIES["find-ticket"], [settings_of(STUDIES["find-ticket"], given)], data)[0]
 
 
@@ -188,6 +188,11 @@ def of_no_architecture(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "bertt"}))
 
 
+def of_no_architecture_nor_words(folder: Path) -> None:
+    of_no_architecture(folder)
+    (folder / "vocab.txt").unlink()
+
+
 def with_many_words(folder: Path) -> None:
     (folder / "vocab.txt").write_text("\n".join([*WORDS, *map(str, range(9))]))
 
@@ -201,18 +206,19 @@ def with_few_places(folder: Path) -> None:
     [
         (with_pickle, "pickle"),
         (of_no_architecture, "unknown architecture 'bertt'"),
+        (of_no_architecture_nor_words, "unknown architecture 'bertt'"),
         (
             with_many_words,
             "has vocab_size 16 and the data need 23: the tokenizer or the length of the data does not fit",
         ),
         (with_few_places, "has max_position_embeddings 11, room for 11 tokens, and the data need 12"),
-        (lambda folder: (folder / "vocab.txt").unlink(), "has no tokenizer: a folder with tokenizer.json or vocab.txt"),
+        (lambda folder: (folder / "vocab.txt").unlink(), "holds neither tokenizer.json nor vocab.txt: copy one"),
         (
             lambda folder: saved(folder, "GPT2LMHeadModel", n_embd=8, n_layer=1, n_head=2),
             "'gpt2' is a causal decoder; task '.*' needs an encoder, as BERT",
         ),
     ],
-    ids=["pickle", "architecture", "words", "places", "tokenizer", "decoder"],
+    ids=["pickle", "architecture", "architecture first", "words", "places", "tokenizer", "decoder"],
 )
 def test_what_does_not_fit_is_one_line(change: Any, message: str, data: Path, tmp_path: Path) -> None:
     folder = saved(tmp_path / "model")
@@ -220,6 +226,62 @@ def test_what_does_not_fit_is_one_line(change: Any, message: str, data: Path, tm
     with pytest.raises(ValueError, match=message) as caught:
         prepared(folder, data)
     assert "\n" not in str(caught.value)
+
+
+def test_words_have_the_numbers_of_the_model(data: Path, tmp_path: Path) -> None:
+    folder, other = saved(tmp_path / "model"), tmp_path / "vocab.txt"
+    named = f"glue/sst2:length=12,tokenizer={other}"
+    other.write_text("\n".join(WORDS))
+    assert prepared(folder, data, named).subject.data.digest == prepared(folder, data).subject.data.digest
+    other.write_text("\n".join([*WORDS[:5], *WORDS[:4:-1]]))
+    with pytest.raises(ValueError, match="'a' is number 5 there and number 13 here; leave tokenizer= out") as caught:
+        prepared(folder, data, named)
+    assert "\n" not in str(caught.value)
+    (folder / "vocab.txt").unlink()
+    with pytest.warns(UserWarning, match="holds no tokenizer, and has 16 tokens where .* has 14"):
+        prepared(folder, data, named)
+    other.write_text("\n".join([*WORDS, "more", "words"]))
+    prepared(folder, data, named)
+
+
+def test_fine_tuning_is_usual_for_a_pretrained_encoder_on_glue(tmp_path: Path) -> None:
+    def usual(model: str, data: str) -> tuple[str, float, str, str]:
+        flat = settings_of(STUDIES["find-ticket"], {"model": model, "data": data}).flat()
+        return flat["model"], flat["lr"], flat["duration"], flat["data"]
+
+    folder = saved(tmp_path / "mini")
+    for model in (str(folder), "hub:someone/bert", "bert-base-cased"):
+        for data in ("glue/rte", "glue/sst2:length=64"):
+            assert usual(model, data) == (model, 2e-5, "3ep", data)
+    assert usual(str(folder), "digits")[1] != 2e-5
+    (folder / "model.safetensors").unlink()
+    assert usual(str(folder), "glue/rte")[1] != 2e-5
+
+
+@pytest.mark.filterwarnings("ignore:glue/qqp")
+def test_data_that_are_not_glues_split_are_said_where_the_score_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "data" / "glue" / "QQP"
+    place.mkdir(parents=True)
+    for name, number in (("train", 64), ("dev", 16)):
+        lines = [f"a book\ta {'book' if row % 4 else 'film'}\t{int(row % 4 > 0)}" for row in range(number)]
+        (place / f"{name}.tsv").write_text("\n".join(["question1\tquestion2\tis_duplicate", *lines, ""]))
+    command = ["find-ticket", str(saved(tmp_path / "mini")), "glue/qqp:length=12", str(tmp_path / "data")]
+    command += ["--levels", "1", "--replicates", "2", "--duration", "40it", "--batch-size", "16", "--lr", "0.02"]
+    command += ["--evaluate-every", "40", "--validation", "4", "--controls", "none", "--quiet", "--workers", "0"]
+    assert run([*command, "--out", str(tmp_path / "out"), "--store", str(tmp_path / "store")]) == 0
+    shown = capsys.readouterr().out
+    note = "not GLUE's split: 64 in place of 363,846 (train) and 16 in place of 40,430 (test) examples"
+    assert f"The data are {note}" in shown
+    assert "an answer that looks at no input" in shown
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["config"]["data_note"].startswith(note)
+    assert results["constant"]["accuracy"] == 0.75
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "The data are not GLUE" in page
+    assert run(["show", results["id"], "--store", str(tmp_path / "store")]) == 0
+    assert f"The data are {note}" in capsys.readouterr().out
 
 
 def test_an_encoder_predicts_no_next_token(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import torch
 
 from lth.analysis.statistics import interval
 from lth.cli.main import main
+from lth.data.glue import GLUE
 from lth.launch.reproduce import left_out, load_experiments, other_subject
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS
-from lth.studies.experiments.bert_tickets import LATER, SEARCHES
+from lth.studies.experiments.bert_tickets import STUDY_LINES, TABLE_LINES
 from lth.studies.experiments.experiment import comparison, not_run
 
 transformers = pytest.importorskip("transformers")
@@ -36,20 +37,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", [name for name, search in SEARCHES.items() if search.data])
+@pytest.mark.parametrize("name", [name for name, line in TABLE_LINES.items() if line.data])
 def test_searches_are_as_the_paper_ran_them(name: str) -> None:
-    search, flat = SEARCHES[name], EXPERIMENTS[name].settings(1).flat()
-    assert (flat["model"], flat["data"]) == ("bert-base-uncased", search.data)
+    line, flat = TABLE_LINES[name], EXPERIMENTS[name].settings(1).flat()
+    assert (flat["model"], flat["data"]) == ("bert-base-uncased", line.data)
     assert (flat["duration"], flat["batch_size"], flat["lr"], flat["rewind_to"]) == ("3ep", 32, 2e-5, "0it")
-    assert (flat["per_level"], 100 * flat["per_level"] * flat["levels"]) == (0.1, search.sparsity)
+    assert (flat["per_level"], 100 * flat["per_level"] * flat["levels"]) == (0.1, line.sparsity)
     assert flat["controls"] == ["random"]
-    dense, ticket, random = search.reported
+    dense, ticket, random = line.reported
     assert dense >= ticket > random
-    assert EXPERIMENTS[name].settings(0.1).flat()["duration"] == f"{max(10, round(0.3 * search.rows[0] / 32))}it"
+    assert EXPERIMENTS[name].settings(0.1).flat()["duration"] == f"{max(10, round(0.3 * line.rows[0] / 32))}it"
 
 
 def test_the_later_study_goes_back_to_an_epoch() -> None:
-    for name, study in LATER.items():
+    for name, study in STUDY_LINES.items():
         flat = EXPERIMENTS[name].settings(1).flat()
         assert (flat["duration"], flat["rewind_to"], flat["seed"], flat["replicates"]) == ("3ep", "1ep", 42, 3)
         assert len(study.dense) == len(study.ticket) == 3
@@ -75,14 +76,39 @@ def test_measures_by_hand() -> None:
 
 def test_what_is_not_at_hand_is_said(folder: Path) -> None:
     names = EXPERIMENT_GROUPS["bert-tickets"]
-    reasons = {name: left_out(EXPERIMENTS[name], folder / "data") for name in names}
-    assert reasons["bert-tickets-sst2"] == ""
+    experiments = {name: EXPERIMENTS[name] for name in names}
+    reasons = left_out(experiments, folder / "data", str(folder / "mini"))
+    assert set(names) - reasons.keys() == {"bert-tickets-sst2", "bert-study-sst2"}
     assert reasons["bert-tickets-squad"] == "not run: no task of lth's"
     assert reasons["bert-tickets-mlm"].startswith("not run: needs the data")
     rows = not_run(EXPERIMENTS["bert-tickets-squad"], reasons["bert-tickets-squad"])
     assert [(row["published"], row["ours"]) for row in rows] == [(88.1, None), (87.7, None), (31.8, None)]
     [study] = load_experiments([EXPERIMENTS["bert-tickets-sst2"]], 0.0001, 1, folder / "data", str(folder / "mini"))
     assert other_subject(EXPERIMENTS["bert-tickets-sst2"], study).startswith("another model: mini; published numbers")
+
+
+def test_numbers_of_rows_and_metrics_are_glues() -> None:
+    for line in [*TABLE_LINES.values(), *STUDY_LINES.values()]:
+        if not line.data or line is STUDY_LINES["bert-study-qqp"]:  # which has a split of its own
+            continue
+        task = GLUE[line.data.removeprefix("glue/")]
+        assert line.rows == (task.rows["train"], task.rows["test"])
+        assert getattr(line, "measure", task.measures[0]) == task.measures[0]
+
+
+def test_a_plan_lists_every_row_where_the_model_is_missing(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LTH_DATA_DIR", str(folder / "data"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(SystemExit, match="0"):
+        main(["reproduce", "bert-tickets", str(folder / "data"), "--plan"])
+    lines = [line.partition(": ") for line in capsys.readouterr().out.splitlines()]
+    reasons = {name: reason for name, _, reason in lines}
+    assert reasons.keys() == set(EXPERIMENT_GROUPS["bert-tickets"])
+    assert reasons["bert-tickets-sst2"] == "not run: needs bert-base-uncased (--model FOLDER)"
+    assert reasons["bert-tickets-rte"].startswith("not run: needs the data")
 
 
 @pytest.mark.slow

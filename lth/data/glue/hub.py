@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from lth.data.glue.tasks import GlueTask
+from lth.data.glue.tsv import GlueLines
 from lth.data.tokens.hub import load_rows
 
 HUB = "nyu-mll/glue"
 SPLITS = {"train": "train", "dev": "validation", "dev_matched": "validation_matched",
           "dev_mismatched": "validation_mismatched"}  # fmt: skip
 """The hub's name of a part, by the file that GLUE has it in."""
-
-Rows = tuple[list[list[str]], list[str], list[int]]
 
 
 def split_of(file: str) -> str:
@@ -29,7 +28,7 @@ def parquet_files(place: Path, task: GlueTask) -> Mapping[str, list[Path]] | Non
     return found if all(found.values()) else None
 
 
-def read_parquet(files: Sequence[Path], task: GlueTask) -> Rows:
+def read_parquet(files: Sequence[Path], task: GlueTask) -> GlueLines:
     """Return what `read_tsv` returns, of parquet files with the columns that the hub has.
 
     Raises:
@@ -51,7 +50,7 @@ def read_parquet(files: Sequence[Path], task: GlueTask) -> Rows:
     return _rows(records, task, str(files[0]))
 
 
-def read_hub(name: str, file: str, task: GlueTask) -> Rows:
+def read_hub(name: str, file: str, task: GlueTask) -> GlueLines:
     """Return what `read_tsv` returns, of a part that the package `datasets` fetches or has in its cache.
 
     Raises:
@@ -72,7 +71,7 @@ def _columns(task: GlueTask) -> list[str]:
     return [task.renamed.get(name, name) for name in task.columns]
 
 
-def _rows(records: Iterable[Mapping[str, Any]], task: GlueTask, where: str) -> Rows:
+def _rows(records: Iterable[Mapping[str, Any]], task: GlueTask, where: str) -> GlueLines:
     texts, labels = [], []
     columns = _columns(task)
     for number, record in enumerate(records, 1):
@@ -85,4 +84,4 @@ def _rows(records: Iterable[Mapping[str, Any]], task: GlueTask, where: str) -> R
         labels.append(str(label))
     if not texts:
         raise ValueError(f"{where} has no examples")
-    return texts, labels, list(range(1, len(texts) + 1))
+    return GlueLines(texts, labels, list(range(1, len(texts) + 1)))

@@ -1,7 +1,7 @@
 """One task of GLUE as a data set of sentences."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,20 +9,20 @@ from typing import Any
 
 import torch
 
-from lth.data.glue.hub import HUB, Rows, parquet_files, read_hub, read_parquet
+from lth.data.glue.hub import HUB, parquet_files, read_hub, read_parquet
 from lth.data.glue.tasks import GLUE, LARGEST_SCORE, GlueTask
-from lth.data.glue.tsv import read_tsv
+from lth.data.glue.tsv import GlueLines, read_tsv
 from lth.data.places import roots
 from lth.data.sentences import Sentences
 from lth.data.types import Data
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class GlueFiles:
     """Where a task lies: for each part, its name in messages and what reads it."""
 
     place: str
-    readers: Mapping[str, tuple[str, Callable[[], Rows]]]
+    readers: Mapping[str, tuple[str, Callable[[], GlueLines]]]
 
 
 def load_glue(
@@ -53,15 +53,15 @@ def load_glue(
     task = GLUE.pick(name)
     if length < 2:
         raise ValueError(f"glue/{name}: length is {length}; an example has two special tokens at least")
-    found = _on_hub(name, task) if hub else locate_glue(name, folder)
-    if found is None:
+    files = _on_hub(name, task) if hub else locate_glue(name, folder)
+    if files is None:
         raise ValueError(_missing(name, task, folder))
     own = Path(tokenizer).expanduser() if tokenizer else None
     parts: dict[str, Sentences] = {}
-    for part, (where, read) in found.readers.items():
-        texts, labels, numbers = read()
-        first, *second = zip(*texts, strict=True)
-        y = _answers(labels, numbers, task, where)
+    for part, (where, read) in files.readers.items():
+        held = read()
+        first, *second = zip(*held.texts, strict=True)
+        y = _answers(held, task, where)
         parts[part] = Sentences(first, second[0] if second else None, y, length, own, buckets)
     facts: dict[str, Any] = {"num_targets": 1}
     if task.classes:
@@ -73,23 +73,25 @@ def load_glue(
     return Data(f"glue/{name}", parts, facts, "sequence-classification" if task.classes else "sequence-regression")
 
 
-def locate_glue(name: str, folder: Path | None = None) -> Found | None:
+def locate_glue(name: str, folder: Path | None = None) -> GlueFiles | None:
     """Return where the files of a task lie; None if they are not here."""
     task = GLUE.pick(name)
     for root in roots(folder):
         for place in (root / "glue" / task.folder, root / task.folder, root):
             files = {part: place / file for part, file in task.files.items()}
             if all(file.is_file() for file in files.values()):
-                return Found(str(place), {p: (str(file), partial(read_tsv, file, task)) for p, file in files.items()})
+                return GlueFiles(
+                    str(place), {p: (str(file), partial(read_tsv, file, task)) for p, file in files.items()}
+                )
         place = root / "glue" / name
         tables = parquet_files(place, task)
         if tables is not None:
-            return Found(str(place), {p: (str(f[0]), partial(read_parquet, f, task)) for p, f in tables.items()})
+            return GlueFiles(str(place), {p: (str(f[0]), partial(read_parquet, f, task)) for p, f in tables.items()})
     return None
 
 
-def _on_hub(name: str, task: GlueTask) -> Found:
-    return Found(
+def _on_hub(name: str, task: GlueTask) -> GlueFiles:
+    return GlueFiles(
         HUB, {part: (f"{HUB}:{name}", partial(read_hub, name, file, task)) for part, file in task.files.items()}
     )
 
@@ -102,17 +104,19 @@ def _missing(name: str, task: GlueTask, folder: Path | None) -> str:
     )
 
 
-def _answers(labels: Sequence[str], numbers: Sequence[int], task: GlueTask, where: str) -> torch.Tensor:
+def _answers(held: GlueLines, task: GlueTask, where: str) -> torch.Tensor:
     """Return the classes, (example,) int64, or the scores, (example, 1) float32."""
     if not task.classes:
-        scores = [_score(label, f"{where}, line {number}") for label, number in zip(labels, numbers, strict=True)]
+        scores = [
+            _score(label, f"{where}, line {number}") for label, number in zip(held.labels, held.lines, strict=True)
+        ]
         return torch.tensor(scores, dtype=torch.float32)[:, None]
     classes = {label: number for number, label in enumerate(task.classes)}
-    for label, number in zip(labels, numbers, strict=True):
+    for label, number in zip(held.labels, held.lines, strict=True):
         if label not in classes:
             allowed = ", ".join(task.classes)
             raise ValueError(f"{where}, line {number}: {label[:40]!r} is no label of this task; allowed: {allowed}")
-    return torch.tensor([classes[label] for label in labels], dtype=torch.int64)
+    return torch.tensor([classes[label] for label in held.labels], dtype=torch.int64)
 
 
 def _score(text: str, where: str) -> float:
@@ -125,9 +129,9 @@ def _score(text: str, where: str) -> float:
     return score
 
 
-def _note(task: GlueTask, found: Mapping[str, int]) -> str:
+def _note(task: GlueTask, rows: Mapping[str, int]) -> str:
     """Return what is to be known of a score where the parts are not GLUE's; nothing where they are."""
-    if dict(task.rows) == dict(found):
+    if dict(task.rows) == dict(rows):
         return ""
-    counts = " and ".join(f"{number:,} in place of {task.rows[part]:,} ({part})" for part, number in found.items())
+    counts = " and ".join(f"{number:,} in place of {task.rows[part]:,} ({part})" for part, number in rows.items())
     return f"not GLUE's split: {counts} examples; scores do not compare with published ones"

@@ -1,7 +1,7 @@
 """The tasks of GLUE: files, columns, classes and metrics.
 
-Source: Wang et al. 2019, arXiv:1804.07461; files as gluebenchmark.com distributes them, classes numbered as the Hugging
-Face Hub's `glue` numbers them.
+Source: Wang et al. 2019, arXiv:1804.07461 (ICLR); files as gluebenchmark.com distributes them, classes numbered as the
+Hugging Face Hub's `glue` numbers them.
 """
 
 from collections.abc import Mapping

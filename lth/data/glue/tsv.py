@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lth.data.glue.tasks import GlueTask
@@ -10,8 +11,23 @@ MOST_CUT = 10
 """Lines that may be cut in a file of QQP; the published one has three."""
 
 
-def read_tsv(file: Path, task: GlueTask) -> tuple[list[list[str]], list[str], list[int]]:
-    """Return the sentences of each example, its label as text, and the number of its line.
+@dataclass(frozen=True, slots=True)
+class GlueLines:
+    """Examples of a part as they were read.
+
+    Attributes:
+        texts: of each example, one sentence or two.
+        labels: of each, as text.
+        lines: the number of each one's line or row, from 1.
+    """
+
+    texts: list[list[str]]
+    labels: list[str]
+    lines: list[int]
+
+
+def read_tsv(file: Path, task: GlueTask) -> GlueLines:
+    """Return the lines of a file of GLUE.
 
     Raises:
         ValueError: if the file is no UTF-8 or empty, lacks a column, or a line has another number of columns.
@@ -38,7 +54,7 @@ def read_tsv(file: Path, task: GlueTask) -> tuple[list[list[str]], list[str], li
         _say_cut(file, cut)
     if not rows:
         raise ValueError(f"{file} has no examples")
-    return [row[:-1] for row in rows], [row[-1] for row in rows], numbers
+    return GlueLines([row[:-1] for row in rows], [row[-1] for row in rows], numbers)
 
 
 def _lines(file: Path) -> list[str]:

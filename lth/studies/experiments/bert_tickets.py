@@ -21,7 +21,7 @@ LARGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class TableLine:
     """A line of the paper's table.
 
     Attributes:
@@ -49,17 +49,17 @@ class Search:
         return bert_ticket(self.data).with_(levels=self.sparsity // 10, controls=("random",), replicates=5, **shorter)
 
 
-SEARCHES: dict[str, Search] = {
-    "bert-tickets-qqp": Search("QQP", "glue/qqp", "accuracy", (363_846, 40_430), 90, (90.2, 90.0, 76.3)),
-    "bert-tickets-stsb": Search("STS-B", "glue/stsb", "pearson", (5_749, 1_500), 50, (88.4, 88.2, 21.0)),
-    "bert-tickets-wnli": Search("WNLI", "glue/wnli", "accuracy", (635, 71), 90, (54.9, 54.9, 53.5)),
-    "bert-tickets-qnli": Search("QNLI", "glue/qnli", "accuracy", (104_743, 5_463), 70, (89.1, 88.9, 61.9)),
-    "bert-tickets-mrpc": Search("MRPC", "glue/mrpc", "accuracy", (3_668, 408), 50, (85.2, 84.9, 69.6)),
-    "bert-tickets-rte": Search("RTE", "glue/rte", "accuracy", (2_490, 277), 60, (66.2, 66.0, 56.0)),
-    "bert-tickets-sst2": Search("SST-2", "glue/sst2", "accuracy", (67_349, 872), 60, (92.1, 91.9, 83.1)),
-    "bert-tickets-cola": Search("CoLA", "glue/cola", "matthews", (8_551, 1_043), 50, (54.5, 53.8, 9.6)),
-    "bert-tickets-squad": Search("SQuAD", "", "f1", (88_641, 10_784), 40, (88.1, 87.7, 31.8), NO_TASK),
-    "bert-tickets-mlm": Search("masked language model", "", "accuracy", (0, 0), 70, (63.5, 63.2, 32.3), NO_TEXTS),
+TABLE_LINES: dict[str, TableLine] = {
+    "bert-tickets-qqp": TableLine("QQP", "glue/qqp", "accuracy", (363_846, 40_430), 90, (90.2, 90.0, 76.3)),
+    "bert-tickets-stsb": TableLine("STS-B", "glue/stsb", "pearson", (5_749, 1_500), 50, (88.4, 88.2, 21.0)),
+    "bert-tickets-wnli": TableLine("WNLI", "glue/wnli", "accuracy", (635, 71), 90, (54.9, 54.9, 53.5)),
+    "bert-tickets-qnli": TableLine("QNLI", "glue/qnli", "accuracy", (104_743, 5_463), 70, (89.1, 88.9, 61.9)),
+    "bert-tickets-mrpc": TableLine("MRPC", "glue/mrpc", "accuracy", (3_668, 408), 50, (85.2, 84.9, 69.6)),
+    "bert-tickets-rte": TableLine("RTE", "glue/rte", "accuracy", (2_490, 277), 60, (66.2, 66.0, 56.0)),
+    "bert-tickets-sst2": TableLine("SST-2", "glue/sst2", "accuracy", (67_349, 872), 60, (92.1, 91.9, 83.1)),
+    "bert-tickets-cola": TableLine("CoLA", "glue/cola", "matthews", (8_551, 1_043), 50, (54.5, 53.8, 9.6)),
+    "bert-tickets-squad": TableLine("SQuAD", "", "f1", (88_641, 10_784), 40, (88.1, 87.7, 31.8), NO_TASK),
+    "bert-tickets-mlm": TableLine("masked language model", "", "accuracy", (0, 0), 70, (63.5, 63.2, 32.3), NO_TEXTS),
 }
 """By name; those without data are listed, not run."""
 
@@ -87,18 +87,18 @@ def percents(arm: str, density: float, metric: str) -> Measure:
     return measure
 
 
-def _rows(search: Search) -> Iterable[Published]:
-    density, spread = 1 - search.sparsity / 100, 1.0 if search.rows[0] > LARGE else 3.0
+def _rows(line: TableLine) -> Iterable[Published]:
+    density, spread = 1 - line.sparsity / 100, 1.0 if line.rows[0] > LARGE else 3.0
     arms = (
         ("dense", 1.0, "dense", spread),
         ("ticket", density, "ticket", spread),
         ("random", density, "random mask", 5 * spread),
     )
-    for (arm, at, words, band), value in zip(arms, search.reported, strict=True):
-        shown = words if arm == "dense" else f"{words}, {search.sparsity} % pruned"
+    for (arm, at, words, band), value in zip(arms, line.reported, strict=True):
+        shown = words if arm == "dense" else f"{words}, {line.sparsity} % pruned"
         yield Published(
-            f"{search.task}, {search.measure} (%): {shown}",
-            percents(arm, at, search.measure),
+            f"{line.task}, {line.measure} (%): {shown}",
+            percents(arm, at, line.measure),
             value,
             (round(value - band, 1), round(value + band, 1)),
             "Table 2",
@@ -106,22 +106,22 @@ def _rows(search: Search) -> Iterable[Published]:
         )
 
 
-def _experiment(search: Search) -> Experiment:
+def _experiment(line: TableLine) -> Experiment:
     return Experiment(
-        words=f"Tickets in pre-trained BERT: {search.task} at {search.sparsity} % sparsity",
+        words=f"Tickets in pre-trained BERT: {line.task} at {line.sparsity} % sparsity",
         source=PAPER,
         study="find-ticket",
-        settings=search.settings,
-        rows=tuple(_rows(search)),
+        settings=line.settings,
+        rows=tuple(_rows(line)),
         model=MODEL,
         may_lack_data=True,
-        not_run=search.not_run,
-        data_rows=search.rows,
+        not_run=line.not_run,
+        data_rows=line.rows,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class StudyLine:
     """A task of the later study: pre-trained for one epoch, then searched from there.
 
     Attributes:
@@ -152,9 +152,9 @@ class Later:
         )
 
 
-LATER: dict[str, Later] = {
-    "bert-study-sst2": Later("SST-2", "glue/sst2", (67_349, 872), 60, (92.32, 91.86, 91.63), (91.17, 91.86, 91.86)),
-    "bert-study-qqp": Later("QQP", "glue/qqp", (67_360, 16_840), 70, (86.20, 86.13, 86.04), (86.57, 86.54, 86.77)),
+STUDY_LINES: dict[str, StudyLine] = {
+    "bert-study-sst2": StudyLine("SST-2", "glue/sst2", (67_349, 872), 60, (92.32, 91.86, 91.63), (91.17, 91.86, 91.86)),
+    "bert-study-qqp": StudyLine("QQP", "glue/qqp", (67_360, 16_840), 70, (86.20, 86.13, 86.04), (86.57, 86.54, 86.77)),
 }
 """Numbers of a study without a paper, three seeds each; its QQP has a split of its own."""
 
@@ -169,7 +169,7 @@ def _of_seeds(words: str, measure: Measure, values: tuple[float, ...]) -> Publis
     return Published(words, measure, mean, band, "the study's log, mean of three seeds")
 
 
-def _later(study: Later) -> Experiment:
+def _later(study: StudyLine) -> Experiment:
     words = f"{study.task}, accuracy (%): "
     ticket = percents("ticket", 1 - study.sparsity / 100, "accuracy")
     return Experiment(
@@ -187,8 +187,8 @@ def _later(study: Later) -> Experiment:
     )
 
 
-BERT: dict[str, Experiment] = {name: _experiment(search) for name, search in SEARCHES.items()} | {
-    name: _later(study) for name, study in LATER.items()
+BERT: dict[str, Experiment] = {name: _experiment(line) for name, line in TABLE_LINES.items()} | {
+    name: _later(study) for name, study in STUDY_LINES.items()
 }
 """Searches of both by name."""
 
