@@ -172,16 +172,17 @@ def energy_document(energies: Sequence[Energy], num_jobs: int | None = None) -> 
         energies: one a building.
         num_jobs: of the study; how many of them were measured is said where all buildings counted theirs.
     """
-    counts = [each.jobs for each in energies if each.jobs is not None]
-    jobs = {"jobs": sum(counts), "of_jobs": num_jobs} if num_jobs and len(counts) == len(energies) else {}
-    return {  # type: ignore[typeddict-item]
-        **jobs,
+    document: EnergyDocument = {
         "kwh": sum(each.kwh for each in energies),
         "kg_co2": sum(each.kg_co2 for each in energies),
         "seconds": sum(each.seconds for each in energies),
         "buildings": len(energies),
         "measured": "; ".join(dict.fromkeys(f"{each.tool}: {each.measured}; {each.place}" for each in energies)),
     }
+    counts = [each.jobs for each in energies if each.jobs is not None]
+    if num_jobs and len(counts) == len(energies):
+        document |= {"jobs": sum(counts), "of_jobs": num_jobs}
+    return document
 
 
 def _tried(text: str, action: Callable[[], T]) -> T | None:
