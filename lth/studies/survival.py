@@ -7,7 +7,7 @@ from lth.analysis.documents import TableRow
 from lth.analysis.points import Point
 from lth.analysis.statistics import interval
 from lth.lineage import Reader, Trained
-from lth.sparsity import Masks
+from lth.sparsity import Masks, Weights
 from lth.sparsity.metrics import largest, survival
 
 SHARE = 0.1
@@ -26,6 +26,7 @@ def survival_table(reader: Reader, points: Sequence[Point], confidence: float) -
     kept: dict[tuple[Any, str, str], list[float | None]] = {}
     densities: dict[Any, Any] = {}
     places: dict[int, Masks] = {}
+    first: Weights = {}  # replicates of pre-trained weights share it
     for point in sorted(points, key=lambda each: (float(each.at["level"]), each.replicate)):
         job = point.job
         if not isinstance(job, Trained) or not reader.store.has(job):
@@ -35,8 +36,11 @@ def survival_table(reader: Reader, points: Sequence[Point], confidence: float) -
         elif point.arm == "ticket" and point.replicate in dense:
             masks = reader.masks(job.masks)
             if point.replicate not in places:
-                start = reader.weights(dense[point.replicate].start)
-                places[point.replicate] = largest({name: start[name] for name in masks}, SHARE)
+                whole = reader.weights(dense[point.replicate].start)
+                start = {name: whole[name] for name in masks}
+                is_shared = start.keys() == first.keys() and all(start[name].equal(first[name]) for name in start)
+                places[point.replicate] = next(iter(places.values())) if is_shared else largest(start, SHARE)
+                first = first or start
             densities[point.at["level"]] = point.at["density"]
             for name, each in survival({}, masks, places[point.replicate]).items():
                 for kind, rate in ((LARGEST, each.rate), (ALL, each.base_rate)):
