@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
+from lth.analysis.comparison import beats_constant
 from lth.analysis.documents import Interval, Results, TableRow
 from lth.analysis.facts import CONSTANT, studied
 from lth.analysis.numbers import show, show_paired
@@ -19,7 +20,8 @@ def compare_tickets(results: Results, points: Sequence[Point]) -> Conclusion:
 
     It is found if a ticket is better than its random mask at the largest number of examples, with the whole interval,
     and confirmed if one is by Holm's test over all tickets. Arms whose scores are the same bit for bit in all cells are
-    named first, with a warning: masks or weights that were not loaded look like that. Such tickets count as no finding.
+    named first, with a warning: masks or weights that were not loaded look like that. Such tickets count as no finding,
+    and so does what is found where no arm is clearly better than a constant answer.
     """
     values = {(cell["arm"], int(cell["at"]["shots"])): cell["interval"] for cell in cells(results, "primary")}
     most = max(shots for _, shots in values)
@@ -29,6 +31,12 @@ def compare_tickets(results: Results, points: Sequence[Point]) -> Conclusion:
         warnings.warn(sentence, stacklevel=2)
     metric = metric_of(results, "primary")
     sentences = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in same.values()]
+    is_learned = any(beats_constant(value, results) for (_, shots), value in values.items() if shots == most)
+    if not is_learned:
+        sentences.append(
+            f"With {most:,} examples no arm is clearly better than {CONSTANT}: nothing was learned, so that nothing can "
+            "be compared. Train longer, at a higher --lr, or on more examples."
+        )
     tickets = [arm["name"] for arm in arms_of(results, "subject")]
     for name in tickets or [arm["name"] for arm in arms_of(results, "baseline")]:
         sentences += [_sentence(results, name, shots, values, table) for shots in sorted({s for _, s in values})[::-1]]
@@ -38,7 +46,7 @@ def compare_tickets(results: Results, points: Sequence[Point]) -> Conclusion:
     rows = [row for row in table if row["shots"] == most and row["against"] == f"{RANDOM} {row['arm']}"]
     rows = [row for row in rows if row["arm"] not in alike]
     settled = holm([p_of_mean(row["values"]) for row in rows], 1 - results["confidence"])
-    better = [row["arm"] for row in rows if _is_better(row, metric.better)]
+    better = [row["arm"] for row in rows if is_learned and _is_better(row, metric.better)]
     by_all = [row["arm"] for row, holds in zip(rows, settled, strict=True) if holds and row["arm"] in better]
     if better:
         sentences.append(_better_words(better, by_all, most, len(rows)))

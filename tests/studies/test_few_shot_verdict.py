@@ -79,3 +79,15 @@ def test_two_arms_alike_leave_the_rest_as_it_is() -> None:
     with pytest.warns(UserWarning, match="dense and a"):
         alone = compare_tickets(results_of({"dense": GOOD, "a": GOOD, "random a": RANDOM}), [])
     assert (alone.verdict["found"], alone.verdict["confirmed"]) == (False, None)
+
+
+def test_where_no_arm_learned_nothing_is_compared() -> None:
+    scores = {"dense": [0.6, 0.61, 0.59, 0.6], "a": CLOSE, "random a": [0.5, 0.51, 0.5, 0.52]}
+    unlearned = compare_tickets(results_of(scores) | {"constant": {"accuracy": 0.7}}, [])
+    assert not unlearned.verdict["found"]
+    assert unlearned.verdict["sentences"][0].startswith(
+        "With 8 examples no arm is clearly better than an answer that looks at no input: nothing was learned"
+    )
+    learned = compare_tickets(results_of(scores) | {"constant": {"accuracy": 0.55}}, [])
+    assert learned.verdict["found"]
+    assert "nothing was learned" not in " ".join(learned.verdict["sentences"])
