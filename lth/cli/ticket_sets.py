@@ -27,7 +27,7 @@ def merge(
         lth ticket merge A B --out both.ticket.safetensors
         lth ticket merge A B C --rule majority --out three.ticket.safetensors
         lth ticket merge A B --random-union 0 --out control.ticket.safetensors
-        lth ticket merge A B --out merged.ticket.safetensors --start-from bert-base-uncased  # rewound to a later step
+        lth ticket merge A B --out both.safetensors --start-from bert-base-uncased
 
     The same weights are those of one seed, or of one pre-trained model: the root of each ticket's derivation, also
     where the ticket was rewound to a later step. The merged ticket was not trained.

@@ -18,7 +18,7 @@ OPEN: tuple[Table[Any], ...] = (
     CRITERIA, SCOPES, GRANULARITIES, SCHEDULES, MERGES, DISTRIBUTIONS, TASKS, MODELS, DATASETS, OPTIMIZERS,
     SPARSIFIERS, SUMS, MEASURES, ENGINES, NODES,
     INTERVENTIONS, FAMILIES,
-    *(losses for task in TASKS.values() if (losses := losses_of(task)) is not None),
+    *{id(losses): losses for task in TASKS.values() if (losses := losses_of(task)) is not None}.values(),
 )  # fmt: skip
 
 

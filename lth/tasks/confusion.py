@@ -57,7 +57,7 @@ class Counted:
 
 
 COUNTED: Table[Counted] = Table(
-    "measure",
+    "metric",
     {
         "accuracy": Counted(ACCURACY, accuracy),
         "f1": Counted(Metric("f1", "higher", "fraction", "F1 of class 1"), f1),

@@ -44,7 +44,7 @@ def test_a_merged_file_is_shown_verified_and_applied(
         assert cells(shown, name) == [name, *counts, overlap, f"{100 * union / a.numel():.2f}"]
     assert cells(shown, "overall")[-1] == f"{100 * lth.read_ticket(out).document['density']:.2f}"
     assert f"A  {one} (keeps {100 * density(masks[0]):.2f} %)" in shown
-    assert "union of 2 tickets over the same theta_0 (Initial lenet-300-100, seed" in shown
+    assert "union of 2 tickets over the same theta_0, a draw of lenet-300-100 (seed" in shown
     shown = run(capsys, "ticket", "show", str(out))
     assert "Ticket of lenet-300-100, union of 2 tickets over the same theta_0" in shown
     assert f"on digits, level 2, replicate 0, which keeps {100 * density(masks[1]):.2f} %" in shown
@@ -87,7 +87,7 @@ def test_a_comparison_prints_what_the_library_returns(
         assert cells(shown, name) == [name, *counts, overlap, *cosines]
     mean = wanted["mean_cosine"]["trained"]["all"]
     assert f"Cosine of the trained weights, mean over 3 tensors: {mean:.4f}, where both keep" in shown
-    assert "Grown from the same: Initial lenet-300-100, seed" in shown
+    assert "Grown from the same: a draw of lenet-300-100 (seed" in shown
     shown = run(capsys, "ticket", "compare", str(one), str(two))
     assert "No trained weights: --store (store) names" in shown
     assert "START COSINE" in shown

@@ -156,7 +156,7 @@ def test_the_mean_is_no_correlation() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("sequence-classification", {"num_classes": 2, "measures": ["F1"]}, "unknown measure 'F1'. Did you mean 'f1'"),
+        ("sequence-classification", {"num_classes": 2, "measures": ["F1"]}, "unknown metric 'F1'. Did you mean 'f1'"),
         ("sequence-classification", {"num_classes": 3, "measures": ["f1"]}, "of two classes, and there are 3"),
         ("sequence-classification", {"num_classes": 3, "measures": []}, r"measures are \[\]: name at least one"),
         ("sequence-classification", {"num_classes": 2, "measures": ["f1"] * 2}, "each once"),

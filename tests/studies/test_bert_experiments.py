@@ -74,7 +74,8 @@ def test_measures_by_hand() -> None:
     assert {each["verdict"] for each in other} == {"another model"}
 
 
-def test_what_is_not_at_hand_is_said(folder: Path) -> None:
+def test_what_is_not_at_hand_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LTH_DATA_DIR", raising=False)
     names = EXPERIMENT_GROUPS["bert-tickets"]
     experiments = {name: EXPERIMENTS[name] for name in names}
     reasons = left_out(experiments, folder / "data", str(folder / "mini"))
