@@ -59,6 +59,10 @@ def line_figure(study: StudyFiles, plot: PlotDocument) -> Figure | None:
     return Figure(plot["name"], plot["title"], caption, tuple(panels), draw.keys(drawn, level))
 
 
+BESIDE = 14
+"""Pixels between lines that have one place, the same, on the x axis."""
+
+
 def has_line(some: Sequence[Mark], mark: Mark) -> bool:
     """Return whether a mark's arm has places of its own along x, in its panel."""
     own = {each.x for each in some if each.arm == mark.arm and each.panel == mark.panel}
@@ -134,6 +138,20 @@ def _panel_title(results: Results, plot: PlotDocument, value: Any) -> str:
     return f"{plot['panel'].replace('_', ' ')} {axis_of(results, plot['panel']).shown(value)}".capitalize()
 
 
+def side_by_side(bars: Any, points: Any, table: Sequence[DataRow]) -> list[Any]:
+    """Return bars and points of one place on the x axis, those of each line beside the others."""
+    names = list(dict.fromkeys((row["line"], row["arm_of_line"]) for row in table))
+    layers = []
+    for index, (line, arm) in enumerate(names):
+        offset = BESIDE * (index - (len(names) - 1) / 2)
+        for layer in (bars, points):
+            own = layer.transform_filter((alt.datum.line == line) & (alt.datum.arm_of_line == arm)).copy()
+            mark = {"type": layer.mark} if isinstance(layer.mark, str) else layer.mark.to_dict()
+            own.mark = alt.MarkDef(**mark, xOffset=offset)
+            layers.append(own)
+    return layers
+
+
 class _Drawing:
     """What the panels of one figure share."""
 
@@ -179,18 +197,22 @@ class _Drawing:
         if self.dashes:
             marked = marked.encode(strokeDash=self._dash())
         layers: list[Any] = self._level(level)
-        if self.plot["mark"] != "point":
+        size = 42 if len(table) < 400 else 14
+        points = base.transform_filter(POINTS).mark_point(filled=True, size=size, opacity=1)
+        points = points.encode(y=y, tooltip=self._tooltip())
+        bars = base.transform_filter("isValid(datum.low)").mark_rule()
+        bars = bars.encode(y=alt.Y("low:Q", title=y_title), y2="high:Q")
+        if self.plot["mark"] == "point":
+            layers += [bars, points]
+        elif len({row["x"] for row in table}) == 1:  # neither a line nor a band would show
+            layers += side_by_side(bars, points, table)
+        else:
             bands = base.transform_filter("isValid(datum.low)").mark_area(opacity=0.16)
             layers += [
                 bands.encode(y=alt.Y("low:Q", title=y_title), y2="high:Q", detail="arm_of_line:N"),
                 marked.encode(y=y),
+                points,
             ]
-        else:
-            bars = base.transform_filter("isValid(datum.low)").mark_rule()
-            layers.append(bars.encode(y=alt.Y("low:Q", title=y_title), y2="high:Q"))
-        size = 42 if len(table) < 400 else 14
-        points = base.transform_filter(POINTS).mark_point(filled=True, size=size, opacity=1)
-        layers.append(points.encode(y=y, tooltip=self._tooltip()))
         more = {"title": title} if title else {}
         chart = alt.layer(
             *layers, height=self.height, description=f"{self.plot['title']}: {self.plot['words']}", **more

@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from made import other_seed, plot
+from made import other_seed, plot, with_rows
 
 from lth.report import StudyFiles, chart, figures
 from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
@@ -150,3 +150,12 @@ def test_a_comparison_draws_what_all_have(studies: dict[str, StudyFiles]) -> Non
 def test_other_metrics_are_not_compared(studies: dict[str, StudyFiles]) -> None:
     with pytest.raises(ValueError, match="one primary metric"):
         check_comparable([studies["find-ticket"], studies["language-model"]])
+
+
+def test_lines_of_one_place_show_their_intervals_side_by_side(studies: dict[str, StudyFiles]) -> None:
+    whole = studies["connect"]
+    place = sorted({row["at"]["share"] for row in whole.results["rows"] if "share" in row["at"]})[1]
+    figure = figures(with_rows(deepcopy(whole), lambda row: row["at"].get("share") == place))[0]
+    as_chart(figure, LIGHT, LIGHT.categories)
+    bars = [layer["mark"]["xOffset"] for layer in figure.panels[0]["layer"] if "xOffset" in layer.get("mark", {})]
+    assert len(bars) == 2 * len(set(bars)) > 0  # a bar and a point for each line, at an offset of its own
