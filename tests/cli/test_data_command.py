@@ -48,12 +48,12 @@ def test_prepare_and_show(capsys: pytest.CaptureFixture[str], here: Path) -> Non
 
 
 def test_an_interruption_is_said_in_one_line(here: Path) -> None:
-    (here / "long.txt").write_text(TEXT * 9_000)  # many pieces
+    (here / "long.txt").write_text(TEXT * 20_000)  # many pieces
     command = [sys.executable, "-m", "lth", "data", "prepare", "long.txt", "out", "--tokens", "char", "--workers", "1"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
     process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not list((here / "out" / "incoming").glob("0*")) and process.poll() is None:
-        time.sleep(0.02)
+        time.sleep(0.001)
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
