@@ -59,7 +59,8 @@ class Rows:
 
     def take(self, indices: Tensor, device: torch.device) -> Batch:
         indices = indices.cpu()
-        first, lengths = self.starts[indices], self.lengths[indices]
+        first = self.starts[indices]
+        lengths = self.starts[indices + 1] - first
         positions = torch.arange(int(lengths.max()) if len(indices) else 0)
         is_token = positions < lengths[:, None]  # (example, position)
         places = torch.where(is_token, first[:, None] + positions, 0)

@@ -98,9 +98,10 @@ def _with_pairs(module: nn.Module, batch: Batch) -> Batch:
     Those look whether a mask of tokens masks any, which `vmap` does not allow; a mask of pairs they take as it stands,
     (member, example, 1, position, position). Where attention is not PyTorch's, or causal, it would mean something else.
     """
+    if "attention_mask" not in batch:
+        return batch
     attention = getattr(getattr(module, "config", None), "_attn_implementation", None)
-    is_causal = any(getattr(part, "is_causal", False) for part in module.modules())
-    if "attention_mask" not in batch or attention != "sdpa" or is_causal:
+    if attention != "sdpa" or any(getattr(part, "is_causal", False) for part in module.modules()):
         return batch
     mask = batch["attention_mask"].bool()
     pairs = mask[..., None, None, :].expand(*mask.shape[:-1], 1, mask.shape[-1], mask.shape[-1])

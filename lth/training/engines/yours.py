@@ -74,9 +74,11 @@ class Run:
         """Give the training batches from the first step to the last, in the seeded order of the replicate."""
         train = self.parts["train"]
         per_epoch = steps_per_epoch(len(train), self.batch_size)
+        ordered, order = -1, torch.empty(0, dtype=torch.int64)
         for step in range(self.first_step, self.steps):
             epoch, position = divmod(step, per_epoch)
-            order = training_order(train, self.batch_size, self.seed, epoch)
+            if epoch != ordered:
+                ordered, order = epoch, training_order(train, self.batch_size, self.seed, epoch)
             yield train.take(order[position * self.batch_size : (position + 1) * self.batch_size], self.device)
 
     def state(self) -> State:
