@@ -8,7 +8,7 @@ from typing import Any
 from lth.analysis.comparison import beats_constant
 from lth.analysis.documents import Interval, Results, TableRow
 from lth.analysis.facts import CONSTANT, studied
-from lth.analysis.numbers import show, show_paired
+from lth.analysis.numbers import scale, show, show_paired
 from lth.analysis.points import Conclusion, Point
 from lth.analysis.reading import arms_of, cells, metric_of
 from lth.analysis.statistics import holm, p_of_mean, paired_difference
@@ -62,7 +62,7 @@ def compare_tickets(results: Results, points: Sequence[Point]) -> Conclusion:
             "tiles": [],
             "at": {"shots": most},
         },
-        {"comparisons": table} if table else {},
+        {"comparisons": table, "differences": _by_draw(table, scale(metric))} if table else {},
     )
 
 
@@ -103,6 +103,17 @@ def _comparisons(results: Results, values: dict[tuple[str, int], Interval]) -> I
             if (other := values.get((rival, shots))) is not None:
                 difference = paired_difference(own["values"], other["values"], results["confidence"])
                 yield {"arm": name, "against": rival, "shots": shots, **difference}
+
+
+def _by_draw(table: Sequence[TableRow], factor: int) -> list[TableRow]:
+    """Return the differences of each draw, fractions in points: what a figure puts its intervals over."""
+    named = ("arm", "against", "shots")
+    return [
+        {**{name: row[name] for name in named}, "replicate": draw, "difference": factor * value}
+        for row in table
+        for draw, value in enumerate(row["values"])
+        if value is not None
+    ]
 
 
 def _sentence(
