@@ -34,8 +34,9 @@ def compare_tickets(results: Results, points: Sequence[Point]) -> Conclusion:
     is_learned = any(beats_constant(value, results) for (_, shots), value in values.items() if shots == most)
     if not is_learned:
         sentences.append(
-            f"With {most:,} examples no arm is clearly better than {CONSTANT}: nothing was learned, so that nothing "
-            "can be compared. Train longer, at a higher --lr, or on more examples."
+            f"With {most:,} examples no arm is clearly better than {CONSTANT}: that anything was learned is not "
+            "settled, and differences between arms are no finding. Train longer, at a higher --lr, or take more "
+            "replicates or examples."
         )
     tickets = [arm["name"] for arm in arms_of(results, "subject")]
     for name in tickets or [arm["name"] for arm in arms_of(results, "baseline")]:

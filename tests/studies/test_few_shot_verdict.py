@@ -86,8 +86,9 @@ def test_where_no_arm_learned_nothing_is_compared() -> None:
     unlearned = compare_tickets(results_of(scores) | {"constant": {"accuracy": 0.7}}, [])
     assert not unlearned.verdict["found"]
     assert unlearned.verdict["sentences"][0].startswith(
-        "With 8 examples no arm is clearly better than an answer that looks at no input: nothing was learned"
+        "With 8 examples no arm is clearly better than an answer that looks at no input: that anything was "
+        "learned is not settled"
     )
     learned = compare_tickets(results_of(scores) | {"constant": {"accuracy": 0.55}}, [])
     assert learned.verdict["found"]
-    assert "nothing was learned" not in " ".join(learned.verdict["sentences"])
+    assert "anything was learned" not in " ".join(learned.verdict["sentences"])
