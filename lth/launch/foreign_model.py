@@ -9,11 +9,11 @@ from typing import Any
 from lth.config import SettingsError
 from lth.data import Data
 from lth.data.wordpieces import named_tokenizer, tokenizer_at, tokenizer_file
-from lth.launch.weights_place import weights_place
+from lth.launch.weights_place import hub_name, weights_place
 from lth.lineage.foreign import hugging_face_spec
 from lth.lineage.foreign.files import read_json
 from lth.models import MODELS
-from lth.models.hugging_face import CHECKPOINTS, NAME, sees_later_tokens
+from lth.models.hugging_face import NAME, sees_later_tokens
 
 HEADS_OF_TASKS = {"language-model": "causal-lm", "masked-language-model": "masked-lm"}
 """The head that a task asks for; all others ask for a classifier (of a number: with one output)."""
@@ -104,8 +104,8 @@ def foreign_model(name: str, folder: Path | None = None) -> ForeignModel | None:
     path = Path(name).expanduser()
     places = [path] if folder is None else [path, folder.expanduser() / path]
     place = next((each for each in places if (each / "config.json").is_file()), None)
-    if place is None and (name.startswith("hub:") or name in CHECKPOINTS):
-        place = weights_place(name if name.startswith("hub:") else f"hub:{CHECKPOINTS[name]}")
+    if place is None and (on_hub := hub_name(name)).startswith("hub:"):
+        place = weights_place(on_hub)
         if not any(place.glob("*.safetensors")):
             raise ValueError(f"{name} holds no safetensors on the hub, and pickles are not read: name another model")
     if place is None:

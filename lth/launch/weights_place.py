@@ -13,6 +13,11 @@ TOKENIZER = (
 """Files that a tokenizer of the hub may have; code is none of them."""
 
 
+def hub_name(name: str) -> str:
+    """Return `hub:OWNER/NAME` for one of CHECKPOINTS, any other name as it is."""
+    return f"hub:{CHECKPOINTS[name]}" if name in CHECKPOINTS else name
+
+
 def weights_place(name: str, only: Sequence[str] = ()) -> Path:
     """Return where weights lie: a file or folder, or the copy of a repository of the Hugging Face hub.
 
@@ -23,8 +28,8 @@ def weights_place(name: str, only: Sequence[str] = ()) -> Path:
     Raises:
         ValueError: if `huggingface_hub` is not installed, or does not find it.
     """
-    if name in CHECKPOINTS and not Path(name).exists():
-        name = f"hub:{CHECKPOINTS[name]}"
+    if not Path(name).exists():
+        name = hub_name(name)
     if not name.startswith("hub:"):
         return Path(name).expanduser()
     try:
