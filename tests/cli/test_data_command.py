@@ -48,10 +48,15 @@ def test_prepare_and_show(capsys: pytest.CaptureFixture[str], here: Path) -> Non
 
 
 def test_an_interruption_is_said_in_one_line(here: Path) -> None:
-    (here / "long.txt").write_text(TEXT * 20_000)  # many pieces
+    (here / "long.txt").write_text(TEXT * 9_000)  # many pieces
     command = [sys.executable, "-m", "lth", "data", "prepare", "long.txt", "out", "--tokens", "char", "--workers", "1"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
-    process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # What is started in the background of a script ignores the signal, and so would the command.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGINT, before)
     while not list((here / "out" / "incoming").glob("0*")) and process.poll() is None:
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
