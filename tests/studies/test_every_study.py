@@ -208,6 +208,7 @@ def test_every_study_speaks_of_every_task(
             "super_weights_survival",
             "spikes",
             "comparisons",
+            "differences",
         )  # of none
     assert (found.folder / "figures").is_dir()
 
