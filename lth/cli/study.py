@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lth.cli.checklist import run_checklist
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
+from lth.cli.experiments import experiment_lines
 from lth.cli.options import Flag
 from lth.cli.sample import as_prompt
 from lth.config import Running, StudySettings, as_settings_error
-from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, StudyType
+from lth.studies import EXPERIMENTS, StudyType
 from lth.studies.experiments.checklist import CHECKLISTS
 
 if TYPE_CHECKING:
+    from lth.analysis.reproduction import Reproduction
     from lth.launch import Found
     from lth.lineage import Execution
     from lth.studies.prepare import Study
@@ -120,6 +122,7 @@ def reproduce(
     scale: float = 1.0,
     replicates: int | None = None,
     plan: Flag = False,
+    list_: Flag = False,
     store: Path = Path("lth-store"),
     out: Path | None = None,
     workers: int | None = None,
@@ -133,7 +136,8 @@ def reproduce(
 ) -> int:
     """Run a published experiment and put its numbers beside ours, with a verdict for each. Without a name: list them.
 
-        lth reproduce frankle-carbin-lenet ./datasets --scale 0.1 --replicates 3
+        lth reproduce frankle-carbin-fig4 ./datasets --scale 0.1 --replicates 3
+        lth reproduce zhou-actions ./datasets --scale 0.02   # a table of experiments, and a page that compares them
         lth reproduce lwh-table ./datasets --scale 0.02 --plan   # what a table of experiments shares
         lth reproduce bert-tickets ./datasets --model ./bert --plan   # tickets in BERT on GLUE
         lth reproduce super-weights --model gpt2=./weights   # published weights
@@ -145,6 +149,7 @@ def reproduce(
         scale: share of the paper's training length, as 0.1; numbers that need the full length say so.
         replicates: networks with seeds of their own [default: the paper's].
         plan: show what would be done instead of doing it.
+        list_: list all experiments, with the data that they need and what they take; so does no name.
         store: folder of results.
         out: folder of the report; of a table, of all its reports.
         workers: one-thread worker processes [default: one per core].
@@ -158,8 +163,9 @@ def reproduce(
         quiet: show no progress.
         json_: print JSON.
     """
-    if name is None:
-        return list_experiments()
+    if name is None or list_:
+        print(*experiment_lines(), sep="\n")
+        return 0
     with settings_as_usage():
         with as_settings_error():
             running = Running(folder=folder, store=store, out=out, workers=workers, quiet=quiet, json=json_)
@@ -185,42 +191,31 @@ def reproduce(
     return 0
 
 
-def list_experiments() -> int:
-    """Print every experiment and table, a line each."""
-    for each, experiment in EXPERIMENTS.items():
-        print(f"{each:28} {experiment.words} ({experiment.source})")
-    for each, group in EXPERIMENT_GROUPS.items():
-        print(f"{each:28} all of {', '.join(group)}")
-    for each, checklist in CHECKLISTS.items():
-        print(f"{each:28} {checklist.words} ({checklist.source})")
-    return 0
-
-
 def _reproduce(
     names: Sequence[str], studies: "Sequence[Study]", scale: float, running: Running, missing: Mapping[str, str]
 ) -> None:
     """Run experiments one after the other and print their numbers; several end in a comparison."""
     from lth.launch import default_out
-    from lth.launch.reproduce import print_comparison, reproduce_experiment
+    from lth.launch.reproduce import document_of, print_comparison, reproduce_experiment
     from lth.studies.experiments.experiment import not_run
 
-    documents, outcomes, is_table = list[dict[str, Any]](), list["Found"](), len(names) > 1
+    documents, outcomes, is_table = list["Reproduction"](), dict[str, "Found"](), len(names) > 1
     for name, prepared in zip(names, studies, strict=True):
         out = running.out / name if running.out and is_table else running.out
         place = running.model_copy(update={"out": out})
-        outcome, rows = reproduce_experiment(EXPERIMENTS[name], prepared, scale, place, execution_of(running))
-        outcomes.append(outcome)
-        documents.append({"experiment": name, "scale": scale, "study": outcome.id, "rows": rows})
+        beside = {each: outcomes[each].results for each in EXPERIMENTS[name].beside if each in outcomes}
+        outcomes[name], document = reproduce_experiment(name, prepared, scale, place, execution_of(running), beside)
+        documents.append(document)
         if not running.json_:
-            print_comparison(EXPERIMENTS[name], scale, rows)
-            print(f"Report     {outcome.report}", end="\n\n" if is_table else "\n")
+            print_comparison(document)
+            print(f"Report     {outcomes[name].report}", end="\n\n" if is_table else "\n")
     for name, reason in missing.items():
-        rows = not_run(EXPERIMENTS[name], reason)
-        documents.append({"experiment": name, "scale": scale, "study": None, "rows": rows})
+        documents.append(document_of(name, scale, "", not_run(EXPERIMENTS[name], reason)))
         if not running.json_:
-            print_comparison(EXPERIMENTS[name], scale, rows)
+            print_comparison(documents[-1])
     if is_table:
-        path = write_comparison(outcomes, running.out or default_out(studies[0]).parent, names)
+        folder = running.out or default_out(studies[0]).parent
+        path = write_comparison(list(outcomes.values()), folder, names)
         if not running.json_:
             print(f"Comparison {path}")
     if running.json_:

@@ -1,8 +1,21 @@
 """Published experiments, run here: their numbers beside ours."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
+from lth.analysis.documents import PlotDocument, Results
+from lth.analysis.points import Plot
+from lth.analysis.reproduction import (
+    FILE,
+    ComparedNumber,
+    Reproduction,
+    band_words,
+    ours_words,
+    published_words,
+    scale_words,
+)
 from lth.config import Running, SettingsError, as_settings_error, check_choice
 from lth.config.text import last_part
 from lth.data import load_data
@@ -12,9 +25,10 @@ from lth.launch.load import load_studies
 from lth.launch.progress import make_progress
 from lth.launch.run import run_study
 from lth.lineage import Execution, Store, json_to_bytes, write_file
+from lth.report import read_study, write_report
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES, Experiment
 from lth.studies.experiments.checklist import CHECKLISTS
-from lth.studies.experiments.experiment import ComparedNumber, comparison
+from lth.studies.experiments.experiment import comparison
 from lth.studies.prepare import Study
 
 NO_DATA = "not run: needs the data"
@@ -69,13 +83,19 @@ def check_reproduction(name: str, scale: float, model: str | None, *, is_measure
     """
     with as_settings_error():
         check_choice("experiment", name, [*EXPERIMENTS, *EXPERIMENT_GROUPS, *CHECKLISTS])
-    chosen = EXPERIMENT_GROUPS.get(name) or (name,)
+    named = EXPERIMENT_GROUPS.get(name) or (name,)
+    chosen = tuple(dict.fromkeys(each for one in named if one in EXPERIMENTS for each in with_beside(one))) or named
     is_fixed = model is not None and not all(EXPERIMENTS[each].model for each in chosen)
     if is_fixed or is_measured:
         raise SettingsError(f"--model, --text and --protocol are of {' and '.join(CHECKLISTS)}; {name} trains its own")
     if not 0 < scale <= 1:
         raise SettingsError(f"--scale {scale:g} is no share of the paper's length: give a number above 0, at most 1")
-    return tuple(chosen)
+    return chosen
+
+
+def with_beside(name: str) -> tuple[str, ...]:
+    """Return the experiments that one compares with, and itself: the order in which they are run."""
+    return (*EXPERIMENTS[name].beside, name)
 
 
 def load_experiments(
@@ -121,40 +141,70 @@ def other_subject(experiment: Experiment, prepared: Study) -> str:
 
 
 def reproduce_experiment(
-    experiment: Experiment, prepared: Study, scale: float, running: Running, execution: Execution
-) -> tuple[Found, list[ComparedNumber]]:
+    name: str,
+    prepared: Study,
+    scale: float,
+    running: Running,
+    execution: Execution,
+    beside: Mapping[str, Results] | None = None,
+) -> tuple[Found, Reproduction]:
     """Run an experiment at a scale; return what it left, and each published number beside ours.
 
-    The comparison is written to reproduction.json in the report's folder too.
+    The comparison is written to reproduction.json in the report's folder, and stands on the page.
+
+    Args:
+        name: of the experiment.
+        prepared: its study at the scale.
+        scale: share of the paper's length.
+        running: where results and reports go.
+        execution: how jobs run.
+        beside: results of the experiments that it compares with, by name.
     """
+    experiment, store = EXPERIMENTS[name], Store(running.store)
     progress = make_progress(is_quiet=running.quiet or running.json_)
-    outcome = run_study(prepared, Store(running.store), execution, progress, running.out)
+    outcome = run_study(prepared, store, execution, progress, running.out)
     other = other_subject(experiment, prepared)
-    rows = comparison(experiment, outcome.results, outcome.details, scale, other)
-    document = {"scale": scale, "small": small_words(experiment, scale), "rows": rows}
-    write_file(outcome.folder / "reproduction.json", json_to_bytes(document))
-    return outcome, rows
+    rows = comparison(experiment, outcome.results, outcome.details, scale, other, beside)
+    document = document_of(name, scale, outcome.id, rows)
+    for place in (store.study_folder(prepared.id), outcome.folder):
+        write_file(place / FILE, json_to_bytes(document))
+    write_report([read_study(outcome.folder)], outcome.folder)
+    return outcome, document
 
 
-def small_words(experiment: Experiment, scale: float) -> str:
-    """Return what stands in place of what at a scale; empty at full scale."""
-    return experiment.small if scale < 1 else ""
+def document_of(name: str, scale: float, study: str, rows: list[ComparedNumber]) -> Reproduction:
+    """Return the document of an experiment: its numbers beside ours, and which figures are the paper's.
+
+    Args:
+        name: of the experiment.
+        scale: at which it ran.
+        study: id of our run; empty where it was not run.
+        rows: the numbers.
+    """
+    experiment = EXPERIMENTS[name]
+    own = [plot for plot in experiment.figures if isinstance(plot, Plot)]
+    return {
+        "experiment": name,
+        "study": study,
+        "words": experiment.words,
+        "source": experiment.source,
+        "scale": scale,
+        "small": experiment.small if scale < 1 else "",
+        "bands": experiment.bands,
+        "chosen": experiment.chosen,
+        "figures": [plot.name if isinstance(plot, Plot) else plot for plot in experiment.figures],
+        "figure_words": experiment.figure_words,
+        "plots": [cast(PlotDocument, asdict(plot)) for plot in own],
+        "rows": rows,
+    }
 
 
-def print_comparison(experiment: Experiment, scale: float, rows: list[ComparedNumber]) -> None:
+def print_comparison(document: Reproduction) -> None:
     """Print each published number beside ours."""
-    print(f"{experiment.words}\n{experiment.source}, at {100 * scale:g} % of its length")
-    if small := small_words(experiment, scale):
-        print(f"Below full scale: {small}")
-    print()
-    for row in rows:
-        ours, digits = row["ours"], row["digits"]
-        value = "not measured"
-        if ours is not None and ours["mean"] is not None:
-            value = f"{ours['mean']:.{digits}f}"
-            if ours["low"] is not None:
-                value += f" [{ours['low']:.{digits}f}, {ours['high']:.{digits}f}]"
-        low, high = row["band"]
-        published = f"{row['published']:g} ({row['source']}; band {low:g} to {high:g})"
+    print(f"{document['words']}\n{document['source']}, {scale_words(document)}\n")
+    for row in document["rows"]:
+        value, between = ours_words(row)
+        value += f" [{between}]" if between else ""
+        published = f"{published_words(row)} ({row['source']}; band {band_words(row)})"
         print(f"  {row['words']}\n    published {published}, ours {value}: {row['verdict']}")
     print()

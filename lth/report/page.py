@@ -22,6 +22,7 @@ from lth.report.curves import curve_figure
 from lth.report.figure import Figure, as_chart, draw_png, without_legends
 from lth.report.lines import line_figure
 from lth.report.marks import colour_domain, marks
+from lth.report.published import is_of_paper, plots_of, published_context
 from lth.report.side_by_side import questions, side_by_side
 from lth.report.study import StudyFiles
 from lth.report.tables import diverged, main_table, more_tables
@@ -59,7 +60,7 @@ def figures(study: StudyFiles) -> list[Figure]:
     with debug_mode(False):  # altair checks every row of the data otherwise, for a second
         drawn = [
             watched.summary_figure(study),
-            *(_drawn(study, plot) for plot in study.results["plots"]),
+            *(_drawn(study, plot) for plot in plots_of(study)),
             watched.watched_figure(study),
             followed.followed_figure(study),
         ]
@@ -87,6 +88,8 @@ def render(studies: Sequence[StudyFiles], drawn: Sequence[Figure], script: str, 
     """Return the page as text, with these figures in it and the script that draws them."""
     alone = len(studies) == 1
     context = _study_context(studies[0]) if alone else _comparison_context(studies, names or study_names(studies))
+    if alone:
+        context["of_paper"] = [figure for figure in drawn if is_of_paper(studies[0], figure)]
     name = "study.html.jinja" if alone else "comparison.html.jinja"
     return filled(name, context, drawn, script, [_colors(studies, palette) for palette in (LIGHT, DARK)])
 
@@ -153,6 +156,7 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
     metrics = [name for name in results["metrics"] if name in taken]
     return {
         "title": results["verdict"]["title"],
+        "published": None if study.reproduction is None else published_context(study.reproduction),
         "results": results,
         "details": study.details,
         "count": num_replicates(results),
@@ -193,6 +197,7 @@ def _comparison_context(studies: Sequence[StudyFiles], names: Sequence[str]) -> 
             "name": name,
             "subject": words.subject(study.results["config"]),
             "results": study.results,
+            "published": None if study.reproduction is None else published_context(study.reproduction),
             "tiles": {tile["label"]: tile for tile in study.results["verdict"]["tiles"]},
         }
         for name, study in zip(names, studies, strict=True)

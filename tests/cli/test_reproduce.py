@@ -1,6 +1,7 @@
 """`lth reproduce`: published numbers beside ours."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,17 @@ from lth.studies.experiments.checklist import CHECKLISTS
 
 
 def test_without_a_name_it_lists_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = run(capsys, "reproduce").splitlines()
-    assert [line.split()[0] for line in shown] == [*EXPERIMENTS, *EXPERIMENT_GROUPS, *CHECKLISTS]
-    assert all(experiment.source in line for line, experiment in zip(shown, EXPERIMENTS.values(), strict=False))
+    shown = run(capsys, "reproduce")
+    assert run(capsys, "reproduce", "--list") == shown
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 80
+    alone = [name for name in EXPERIMENTS if not any(name in group for group in EXPERIMENT_GROUPS.values())]
+    firsts = [line.split()[0] for line in lines[1:] if not line.startswith(" ")]
+    assert firsts == [*alone, *EXPERIMENT_GROUPS, *CHECKLISTS]
+    words = " ".join(shown.split())
+    assert all(experiment.source in words for experiment in EXPERIMENTS.values())
+    assert all(re.search(rf"[ ,]{name}(,| |$)", words) for name in EXPERIMENTS)
+    assert "frankle-carbin-fig4 mnist 16M steps, 83 min, two cores" in words
 
 
 @pytest.mark.slow
@@ -21,11 +30,11 @@ def test_a_short_run_says_what_it_cannot_compare(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_data_dir: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = ["reproduce", "frankle-carbin-lenet", str(real_data_dir), "--scale", "0.002", "--replicates", "1"]
+    arguments = ["reproduce", "frankle-carbin-fig4", str(real_data_dir), "--scale", "0.002", "--replicates", "1"]
     document = json.loads(run(capsys, *arguments, "--json", "--out", "page"))
-    assert (document["experiment"], document["scale"]) == ("frankle-carbin-lenet", 0.002)
+    assert (document["experiment"], document["scale"]) == ("frankle-carbin-fig4", 0.002)
     assert json.loads((tmp_path / "page" / "reproduction.json").read_text())["rows"] == document["rows"]
-    assert len(document["rows"]) == len(EXPERIMENTS["frankle-carbin-lenet"].rows)
+    assert len(document["rows"]) == len(EXPERIMENTS["frankle-carbin-fig4"].rows)
     for row in document["rows"]:
         assert row["verdict"] in ("not comparable at this scale", "not measured")
         assert row["band"][0] <= row["published"] <= row["band"][1]

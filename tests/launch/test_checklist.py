@@ -171,7 +171,7 @@ def test_the_command(
     [
         (("super-rows", "--scale", "0.1"), "trains nothing: leave out --scale"),
         (
-            ("frankle-carbin-lenet", "--model", "x"),
+            ("frankle-carbin-fig4", "--model", "x"),
             "--model, --text and --protocol are of super-weights and super-rows",
         ),
         (("super-rows", "--model", "nothing"), "none of the models"),

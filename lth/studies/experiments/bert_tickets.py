@@ -5,17 +5,17 @@ prunable weights a round, and kept weights that go back to the pre-trained ones.
 here: five replicates, and the customs of fine-tuning that `bert_ticket` names.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lth.analysis.documents import Details, Interval, Results
+from lth.analysis.documents import Details, Results
 from lth.studies.experiments.experiment import Experiment, Published
+from lth.studies.experiments.measures import Measure, at, mean
 from lth.studies.find_ticket_settings import FindTicket, bert_ticket
 
 PAPER = "Chen et al. 2020, arXiv:2007.12223"
 NO_TASK, NO_TEXTS = "not run: no task of lth's", "not run: needs the data (Wikipedia and BookCorpus)"
 MODEL = "bert-base-uncased"
-Measure = Callable[[Results, Details], Interval | None]
 LARGE = 10_000
 """Examples of training from which on a task's numbers spread by about a point; below by three."""
 
@@ -64,29 +64,6 @@ TABLE_LINES: dict[str, TableLine] = {
 """By name; those without data are listed, not run."""
 
 
-def values_at(results: Results, arm: str, density: float, metric: str) -> list[float | None]:
-    """Return one value a replicate of an arm at the place nearest to a density; none if the arm is not there."""
-    rows = [row for row in results["rows"] if row["arm"] == arm]
-    if not rows:
-        return []
-    nearest = min((row["at"]["density"] for row in rows), key=lambda at: abs(float(at) - density))
-    chosen = sorted((row for row in rows if row["at"]["density"] == nearest), key=lambda row: row["replicate"])
-    return [row["end"].get(metric) for row in chosen]
-
-
-def percents(arm: str, density: float, metric: str) -> Measure:
-    """Return the measure of an arm's metric at a density, times 100."""
-
-    def measure(results: Results, details: Details) -> Interval | None:
-        from lth.analysis.statistics import interval
-
-        values = values_at(results, arm, density, f"test/{metric}")
-        scaled = [None if value is None else 100 * value for value in values]
-        return interval(scaled, results["confidence"]) if scaled else None
-
-    return measure
-
-
 def _rows(line: TableLine) -> Iterable[Published]:
     density, spread = 1 - line.sparsity / 100, 1.0 if line.rows[0] > LARGE else 3.0
     arms = (
@@ -94,11 +71,11 @@ def _rows(line: TableLine) -> Iterable[Published]:
         ("ticket", density, "ticket", spread),
         ("random", density, "random mask", 5 * spread),
     )
-    for (arm, at, words, band), value in zip(arms, line.reported, strict=True):
+    for (arm, place, words, band), value in zip(arms, line.reported, strict=True):
         shown = words if arm == "dense" else f"{words}, {line.sparsity} % pruned"
         yield Published(
             f"{line.task}, {line.measure} (%): {shown}",
-            percents(arm, at, line.measure),
+            mean(at(arm, f"end/test/{line.measure}", density=place)),
             value,
             (round(value - band, 1), round(value + band, 1)),
             "Table 2",
@@ -171,7 +148,7 @@ def _of_seeds(words: str, measure: Measure, values: tuple[float, ...]) -> Publis
 
 def _later(study: StudyLine) -> Experiment:
     words = f"{study.task}, accuracy (%): "
-    ticket = percents("ticket", 1 - study.sparsity / 100, "accuracy")
+    ticket = mean(at("ticket", density=1 - study.sparsity / 100))
     return Experiment(
         words=f"Tickets in BERT rewound to an epoch: {study.task} at {study.sparsity} % sparsity",
         source="the study of merged tickets in BERT, its log",

@@ -1,22 +1,14 @@
 """What the logs of the tickets in GPT-2 say, as rows beside ours; numbers that name no run are ranges over the runs."""
 
-from collections.abc import Iterable
-
 from lth.analysis.documents import Details, Interval, Results, TableRow
 from lth.studies.experiments.experiment import Experiment, Published
 from lth.studies.experiments.lwh import SEARCHES, SMALL_DATA, SMALL_MODEL, WATCHED, Search
+from lth.studies.experiments.measures import interval_of, nearest
 
 LOGS = "the study's logs"
 MATRIX = "h.2.mlp.c_proj.weight"
 LOOKED_AT = 0.59
 """Density at which the logs give the survival of the watched weight's matrix."""
-
-
-def _interval(values: Iterable[float | None], results: Results) -> Interval | None:
-    from lth.analysis.statistics import interval
-
-    listed = list(values)
-    return interval(listed, results["confidence"]) if listed else None
 
 
 def perplexities(results: Results, replicate: int) -> list[tuple[float, float]]:
@@ -33,13 +25,13 @@ def _replicates(results: Results) -> list[int]:
 def perplexity(results: Results, details: Details) -> Interval | None:
     """Return the mean perplexity over the levels of each replicate."""
     by_replicate = [perplexities(results, replicate) for replicate in _replicates(results)]
-    return _interval((sum(v for _, v in pairs) / len(pairs) for pairs in by_replicate if pairs), results)
+    return interval_of([sum(v for _, v in pairs) / len(pairs) for pairs in by_replicate if pairs], results)
 
 
 def trend(results: Results, details: Details) -> Interval | None:
     """Return the perplexity of the sparsest level above that of the dense network, in percent."""
     by_replicate = [perplexities(results, replicate) for replicate in _replicates(results)]
-    return _interval((100 * (p[0][1] / p[-1][1] - 1) for p in by_replicate if len(p) > 1), results)
+    return interval_of([100 * (p[0][1] / p[-1][1] - 1) for p in by_replicate if len(p) > 1], results)
 
 
 def survival_of_matrix(results: Results, details: Details) -> Interval | None:
@@ -47,8 +39,8 @@ def survival_of_matrix(results: Results, details: Details) -> Interval | None:
     rows = [row for row in details["layers"] if row["layer"] == MATRIX and "density" in row["at"]]
     if not rows:
         return None
-    nearest = min(rows, key=lambda row: abs(float(row["at"]["density"]) - LOOKED_AT))
-    return _interval([nearest["density"]], results)
+    place = nearest([row["at"] for row in rows], {"density": LOOKED_AT})
+    return interval_of([row["density"] for row in rows if row["at"] == place], results)
 
 
 def _watched(details: Details) -> list[TableRow]:
@@ -63,7 +55,7 @@ def pruned_at(results: Results, details: Details) -> Interval | None:
     for row in sorted(rows, key=lambda row: -row["new_density"]):
         if not row["is_kept"]:
             first.setdefault(row["replicate"], row["new_density"])
-    return _interval(first.values(), results)
+    return interval_of(list(first.values()), results)
 
 
 def kept_throughout(results: Results, details: Details) -> Interval | None:
@@ -71,7 +63,7 @@ def kept_throughout(results: Results, details: Details) -> Interval | None:
     rows = _watched(details)
     replicates = {row["replicate"] for row in rows}
     pruned = {row["replicate"] for row in rows if not row["is_kept"]}
-    return _interval([float(each not in pruned) for each in replicates], results)
+    return interval_of([float(each not in pruned) for each in replicates], results)
 
 
 WATCHED_ROWS = (

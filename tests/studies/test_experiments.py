@@ -1,0 +1,203 @@
+"""Published experiments: settings as in the papers, bands, and what documents of hand-made numbers come to."""
+
+import gzip
+import itertools
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lth.launch.reproduce import load_experiments, with_beside
+from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES, Published
+from lth.studies.experiments.experiment import comparison, is_inside
+from lth.studies.experiments.measures import at, combined, difference, highest_at_start, mean, of_table
+
+VISION = [name for name in EXPERIMENTS if not name.startswith(("lwh-", "bert-"))]
+MNIST = [name for name in VISION if EXPERIMENTS[name].settings(1).data == "mnist"]
+REAL = Path(__file__).parents[2] / "docs" / "results" / "lenet-mnist.json"
+
+
+@pytest.fixture(scope="module")
+def tiny_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a drawn MNIST: 8,000 images to train on, 20 to test."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "mnist").mkdir()
+    draws = np.random.default_rng(0)
+    for name, count in (("train", 8_000), ("t10k", 20)):
+        images, labels = draws.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count, dtype=np.uint8) % 10
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            header = struct.pack(">I", 0x800 + array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+            with gzip.open(folder / "mnist" / f"{name}-{kind}-ubyte.gz", "wb", compresslevel=1) as file:
+                file.write(header + array.tobytes())
+    return folder
+
+
+PAPERS: dict[str, dict[str, Any]] = {
+    "frankle-carbin-fig4": {"model": "lenet-300-100", "lr": 1.2e-3, "duration": "50000it", "levels": 21},
+    "frankle-carbin-fig5-conv2": {"model": "conv-2", "lr": 2e-4, "duration": "20000it"},
+    "frankle-carbin-fig5-conv4": {"model": "conv-4", "lr": 3e-4, "duration": "25000it"},
+    "frankle-carbin-fig5-conv6": {"model": "conv-6", "lr": 3e-4, "duration": "30000it"},
+    "frankle-carbin-fig5-conv2-dropout": {"model": "conv-2:dropout=0.5", "lr": 3e-4, "duration": "20000it"},
+    "frankle-carbin-fig5-conv4-dropout": {"model": "conv-4:dropout=0.5", "lr": 2e-4, "duration": "25000it"},
+    "frankle-carbin-fig5-conv6-dropout": {"model": "conv-6:dropout=0.5", "lr": 2e-4, "duration": "30000it"},
+    "frankle-carbin-fig7-warmup": {"model": "vgg-19", "lr": 0.1, "warmup": "10000it", "duration": "112480it"},
+    "frankle-carbin-fig7-high": {"model": "vgg-19", "lr": 0.1, "warmup": "0it", "batch_size": 64},
+    "frankle-carbin-fig7-low": {"model": "vgg-19", "lr": 0.01, "warmup": "0it", "scope": "global"},
+    "frankle-carbin-fig8-warmup": {"model": "frankle-resnet-18", "lr": 0.03, "warmup": "20000it"},
+    "frankle-carbin-fig8-high": {"model": "frankle-resnet-18", "lr": 0.1, "duration": "30000it", "batch_size": 128},
+    "zhou-supermasks-fc": {"optimizer": "sgd", "lr": 100.0, "batch_size": 250, "rescale": False, "draws": 10},
+    "zhou-supermasks-conv2": {"model": "conv-2", "rescale": True, "weights": "signed_constant"},
+    "zhou-supermasks-heuristic-fc": {"criterion": "large_final_same_sign", "schedule": "one-shot"},
+    "linear-mode-connectivity-lenet": {"duration": "24000it", "connect_levels": [0, 15], "rewind_to": ["0it"]},
+    "linear-mode-connectivity-resnet20": {"duration": "63000it", "rewind_to": ["0it", "500it", "2000it"]},
+    "linear-mode-connectivity-vgg16": {"model": "vgg-16", "lr": 0.1, "rewind_to": ["0it", "1000it"]},
+}
+"""What the papers say of settings, at full scale."""
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_full_scale_is_as_the_paper_ran_it(name: str) -> None:
+    flat = EXPERIMENTS[name].settings(1).flat()
+    assert {key: flat[key] for key in PAPERS[name]} == PAPERS[name]
+
+
+@pytest.mark.parametrize(("conv", "rate"), [("conv2", 0.1), ("conv4", 0.1), ("conv6", 0.15)])
+def test_convolutions_have_a_rate_of_their_own(conv: str, rate: float) -> None:
+    flat = EXPERIMENTS[f"frankle-carbin-fig5-{conv}"].settings(1).flat()
+    assert (flat["rate"], flat["rates"]) == (0.2, {"convolutions.*": rate, "output.weight": 0.1})
+    assert (flat["optimizer"], flat["batch_size"], flat["replicates"], flat["validation"]) == ("adam", 60, 5, 5000)
+
+
+def test_criteria_and_actions_share_the_protocol_of_the_authors() -> None:
+    for name in (*EXPERIMENT_GROUPS["zhou-criteria"], *EXPERIMENT_GROUPS["zhou-actions"]):
+        flat = EXPERIMENTS[name].settings(1).flat()
+        assert (flat["levels"], flat["rate"], flat["rates"]) == (24, 0.2, {"output.weight": 0.1})
+        assert (flat["duration"], flat["batch_size"], flat["lr"]) == ("50380it", 60, 1.2e-3)
+
+
+@pytest.mark.parametrize("name", VISION)
+def test_every_experiment_is_said_in_full(name: str) -> None:
+    experiment = EXPERIMENTS[name]
+    assert experiment.rows, name
+    assert all((experiment.bands, experiment.chosen, experiment.figure_words))
+    plots = {plot.name for plot in STUDIES[experiment.study].plots}
+    assert {figure for figure in experiment.figures if isinstance(figure, str)} <= plots
+    assert experiment.may_lack_data == (experiment.settings(1).data != "mnist")
+    for row in experiment.rows:
+        assert row.source
+        low, high = row.band
+        assert (low, high) != (None, None)
+        assert low is None or high is None or low < high
+        assert row.value is None or is_inside(row.band, row.value)
+    names = list(EXPERIMENTS)
+    assert all(names.index(other) < names.index(name) for other in experiment.beside)  # run before it, in a table, too
+
+
+@pytest.mark.parametrize("name", VISION)
+def test_shorter_trainings_shrink_alike(name: str) -> None:
+    full, small = (EXPERIMENTS[name].settings(scale).flat() for scale in (1, 0.1))
+    for key in ("duration", "warmup"):
+        whole, tenth = (int(flat[key].removesuffix("it")) for flat in (full, small))
+        assert tenth == round(whole / 10)
+    milestones = [[int(each.removesuffix("it")) for each in flat["lr_milestones"]] for flat in (full, small)]
+    assert milestones[1] == [round(step / 10) for step in milestones[0]]
+    shrinks = {"duration", "warmup", "lr_milestones", "evaluate_every", "rewind_to", "rewind_steps"}
+    assert {key for key in full if full[key] != small[key]} <= shrinks
+
+
+@pytest.mark.parametrize("name", MNIST)
+def test_each_on_mnist_plans(name: str, tiny_mnist: Path) -> None:
+    [study] = load_experiments([EXPERIMENTS[name]], 0.0001, 1, tiny_mnist)
+    assert study.targets
+    if EXPERIMENTS[name].study == "find-ticket":
+        whole = EXPERIMENTS[name].settings(1).flat()
+        steps = int(whole["duration"].removesuffix("it"))
+        assert EXPERIMENTS[name].steps == whole["replicates"] * len(study.targets) * steps
+
+
+def test_what_one_compares_with_is_run_before_it() -> None:
+    assert with_beside("zhou-actions-freeze") == ("zhou-actions-rewind", "zhou-actions-freeze")
+    assert with_beside("frankle-carbin-fig4") == ("frankle-carbin-fig4",)
+
+
+def row(arm: str, replicate: int, density: float, value: float, best_step: int = 100) -> dict[str, Any]:
+    named = {"test/accuracy": value}
+    where = {"arm": arm, "replicate": replicate, "at": {"density": density}}
+    return {**where, "end": named, "at_best": named, "best_step": best_step}
+
+
+def test_measures_by_hand() -> None:
+    rows = [row("dense", 0, 1.0, 0.9, 200), row("dense", 1, 1.0, 0.8, 400)]
+    rows += [row("ticket", r, d, value, 100) for r, d, value in ((0, 0.14, 0.91), (0, 0.5, 0.5), (1, 0.14, 0.83))]
+    results: Any = {"rows": rows, "confidence": 0.95}
+    details: Any = {
+        "tables": {"barriers": [
+            {"arm": arm, "rewind_step": step, "mean": value, "low": None, "high": None}
+            for arm, step, value in (("ticket", 0, 0.05), ("ticket", 100, 0.01), ("random", 100, 0.3))
+        ]},
+        "curves": [
+            {"arm": "ticket", "steps": [0, 10], "values": {"validation/accuracy": [value, 0.9]}} for value in (0.3, 0.4)
+        ],
+    }  # fmt: skip
+    ticket = at("ticket", density=0.135)
+    assert ticket(results) == [0.91, 0.83]
+    assert at("ticket", "best_step", density=0.5)(results) == [100.0, None]
+    assert at("nobody")(results) == []
+    assert mean(ticket)(results, details)["values"] == pytest.approx([91, 83])  # type: ignore[index]
+    assert difference(ticket, at("dense"))(results, details)["mean"] == pytest.approx(2)  # type: ignore[index]
+    assert difference(ticket, at("nobody"))(results, details) is None
+    ratio = combined(at("dense", "best_step"), at("ticket", "best_step", density=0.14), lambda a, b: a / b)
+    assert ratio(results, details)["values"] == [2.0, 4.0]  # type: ignore[index]
+    assert of_table("barriers", arm="ticket", rewind_step=90)(results, details)["mean"] == 1.0  # type: ignore[index]
+    assert of_table("barriers", arm="dense", rewind_step=90)(results, details) is None
+    assert highest_at_start("ticket", "validation/accuracy")(results, details)["mean"] == 40.0  # type: ignore[index]
+
+
+def test_rows_of_another_run_stand_beside_ones_own() -> None:
+    own: Any = {"rows": [row("ticket", r, 0.135, 0.97 + r / 100) for r in (0, 1)], "confidence": 0.95}
+    other: Any = {"rows": [row("ticket", r, 0.135, 0.98 + r / 100) for r in (0, 1)]}
+    experiment = EXPERIMENTS["zhou-actions-freeze"]
+    [alone] = comparison(experiment, own, {}, 1.0)  # type: ignore[typeddict-item]
+    assert (alone["ours"], alone["verdict"]) == (None, "not measured")
+    [number] = comparison(experiment, own, {}, 1.0, beside={"zhou-actions-rewind": other})  # type: ignore[typeddict-item]
+    assert number["ours"]["mean"] == pytest.approx(-1.0)  # type: ignore[index]
+    assert (number["published"], number["band"], number["verdict"]) == (None, [None, 0.0], "inside")
+    [small] = comparison(experiment, own, {}, 0.5, beside={"zhou-actions-rewind": other})  # type: ignore[typeddict-item]
+    assert small["verdict"] == "not comparable at this scale"
+
+
+@pytest.mark.parametrize(
+    ("band", "inside"), [((0.0, 1.0), [0, 1]), ((None, 1.0), [-9, 0, 1]), ((0.0, None), [0, 1, 9])]
+)
+def test_ends_of_a_band_are_inside(band: Any, inside: list[float]) -> None:
+    assert [value for value in (-9, 0, 1, 9) if is_inside(band, value)] == inside
+    assert Published("x", lambda results, details: None, None, band, "a paper").value is None
+
+
+def test_the_finished_run_of_lenet_is_inside_every_band() -> None:
+    old = json.loads(REAL.read_text())
+    arms = [("dense", 1.0, old["dense"])]
+    arms += [(arm, each["density"], values) for each in old["levels"] for arm, values in each["arms"].items()]
+    rows = [
+        row(arm, replicate, density, accuracy, int(step))
+        for arm, density, values in arms
+        for replicate, (accuracy, step) in enumerate(
+            zip(values["test_accuracy"]["values"], values["early_stop_iteration"]["values"], strict=True)
+        )
+    ]
+    config = EXPERIMENTS["frankle-carbin-fig4"].settings(1).flat()
+    same = ("model", "data", "levels", "replicates", "duration", "lr", "batch_size", "rate", "controls", "validation")
+    assert {key: old["config"][key] for key in same} == {key: config[key] for key in same}
+    results: Any = {"rows": rows, "confidence": 0.95}
+    numbers = comparison(EXPERIMENTS["frankle-carbin-fig4"], results, {}, 1.0)  # type: ignore[typeddict-item]
+    assert [number["verdict"] for number in numbers] == ["inside"] * 5
+    ours = [number["ours"]["mean"] for number in numbers]  # type: ignore[index]
+    assert ours == pytest.approx([28.2, 0.35, -0.09, 2.11, 0.55], abs=0.05)
+
+
+def test_names_of_tables_and_experiments_differ() -> None:
+    assert not EXPERIMENTS.keys() & EXPERIMENT_GROUPS.keys()
+    assert set(itertools.chain(*EXPERIMENT_GROUPS.values())) <= EXPERIMENTS.keys()
