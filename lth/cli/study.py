@@ -120,6 +120,7 @@ def reproduce(
     scale: float = 1.0,
     replicates: int | None = None,
     plan: Flag = False,
+    allow_partial: Flag = False,
     store: Path = Path("lth-store"),
     out: Path | None = None,
     workers: int | None = None,
@@ -145,6 +146,7 @@ def reproduce(
         scale: share of the paper's training length, as 0.1; numbers that need the full length say so.
         replicates: networks with seeds of their own [default: the paper's].
         plan: show what would be done instead of doing it.
+        allow_partial: use a data set some of whose files are missing; results say so.
         store: folder of results.
         out: folder of the report; of a table, of all its reports.
         workers: one-thread worker processes [default: one per core].
@@ -171,10 +173,17 @@ def reproduce(
 
     with settings_as_usage():
         chosen = check_reproduction(name, scale, model, is_measured=text is not None or protocol is not None)
-    missing = left_out({each: EXPERIMENTS[each] for each in chosen}, running.folder, model)
+    missing = left_out({each: EXPERIMENTS[each] for each in chosen}, running.folder, model, is_partial=allow_partial)
     ready = [each for each in chosen if each not in missing]
     with settings_as_usage():
-        studies = load_experiments([EXPERIMENTS[each] for each in ready], scale, replicates, running.folder, model)
+        studies = load_experiments(
+            [EXPERIMENTS[each] for each in ready],
+            scale,
+            replicates,
+            running.folder,
+            model,
+            is_partial=allow_partial,
+        )
     if plan:
         if studies:
             show_plan(studies, ready, running)
