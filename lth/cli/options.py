@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from lth.cli.errors import UsageError, settings_as_usage
 from lth.config import Running, SettingsError, StudySettings, as_settings_error, expand_sweep, flat_fields
 from lth.config.settings import usual_text
+from lth.config.text import with_partial
 from lth.studies import StudyType, settings_of
 
 POSITIONAL = ("model", "data", "folder")
@@ -94,6 +95,8 @@ def read_settings(
             running = Running(**{name: value for name, value in merged.items() if name in running_names})
             swept = expand_sweep({name: value for name, value in merged.items() if name not in running_names})
             studies = [settings_of(study, settings) for each in swept for settings in _of_group(study, each)]
+            if running.allow_partial:
+                studies = [each.with_(data=with_partial(each.data)) for each in studies]
     except SettingsError as error:
         raise UsageError(f"{prefix}{error}") from error
     return studies, running

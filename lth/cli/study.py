@@ -123,6 +123,7 @@ def reproduce(
     replicates: int | None = None,
     plan: Flag = False,
     list_: Flag = False,
+    allow_partial: Flag = False,
     store: Path = Path("lth-store"),
     out: Path | None = None,
     workers: int | None = None,
@@ -150,6 +151,7 @@ def reproduce(
         replicates: networks with seeds of their own [default: the paper's].
         plan: show what would be done instead of doing it.
         list_: list all experiments, with the data that they need and what they take; so does no name.
+        allow_partial: use a data set some of whose files are missing; results say so.
         store: folder of results.
         out: folder of the report; of a table, of all its reports.
         workers: one-thread worker processes [default: one per core].
@@ -177,10 +179,17 @@ def reproduce(
 
     with settings_as_usage():
         chosen = check_reproduction(name, scale, model, is_measured=text is not None or protocol is not None)
-    missing = left_out({each: EXPERIMENTS[each] for each in chosen}, running.folder, model)
+    missing = left_out({each: EXPERIMENTS[each] for each in chosen}, running.folder, model, is_partial=allow_partial)
     ready = [each for each in chosen if each not in missing]
     with settings_as_usage():
-        studies = load_experiments([EXPERIMENTS[each] for each in ready], scale, replicates, running.folder, model)
+        studies = load_experiments(
+            [EXPERIMENTS[each] for each in ready],
+            scale,
+            replicates,
+            running.folder,
+            model,
+            is_partial=allow_partial,
+        )
     if plan:
         if studies:
             show_plan(studies, ready, running)

@@ -12,6 +12,10 @@ class Running(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path | None = Field(default=None, description="folder of data files; missing ones are downloaded into it")
+    allow_partial: bool = Field(
+        default=False,
+        description="use a data set that lacks some of its files, as CIFAR-10 with one batch of five; results say so",
+    )
     store: Path = Field(default=Path("lth-store"), description="folder where results are kept and found again")
     out: Path | None = Field(
         default=None,

@@ -29,7 +29,7 @@ class StudySettings(BaseModel):
     )
     data: str = Field(
         default="digits",
-        description="digits, mnist, fashion-mnist, diabetes, tiny-shakespeare, a task of GLUE as glue/sst2, "
+        description="digits, mnist, fashion-mnist, cifar-10, diabetes, tiny-shakespeare, a task of GLUE as glue/sst2, "
         "masked-text:file=PATH.txt, or the path of an .npz or .txt file",
     )
     start_from: str | None = Field(

@@ -51,6 +51,29 @@ def split_arguments(text: str) -> tuple[str, dict[str, Any]]:
     return match[1], arguments
 
 
+PARTIAL = "partial"
+"""The argument of a data set that lets files be missing."""
+
+
+def with_partial(data: str) -> str:
+    """Return the name of a data set with `partial=true` among its arguments.
+
+    Example:
+        >>> with_partial("cifar-10"), with_partial("cifar-10:binary=true")
+        ('cifar-10:partial=true', 'cifar-10:binary=true,partial=true')
+    """
+    _, arguments = split_arguments(data)
+    if PARTIAL in arguments:
+        return data
+    return f"{data}{',' if arguments else ':'}{PARTIAL}=true"
+
+
+def without_partial(data: str) -> str:
+    """Return the name alone of a data set whose only argument is `partial=true`, any other as it stands."""
+    name, arguments = split_arguments(data)
+    return name if arguments == {PARTIAL: True} else data
+
+
 def last_part(name: str) -> str:
     """Return what people call a model by: of a folder the last part of its path, anything else as it stands.
 

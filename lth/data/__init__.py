@@ -1,6 +1,6 @@
 """Data: one source per file, a table of data sets, tokens/ for language models, seeded splits and batch orders."""
 
-from lth.data.arrays import Arrays
+from lth.data.arrays import Arrays, Channels
 from lth.data.datasets import DATASETS, DataSet, load_data
 from lth.data.npz import load_npz
 from lth.data.order import epoch_order, seeded_generator, training_order
@@ -19,6 +19,7 @@ __all__ = [
     "DATASETS",
     "OWN",
     "Arrays",
+    "Channels",
     "Data",
     "DataSet",
     "Examples",

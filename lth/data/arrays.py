@@ -3,13 +3,26 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor
 
 from lth.data.types import tensor_digest
 from lth.tasks.task import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """How images are normalised, channel by channel: (value - mean) / deviation, of values that are scaled already.
+
+    Attributes:
+        mean: of each channel, the axis after that of the examples; of one number, of all values.
+        deviation: of each.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,20 +33,21 @@ class Arrays:
         tensors: by name, the example axis first; uint8, int64 or float32. They are not to be written to.
         scale: of a tensor, what its values are multiplied by as float32 when they are taken (1/255 for images); a
             tensor without one is taken as it is.
+        channels: of a tensor with a scale, how it is normalised when it is taken.
     """
 
     tensors: Mapping[str, Tensor]
     scale: Mapping[str, float] = field(default_factory=dict)
+    channels: Mapping[str, Channels] = field(default_factory=dict)
     _kept: dict[str, object] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def digest(self) -> str:
         if "digest" not in self._kept:
-            text = json.dumps(
-                [dict(self.scale), {name: tensor_digest(each) for name, each in sorted(self.tensors.items())}],
-                sort_keys=True,
-            )
-            self._kept["digest"] = hashlib.sha256(text.encode()).hexdigest()
+            content = [dict(self.scale), {name: tensor_digest(each) for name, each in sorted(self.tensors.items())}]
+            if self.channels:
+                content.append({name: asdict(each) for name, each in self.channels.items()})
+            self._kept["digest"] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return str(self._kept["digest"])
 
     @property
@@ -57,11 +71,18 @@ class Arrays:
 
     def subset(self, indices: Tensor) -> "Arrays":
         """Return the examples at these positions as a copy of their own."""
-        return Arrays({name: each[indices] for name, each in self.tensors.items()}, self.scale)
+        return Arrays({name: each[indices] for name, each in self.tensors.items()}, self.scale, self.channels)
 
     def _scaled(self, name: str, values: Tensor) -> Tensor:
-        scale = self.scale.get(name)
-        return values if scale is None else values.to(torch.float32, copy=True).mul_(scale)
+        scale, channels = self.scale.get(name), self.channels.get(name)
+        if scale is None:
+            return values
+        values = values.to(torch.float32, copy=True)
+        if channels is None:
+            return values.mul_(scale)
+        axes = [1] * max(0, values.ndim - 2)
+        mean, deviation = (values.new_tensor(each).view(-1, *axes) for each in (channels.mean, channels.deviation))
+        return values.mul_(scale / deviation).sub_(mean / deviation)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Arrays, (dict(self.tensors), dict(self.scale))
+        return Arrays, (dict(self.tensors), dict(self.scale), dict(self.channels))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from lth.data.cifar import SOURCES as CIFAR
+from lth.data.cifar import locate_cifar
 from lth.data.datasets import DATASETS
 from lth.data.glue import GLUE, locate_glue
 from lth.data.mnist import locate
@@ -61,6 +63,11 @@ def _with_sklearn(folder: Path | None) -> str:
     return "comes with scikit-learn"
 
 
+def _cifar(name: str, folder: Path | None) -> str | None:
+    found = locate_cifar(name, folder)
+    return None if found is None else f"{found.place} lacks {', '.join(found.missing)}".removesuffix(" lacks ")
+
+
 def _wikitext(folder: Path | None) -> str | None:
     part_of = locate_wikitext(folder)
     if not part_of:
@@ -88,6 +95,7 @@ FINDERS: Mapping[str, Callable[[Path | None], object]] = {
     "diabetes": _with_sklearn,
     "mnist": partial(locate, "mnist"),
     "fashion-mnist": partial(locate, "fashion-mnist"),
+    **{name: partial(_cifar, name) for name in CIFAR},
     "tiny-shakespeare": locate_shakespeare,
     "wikitext-2": _wikitext,
     "openwebtext": _openwebtext,

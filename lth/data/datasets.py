@@ -8,6 +8,7 @@ from lth.config.arguments import check_arguments
 from lth.config.choices import Table
 from lth.config.errors import SettingsError
 from lth.config.text import split_arguments
+from lth.data.cifar import CIFAR
 from lth.data.diabetes import diabetes
 from lth.data.digits import digits
 from lth.data.glue import GLUE, load_glue
@@ -27,6 +28,7 @@ DATASETS: Table[DataSet] = Table(
         "digits": digits,
         "mnist": mnist,
         "fashion-mnist": fashion_mnist,
+        **CIFAR,
         "diabetes": diabetes,
         "tiny-shakespeare": tiny_shakespeare,
         "masked-text": load_masked_text,

@@ -16,7 +16,7 @@ def download(files: Mapping[str, str], folder: Path, mirrors: Sequence[str], wha
     Several processes may ask at once: one downloads, the others wait for it.
 
     Args:
-        files: SHA-256, in hex, by file name.
+        files: SHA-256, in hex, by file name; another checksum as `md5:HEX`.
         folder: where the files go; it is created.
         mirrors: base URLs, tried in this order; a file's address is the base, a slash where it lacks one, and the name.
         what: name of the data set, for messages.
@@ -62,7 +62,8 @@ def _fetch(files: Mapping[str, str], incoming: Path, mirror: str, timeout: float
     for name, checksum in files.items():
         url = f"{mirror.rstrip('/')}/{name}"
         try:
-            pooch.retrieve(url, known_hash=f"sha256:{checksum}", fname=name, path=incoming, downloader=downloader)
+            known = checksum if ":" in checksum else f"sha256:{checksum}"
+            pooch.retrieve(url, known_hash=known, fname=name, path=incoming, downloader=downloader)
         except ValueError:  # pooch has deleted the file
             return f"{url}: wrong checksum, so the file was not kept"
         except OSError as error:  # every failure of requests is one

@@ -17,7 +17,7 @@ from lth.analysis.reproduction import (
     scale_words,
 )
 from lth.config import Running, SettingsError, as_settings_error, check_choice
-from lth.config.text import last_part
+from lth.config.text import last_part, with_partial
 from lth.data import load_data
 from lth.launch.foreign_model import foreign_model
 from lth.launch.found import Found
@@ -34,17 +34,22 @@ from lth.studies.prepare import Study
 NO_DATA = "not run: needs the data"
 
 
-def left_out(experiments: Mapping[str, Experiment], folder: Path | None, model: str | None = None) -> dict[str, str]:
+def left_out(
+    experiments: Mapping[str, Experiment], folder: Path | None, model: str | None = None, *, is_partial: bool = False
+) -> dict[str, str]:
     """Return why experiments of a table are not run, by name; without those that can be.
 
     Args:
         experiments: by name.
         folder: where data files are.
         model: in place of the paper's.
+        is_partial: whether data may lack files.
     """
     reasons, models = dict[str, str](), dict[str, str]()
     for name, experiment in experiments.items():
-        reason = experiment.not_run or (_lacking_data(experiment, folder) if experiment.may_lack_data else "")
+        reason = experiment.not_run or (
+            _lacking_data(experiment, folder, is_partial=is_partial) if experiment.may_lack_data else ""
+        )
         if not reason and experiment.model and model is None:
             if experiment.model not in models:  # looked for once
                 models[experiment.model] = _lacking_model(experiment.model, folder)
@@ -54,9 +59,10 @@ def left_out(experiments: Mapping[str, Experiment], folder: Path | None, model: 
     return reasons
 
 
-def _lacking_data(experiment: Experiment, folder: Path | None) -> str:
+def _lacking_data(experiment: Experiment, folder: Path | None, *, is_partial: bool) -> str:
+    data = experiment.settings(1.0).data
     try:
-        load_data(experiment.settings(1.0).data, folder)
+        load_data(with_partial(data) if is_partial else data, folder)
     except ValueError as error:
         return f"{NO_DATA} ({error})"
     return ""
@@ -104,6 +110,8 @@ def load_experiments(
     replicates: int | None,
     folder: Path | None,
     model: str | None = None,
+    *,
+    is_partial: bool = False,
 ) -> list[Study]:
     """Return the studies of some experiments at a scale, ready to plan or run.
 
@@ -113,6 +121,7 @@ def load_experiments(
         replicates: in place of the paper's.
         folder: where data files are.
         model: in place of the paper's.
+        is_partial: whether data may lack files.
     Raises:
         SettingsError: if the number of replicates does not fit.
         ValueError: if the data is not at hand.
@@ -122,7 +131,7 @@ def load_experiments(
     for experiment in experiments:
         settings = experiment.settings(scale)
         with as_settings_error():
-            settings = settings.with_(**changes)
+            settings = settings.with_(**changes | ({"data": with_partial(settings.data)} if is_partial else {}))
         studies += load_studies(STUDIES[experiment.study], [settings], folder)
     return studies
 

@@ -25,9 +25,7 @@ class ConvNet(nn.Module):
 
     def __init__(self, input_shape: Sequence[int] = (28, 28), num_classes: int = 10, width: int = 16) -> None:
         super().__init__()
-        channel, height, image_width = image_shape(input_shape)
-        if min(height, image_width) < 4:
-            raise ValueError(f"images of {height}x{image_width} pixels are too small: 4x4 is the least")
+        channel, height, image_width = image_shape(input_shape, least=4)
         self.conv1 = nn.Conv2d(channel, width, 3, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, 2 * width, 3, padding=1, bias=False)

@@ -6,13 +6,12 @@ from typing import Any
 from torch import nn
 
 from lth.config.arguments import check_arguments, missing_from, parameters_of
-from lth.config.text import split_arguments
 from lth.models.check import check_model
 from lth.models.fit import check_fit
 from lth.models.lazy import call_of, is_unfinished, usual_call
 from lth.models.spec import Factory, ModelSpec, make_model, plain
 from lth.models.structure import draw_digest, named_tensors, structure_digest
-from lth.models.table import MODELS
+from lth.models.table import MODELS, split_model
 from lth.tasks.task import Batch, Task
 
 
@@ -45,7 +44,7 @@ def describe(
         ValueError: if the factory takes no such argument, fails, returns no module or one that does not fit, or makes
             other weights at each call.
     """
-    name, written = split_arguments(name)
+    name, written = split_model(name)
     chosen = written | dict(arguments or {})
     check_arguments("model", name, factory, chosen, reserved=("seed",))
     accepted, _ = parameters_of(factory)

@@ -8,23 +8,27 @@ CHANNELS = (1, 3, 4)
 """Numbers of channels by which an image whose channels come last is told: grey, colour, colour with transparency."""
 
 
-def image_shape(input_shape: Sequence[int]) -> tuple[int, int, int]:
+def image_shape(input_shape: Sequence[int], least: int = 1) -> tuple[int, int, int]:
     """Return (channel, height, width) of examples of this shape.
 
     Args:
         input_shape: (height, width), (channel, height, width), or (height, width, channel) with 1, 3 or 4 channels.
+        least: pixels that each side must have.
     Raises:
-        ValueError: if it is no image's shape.
+        ValueError: if it is no image's shape, or too small.
     """
     shape = tuple(input_shape)
     if len(shape) == 2:
-        return (1, *shape)
+        shape = (1, *shape)
     if len(shape) != 3:
         raise ValueError(
             f"inputs of shape {shape} are no images: (height, width) or (channel, height, width) is needed. "
             "Use another model, or reshape the data"
         )
-    return (shape[2], shape[0], shape[1]) if _is_channels_last(shape) else shape
+    channel, height, width = (shape[2], shape[0], shape[1]) if _is_channels_last(shape) else shape
+    if min(height, width) < least:
+        raise ValueError(f"images of {height}x{width} pixels are too small: {least}x{least} is the least")
+    return channel, height, width
 
 
 def as_images(inputs: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from torch.overrides import TorchFunctionMode
 from lth.config.arguments import parameters_of
 from lth.config.errors import SettingsError
 from lth.config.supermask import SupermaskSettings
-from lth.config.text import split_arguments
 from lth.models.check import first_line
 from lth.models.hugging_face import CHECKPOINTS
 from lth.models.imports import resolve_function
@@ -21,7 +20,7 @@ from lth.models.lazy import finish, is_unfinished
 from lth.models.seeding import seeded
 from lth.models.structure import named_tensors, structure_digest
 from lth.models.supermask import Supermask
-from lth.models.table import MODELS
+from lth.models.table import MODELS, split_model
 
 Factory = Callable[..., nn.Module]
 
@@ -59,9 +58,8 @@ def resolve_factory(name: str) -> Factory:
     Raises:
         ValueError: if the name is neither.
     """
-    name, _ = split_arguments(name)
-    head, colon, _ = name.partition(":")
-    if not colon:
+    name, _ = split_model(name)
+    if ":" not in name:
         try:
             return MODELS.pick(name).make
         except SettingsError as error:
@@ -69,8 +67,6 @@ def resolve_factory(name: str) -> Factory:
                 f"{error}, a model of your own as `package.module:function`, or one of transformers as a folder with "
                 f"config.json, hub:OWNER/NAME, or {', '.join(CHECKPOINTS)}"
             ) from None
-    if head in MODELS:
-        raise SettingsError(f"{name!r}: arguments of {head} are written NAME=VALUE, as {head}:NAME=VALUE")
     return resolve_function(name, "model")
 
 

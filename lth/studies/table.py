@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from lth.config import SettingsError, StudySettings, Table, as_settings_error
+from lth.config.text import without_partial
 from lth.studies.connect import CONNECT
 from lth.studies.few_shot import FEW_SHOT
 from lth.studies.find_ticket import FIND_TICKET
@@ -36,6 +37,7 @@ def settings_of(study: StudyType[Any], given: dict[str, Any]) -> StudySettings:
         base = presets.pick(name)()
     else:
         wanted = tuple(given.get(each, study.settings.model_fields[each].default) for each in ("model", "data"))
+        wanted = wanted[0], without_partial(wanted[1])
         fitting = (make() for make in presets.values())
         base = next((each for each in fitting if (each.model, each.data) == wanted), None)
         if base is None and study.usual is not None:

@@ -1,13 +1,14 @@
 """Data sets of one's own: what arrays are for, and what does not fit."""
 
 import json
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from lth.data import Arrays, Data, from_arrays
+from lth.data import Arrays, Channels, Data, from_arrays
 from lth.tasks import TASKS, Batch, Classification
 
 TRAIN, TEST = "train", "test"
@@ -264,3 +265,41 @@ def test_the_example_in_its_documentation() -> None:
     data = from_arrays(np.zeros((4, 3)), np.array([0, 1, 0, 1]), np.ones((2, 3)), np.array([0, 1]))
     assert from_arrays.__doc__ is not None
     assert f"        {data!r}\n" in from_arrays.__doc__
+
+
+def test_images_are_normalised_by_channel_when_they_are_taken() -> None:
+    images = torch.arange(2 * 3 * 2 * 2, dtype=torch.uint8).reshape(2, 3, 2, 2)
+    plain = Arrays({"x": images}, {"x": 1 / 255})
+    channels = Channels((0.1, 0.2, 0.3), (0.5, 0.25, 2.0))
+    normal = Arrays({"x": images}, {"x": 1 / 255}, {"x": channels})
+    chosen = torch.tensor([1, 0, 1])
+    mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (channels.mean, channels.deviation))
+    expected = (images[chosen].double() / 255 - mean) / deviation
+    torch.testing.assert_close(normal.take(chosen, torch.device("cpu"))["x"].double(), expected, rtol=1e-6, atol=1e-6)
+    assert images.dtype == torch.uint8
+    held = pickle.loads(pickle.dumps(normal.subset(chosen)))
+    assert torch.equal(
+        held.take(torch.arange(3), torch.device("cpu"))["x"], normal.take(chosen, torch.device("cpu"))["x"]
+    )
+    assert (
+        len(
+            {plain.digest, normal.digest, Arrays({"x": images}, {"x": 1 / 255}, {"x": Channels((0.1,), (1.0,))}).digest}
+        )
+        == 3
+    )
+
+
+def test_one_mean_serves_images_without_channels() -> None:
+    images = torch.arange(18, dtype=torch.uint8).reshape(2, 3, 3)
+    taken = Arrays({"x": images}, {"x": 1.0}, {"x": Channels((8.0,), (2.0,))}).take(
+        torch.arange(2), torch.device("cpu")
+    )
+    assert torch.equal(taken["x"], (images.float() - 8) / 2)
+
+
+def test_the_digest_of_arrays_is_pinned() -> None:
+    """Results that were ever made are found by it."""
+    images = Arrays(
+        {"x": torch.arange(8, dtype=torch.uint8).reshape(2, 2, 2), "y": torch.tensor([0, 1])}, {"x": 1 / 255}
+    )
+    assert images.digest == "c8183ba47fd5e18fe7a7f2cb149752c2389ea8ba69a25360698ed38e0378d527"

@@ -38,8 +38,8 @@ PLAIN: dict[str, Any] = {"input_shape": (2,), "num_classes": 2}
 TOKENS: dict[str, Any] = {"vocabulary": 11, "block": 6, "bytes_per_token": 1.0}
 
 
-def images(rows: int = 3) -> Batch:
-    return {"x": torch.rand(rows, 8, 8), "y": torch.arange(rows) % 10}
+def images(rows: int = 3, side: int = 8) -> Batch:
+    return {"x": torch.rand(rows, side, side), "y": torch.arange(rows) % 10}
 
 
 def sentences(rows: int = 3) -> Batch:
@@ -60,12 +60,14 @@ LARGE = {
     "bert",
     "hugging-face",
 }  # the last: tests/lineage/test_hugging_face.py
+WIDE = {"vgg-11", "vgg-13", "vgg-16", "vgg-19", "resnet-18", "resnet-50"}
+"""They halve images four or five times."""
 
 
 @pytest.mark.parametrize("name", sorted(MODELS.keys() - LARGE))
 def test_every_model_fits_its_task_and_names_its_output(name: str) -> None:
     entry = MODELS[name]
-    facts, batch = IMAGES, images()
+    facts, batch = (IMAGES, images()) if name not in WIDE else (IMAGES | {"input_shape": (32, 32)}, images(side=32))
     task: Task = Classification(10)
     if name == "gpt-char":
         facts, task, batch = TOKENS, LanguageModel(11), tokens()
