@@ -73,8 +73,8 @@ def band_words(row: ComparedNumber) -> str:
 
 
 def published_words(row: ComparedNumber) -> str:
-    """Return what was published: the number, or that there is none."""
-    return "no number" if row["published"] is None else f"{row['published']:g}"
+    """Return what was published: the number, or that it is a direction alone."""
+    return "a direction" if row["published"] is None else f"{row['published']:g}"
 
 
 def ours_words(row: ComparedNumber) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lth.studies.experiments.experiment import Experiment, Published
 from lth.studies.experiments.frankle_carbin import CIFAR_ROWS, PAPER
-from lth.studies.experiments.measures import at, difference, mean
+from lth.studies.experiments.measures import at, difference, mean, nth
 from lth.studies.experiments.scaled import its, momentum_sgd
 from lth.studies.find_ticket_settings import FindTicket
 
@@ -162,11 +162,11 @@ def _rewound(deep: Deep, step: int, density: float) -> Experiment:
     def settings(scale: float) -> Any:
         from lth.studies.rewinding import Rewinding
 
-        steps = tuple(dict.fromkeys(its(each, scale, least=0) for each in (0, 100, 500, 1_000)))
-        return Rewinding(rewind_steps=steps, methods=("weights",), **deep.recipe(scale, 0.1))
+        steps = ("0it", its(step, scale))
+        return Rewinding(rewind_steps=steps, methods=("weights",), controls=(), **deep.recipe(scale, 0.1))
 
     share = f"{100 * density:g} %"
-    tickets = at("weights", rewind_step=step, density=density)
+    tickets, first = (nth("rewound to ", index, density=density) for index in (-1, 0))
     return Experiment(
         words=f"{deep.name} on CIFAR-10, learning rate 0.1, without warm-up: tickets rewound to early steps",
         source=REWINDING,
@@ -184,7 +184,7 @@ def _rewound(deep: Deep, step: int, density: float) -> Experiment:
             Published(
                 f"test accuracy of tickets with {share} of the weights rewound to step {step}, above those rewound to "
                 "0 (points)",
-                difference(tickets, at("weights", rewind_step=0, density=density)),
+                difference(tickets, first),
                 None,
                 (0.0, None),
                 "rewinding restores tickets at 0.1",
@@ -193,10 +193,10 @@ def _rewound(deep: Deep, step: int, density: float) -> Experiment:
         may_lack_data=True,
         data_rows=CIFAR_ROWS,
         bands="The direction; half a point below the dense network counts as its level, chosen here.",
-        chosen=f"{CHOSEN} The density looked at, and the steps beside {step}.",
+        chosen=f"{CHOSEN} The density looked at.",
         figures=("quality",),
         figure_words="accuracy against the weights that remain, by rewind step",
-        steps=5 * (1 + 4 * deep.levels) * deep.steps,
+        steps=5 * (deep.steps * (1 + deep.levels) + deep.levels * (deep.steps - step)),
     )
 
 
@@ -204,5 +204,3 @@ REWOUND: dict[str, Experiment] = {
     "rewinding-vgg19": _rewound(VGG_19, 100, 0.035),
     "rewinding-resnet18": _rewound(RESNET_18, 500, 0.271),
 }
-
-DEEP: dict[str, Experiment] = FIG7 | FIG8 | REWOUND

@@ -37,6 +37,23 @@ def at(arm: str, quantity: str = "end/test/accuracy", **near: float) -> Values:
     return values
 
 
+def nth(prefix: str, index: int, quantity: str = "end/test/accuracy", **near: float) -> Values:
+    """Return what gives the values of one of the arms whose names begin alike, as their names follow from settings.
+
+    Args:
+        prefix: their beginning.
+        index: which, in the order of the arms; -1 is the last.
+        quantity: as in `at`.
+        near: as in `at`.
+    """
+
+    def values(results: Results) -> list[float | None]:
+        names = [arm["name"] for arm in results["arms"] if arm["name"].startswith(prefix)]
+        return at(names[index], quantity, **near)(results) if names else []
+
+    return values
+
+
 def nearest(places: Sequence[At], near: dict[str, float]) -> At:
     """Return the place whose axes are nearest to some values, axis after axis."""
     for axis, wanted in near.items():

@@ -20,7 +20,7 @@ BEST = "at_best/test/accuracy"
 UP: Band = (0.0, None)
 DOWN: Band = (None, 0.0)
 AS_GOOD: Band = (-0.3, None)
-BANDS = "The direction; 0.3 points below counts as as good as, half a point either way as alike: chosen here."
+BANDS = "The direction; 0.3 points below count as no worse, half a point either way as alike: chosen here."
 CHOSEN = (
     "The density looked at (13.5 %), and 5,000 validation examples of the 60,000, as the programs' 55,000 leave them."
 )
