@@ -67,8 +67,7 @@ def conclude_study(
     if energies := read_energy(store.study_folder(prepared.id)):
         results["energy"] = energy_document(energies, len(jobs_of(prepared)))
     conclusion = study_type.conclude(results, reader, list(prepared.points))
-    if prepared.data_note:
-        conclusion.verdict["sentences"].append(f"The data are {prepared.data_note}.")
+    conclusion.verdict["sentences"].extend(prepared.notes)
     results["verdict"] = conclusion.verdict
     masks = getattr(prepared.settings, "masks", None)
     details = details_document(
