@@ -121,7 +121,7 @@ def prepare(
     if study_type.resolve is not None:
         settings = study_type.resolve(settings, subject)
     if study_type.traces is not None:
-        subject = replace(subject, traces=study_type.traces(settings))
+        subject = subject.with_traces(study_type.traces(settings))
     _warn_of_left_out(given, subject)
     points = [
         point

@@ -78,6 +78,11 @@ class Subject:
             self, sources=sources, others={name: replace(each, sources=sources) for name, each in others.items()}
         )
 
+    def with_traces(self, traces: tuple[str, ...]) -> "Subject":
+        """Return this subject, and its others, whose trainings keep these."""
+        others = {name: each.with_traces(traces) for name, each in self.others.items()}
+        return replace(self, traces=traces, others=others)
+
     @property
     def output(self) -> str | None:
         """The weight of the output layer, of a model of lth's."""
