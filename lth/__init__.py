@@ -52,9 +52,11 @@ if TYPE_CHECKING:
     from lth.studies.connect import Connect as Connect
     from lth.studies.few_shot_settings import FewShot as FewShot
     from lth.studies.find_ticket_settings import FindTicket as FindTicket
+    from lth.studies.rewinding import Rewinding as Rewinding
     from lth.studies.sparsify_settings import Sparsify as Sparsify
     from lth.studies.stability import Stability as Stability
     from lth.studies.supermask import LearnSupermask as LearnSupermask
+    from lth.studies.transfer_settings import Transfer as Transfer
     from lth.training import train as train
     from lth.training.guard import guard as guard
     from lth.training.guard import levels as levels
@@ -84,14 +86,16 @@ _PLACES = {
     "studies.connect": ("Connect",),
     "studies.few_shot_settings": ("FewShot",),
     "studies.find_ticket_settings": ("FindTicket",),
+    "studies.rewinding": ("Rewinding",),
     "studies.sparsify_settings": ("Sparsify",),
     "studies.stability": ("Stability",),
     "studies.supermask": ("LearnSupermask",),
+    "studies.transfer_settings": ("Transfer",),
     "training": ("train",),
     "training.guard": ("guard", "levels", "load_masks", "masks", "save_masks", "sparsity_of"),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
-_STUDIES = ("supermask", "connect", "stability", "sparsify")
+_STUDIES = ("supermask", "connect", "stability", "sparsify", "rewinding", "transfer")
 """Studies that are functions too: `lth.connect(...)` is `lth.study("connect", ...)`."""
 
 __all__ = [*_PLACE_OF, *_STUDIES, "__version__"]

@@ -67,8 +67,7 @@ def conclude_study(
     if energies := read_energy(store.study_folder(prepared.id)):
         results["energy"] = energy_document(energies, len(jobs_of(prepared)))
     conclusion = study_type.conclude(results, reader, list(prepared.points))
-    if prepared.data_note:
-        conclusion.verdict["sentences"].append(f"The data are {prepared.data_note}.")
+    conclusion.verdict["sentences"].extend(prepared.notes)
     results["verdict"] = conclusion.verdict
     masks = getattr(prepared.settings, "masks", None)
     details = details_document(
@@ -122,7 +121,11 @@ def default_out(prepared: Study) -> Path:
     """Return the usual folder of a study's report."""
     kind = "" if prepared.type.name == "find-ticket" else f"{prepared.type.name}-"
     name = f"{kind}{last_part(prepared.settings.model)}-{Path(prepared.settings.data).stem}-{prepared.id}"
-    return Path("lth-reports") / re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    return Path("lth-reports") / _for_files(name)
+
+
+def _for_files(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
 
 
 def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator[tuple[str, Ticket]]:
@@ -132,9 +135,9 @@ def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator
     by_level: dict[Any, dict[str, Any]] = {}
     for cell in cells(results, "primary"):
         by_level.setdefault(cell["at"].get("level"), {})[cell["arm"]] = cell["interval"]
-    for point in prepared.points:
-        if point.arm not in subjects or not _is_ticket(point, reader):
-            continue
+    found = [point for point in prepared.points if point.arm in subjects and _is_ticket(point, reader)]
+    are_several = len({point.arm for point in found}) > 1
+    for point in found:
         row, level = rows[point.job.key, point.arm], point.at["level"]
         metrics = {
             "metric": results["primary"],
@@ -145,7 +148,11 @@ def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator
         named = {name: value for name in ("model", "data", "start_from") if (value := getattr(prepared.settings, name))}
         labels = {"study": prepared.id, "level": level, "replicate": point.replicate, **named}
         assert isinstance(point.job, Trained)
-        yield f"level-{int(level):02d}-replicate-{point.replicate}", make_ticket(point.job, reader, metrics, labels)
+        name = f"level-{int(level):02d}-replicate-{point.replicate}"
+        if are_several:
+            labels |= {"arm": point.arm}
+            name = f"{_for_files(point.arm)}-{name}"
+        yield name, make_ticket(point.job, reader, metrics, labels)
 
 
 def _is_ticket(point: Point, reader: Reader) -> bool:

@@ -9,13 +9,16 @@ from typing import Any
 from lth.config import StudySettings, as_settings_error, check_choice, flat_fields
 from lth.data import Data, load_data, needs_tokens, tokenised
 from lth.data.wordpieces import locate_vocabulary
-from lth.launch.foreign_model import foreign_model
+from lth.launch.foreign_model import ForeignModel, foreign_model
 from lth.launch.weights_place import weights_place
 from lth.lineage.executors.workers import IN_WORKER
 from lth.lineage.foreign import pretrained_digest
 from lth.models import Factory, is_importing, resolve_factory, resolve_function
 from lth.studies import StudyType
+from lth.studies.make_subject import Loaded
 from lth.studies.prepare import Study, prepare
+
+FromFiles = Callable[[Any, Data, Callable[[str], bool]], StudySettings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +54,63 @@ def load_studies(
         ValueError: if the data or the module of a name cannot be loaded.
     """
     refuse_nested()
-    given = given or Given()
-    loaded, weights = dict(given.data), dict[str, tuple[str, Path]]()
-    rows = dict[tuple[str, Path | None, bool], Data]()
+    loader = _Loader(folder, given or Given())
     studies = []
     for wanted in settings:
-        if wanted.data not in loaded:
-            loaded[wanted.data] = load_data(wanted.data, folder)
-        data, each = loaded[wanted.data], wanted
-        if study_type.from_files is not None:
-            with as_settings_error():
-                each = study_type.from_files(wanted, data, lambda name: foreign_model(name, folder) is not None)
-        factory = given.models.get(each.model)
-        foreign = foreign_model(each.model, folder) if factory is None else None
-        factory = factory or resolve_factory(foreign.name if foreign else each.model)
-        if needs_tokens(data):
-            place, types = (foreign.place, foreign.has_types) if foreign else (locate_vocabulary(folder), True)
-            if (each.data, place, types) not in rows:
-                if foreign:
-                    with as_settings_error():
-                        foreign.check_texts(data, each.training.task or data.task)
-                rows[each.data, place, types] = tokenised(data, place, types=types)
-            data = rows[each.data, place, types]
-        names = [name for name in (each.training.train, each.training.evaluate) if name is not None]
-        functions = {name: given.functions.get(name) or resolve_function(name) for name in names}
-        start = each.start_from or (str(foreign.weights) if foreign and foreign.weights else None)
-        if start is not None and start not in weights:
-            place = weights_place(start)
-            weights[start] = pretrained_digest(place), place
+        main = loader.load(wanted, study_type.from_files)
+        further = {} if study_type.others is None else study_type.others(main.settings)
+        others = {name: loader.load(each) for name, each in further.items()}
         with as_settings_error():  # all is loaded: what does not fit now are settings
-            pretrained = None if start is None else weights[start]
-            model = (foreign.name, foreign.arguments(each.training.task or data.task)) if foreign else None
-            studies.append(prepare(study_type, each, factory, data, functions, pretrained, model))
+            live = main.factory, main.data, main.functions, main.weights, main.model
+            studies.append(prepare(study_type, main.settings, *live, others))
     return studies
+
+
+@dataclass(frozen=True, slots=True)
+class _Loader:
+    """Loads what settings name, each data set and each file of weights once."""
+
+    folder: Path | None
+    given: Given
+    data: dict[str, Data] = field(default_factory=dict)
+    rows: dict[tuple[str, Path | None, bool], Data] = field(default_factory=dict)
+    weights: dict[str, tuple[str, Path]] = field(default_factory=dict)
+
+    def load(self, wanted: StudySettings, from_files: FromFiles | None = None) -> Loaded:
+        """Return settings with the live objects that they name, and what follows from files among them filled in."""
+        if wanted.data not in self.data:
+            self.data[wanted.data] = self.given.data.get(wanted.data) or load_data(wanted.data, self.folder)
+        data, folder = self.data[wanted.data], self.folder
+        if from_files is not None:
+            with as_settings_error():
+                wanted = from_files(wanted, data, lambda name: foreign_model(name, folder) is not None)
+        recipe = wanted.training
+        factory = self.given.models.get(wanted.model)
+        foreign = foreign_model(wanted.model, folder) if factory is None else None
+        factory = factory or resolve_factory(foreign.name if foreign else wanted.model)
+        if needs_tokens(data):
+            data = self._tokenised(wanted, data, foreign)
+        names = [name for name in (recipe.train, recipe.evaluate) if name is not None]
+        functions = {name: self.given.functions.get(name) or resolve_function(name) for name in names}
+        start = wanted.start_from or (str(foreign.weights) if foreign and foreign.weights else None)
+        if start is not None and start not in self.weights:
+            place = weights_place(start)
+            self.weights[start] = pretrained_digest(place), place
+        pretrained = None if start is None else self.weights[start]
+        model = None
+        if foreign:
+            with as_settings_error():
+                model = foreign.name, foreign.arguments(recipe.task or data.task)
+        return Loaded(wanted, factory, data, functions, pretrained, model)
+
+    def _tokenised(self, wanted: StudySettings, data: Data, foreign: ForeignModel | None) -> Data:
+        place, types = (foreign.place, foreign.has_types) if foreign else (locate_vocabulary(self.folder), True)
+        if (wanted.data, place, types) not in self.rows:
+            if foreign:
+                with as_settings_error():
+                    foreign.check_texts(data, wanted.training.task or data.task)
+            self.rows[wanted.data, place, types] = tokenised(data, place, types=types)
+        return self.rows[wanted.data, place, types]
 
 
 def check_known(study_type: StudyType[Any], settings: Mapping[str, Any]) -> None:

@@ -51,7 +51,7 @@ def study(
     """Run a study of any kind and write its report.
 
     Args:
-        name: an entry of STUDIES: `find-ticket`, `supermask`, `connect`, `stability`, `sparsify`, or one of yours.
+        name: an entry of STUDIES: `find-ticket`, `rewinding`, `transfer`, `connect`, ..., or one of yours.
         model: an entry of MODELS (with arguments as `gpt2:n_embd=64`), `package.module:function`, or a function that
             makes a `torch.nn.Module`. If its signature has `input_shape`, `num_classes` and the like, it is given those
             of the data. By default what ticket files among the settings are of, else lenet-300-100.
@@ -66,7 +66,8 @@ def study(
         train: your own training function, (network, run) -> None, or its `package.module:function`.
         evaluate: your own measurement, network -> {metric: value}, or its `package.module:function`; name the metrics'
             directions with `metrics={"score": "higher"}`.
-        **settings: the study's settings that differ from the preset of the model and data set.
+        **settings: the study's settings that differ from the preset of the model and data set; one that names data, as
+            `source_data`, may be a `Data`.
     Raises:
         ValueError: if a setting, the model or the data is wrong, or the engine cannot train the model.
         BuildError, StoreError: if a job or the store fails; finished work is kept.
@@ -82,6 +83,12 @@ def study(
     data = data_of(data) if isinstance(data, dict) else data
     known_as, models = _model_of(model, model_name)
     data_name = data if isinstance(data, str) else data.name
+    live = {} if isinstance(data, str) else {data_name: data}
+    for setting, value in settings.items():
+        if isinstance(value, Data):
+            if live.setdefault(value.name, value) is not value:
+                raise ValueError(f"{setting}: two different data sets are called {value.name!r}; give each a name")
+            settings[setting] = value.name
     functions: dict[str, Callable[..., Any]] = {}
     for role, function in (("train", train), ("evaluate", evaluate)):
         if isinstance(function, str):
@@ -91,7 +98,7 @@ def study(
             functions[settings[role]] = function
     given = Given(
         models=models,
-        data={} if isinstance(data, str) else {data_name: data},
+        data=live,
         functions=functions,
     )
     wanted = settings_of(study_type, {**known_as, "data": data_name, **settings})

@@ -140,7 +140,7 @@ class FindTicket(StudySettings):
                 f"pruned: {self.restart.pruned!r} trains on what sparsifier {self.masks.sparsifier!r} pruned, so its "
                 "masks would not be tested: choose another"
             )
-        if kept.goes_on != "rewind" and self.restart.rewind_to not in ("0it", "0ep"):
+        if kept.goes_on == "zero" and self.restart.rewind_to not in ("0it", "0ep"):
             raise ValueError(
                 f"rewind_to: kept {self.restart.kept!r} goes back to no step; found {self.restart.rewind_to!r}, leave "
                 "it out"

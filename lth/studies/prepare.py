@@ -1,7 +1,6 @@
 """From settings to a study that is ready to plan: names checked, defaults filled in, points derived."""
 
 import hashlib
-import inspect
 import json
 import warnings
 from collections.abc import Callable, Mapping
@@ -9,21 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lth.analysis.points import Arm, Point
-from lth.config import StudySettings, TaskSpec
-from lth.data import Data, default_validation, split
-from lth.lineage import DataSpec, Job, Sources
-from lth.lineage.foreign import HeadMatch, check_pretrained, head_match
-from lth.models import Factory, ModelSpec, describe
-from lth.models.hugging_face import NAME as HUGGING_FACE
+from lth.config import StudySettings
+from lth.data import Data
+from lth.lineage import Job, Sources
+from lth.models import Factory
 from lth.sparsity import left_out
+from lth.studies.make_subject import Loaded, make_subject
 from lth.studies.pruning import with_dense_head
 from lth.studies.study_type import StudyType
 from lth.studies.subject import Subject
-from lth.tasks import TASKS, Task, losses_of, make_task
-from lth.training import OPTIMIZERS, check_optimizer, seeds_of
+from lth.tasks import Task, make_task
+from lth.training import seeds_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +58,14 @@ class Study:
     @property
     def data_note(self) -> str:
         """What is to be known of the data where a score stands: the fact `note`, which goes on from 'The data are'."""
-        return str(self.sources.data[self.subject.data.digest].facts.get("note", ""))
+        return self.subject.data_note
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known of all data of the study, in sentences."""
+        others = [(f"The data of the {name}", other.data_note) for name, other in self.subject.others.items()]
+        own = ("The data", self.data_note)
+        return [f"{of} are {note}." for of, note in (own, *(each for each in others if each[1] != own[1])) if note]
 
     @property
     def targets(self) -> list[Job]:
@@ -78,6 +81,8 @@ class Study:
             resolved |= {"head_match": "; ".join(self.subject.head_words)}
         if self.data_note:
             resolved |= {"data_note": self.data_note}
+        for name, other in self.subject.others.items():
+            resolved |= {f"{name}_data_digest": other.data.digest}
         return self.settings.flat() | resolved
 
 
@@ -89,6 +94,7 @@ def prepare(
     functions: Mapping[str, Callable[..., Any]] | None = None,
     weights: tuple[str, Path] | None = None,
     model: tuple[str, Mapping[str, Any]] | None = None,
+    others: Mapping[str, Loaded] | None = None,
 ) -> Study:
     """Return the study that some settings describe.
 
@@ -100,41 +106,22 @@ def prepare(
         functions: the user's own training and evaluation functions, by name.
         weights: digest and place of those that networks start from.
         model: name and arguments of the model for the record, where `settings.model` is the place of one.
+        others: what was loaded for the study's further subjects; by default each has the study's own model and data.
     Raises:
         ValueError: if a name is unknown, a setting does not fit the model or the data, or nothing can be pruned.
     """
-    recipe = settings.training.without_idle().in_examples(data.tokens_per_example)
-    settings = settings.model_copy(update={"training": recipe})
-    OPTIMIZERS.pick(recipe.optimizer)
-    spec, task = task_of(settings, data)
-    validation = default_validation(data) if settings.validation is None else settings.validation
-    data_spec = DataSpec(
-        digest=data.digest, validation=validation, split_seed=settings.split_seed, train_examples=settings.subset
-    )
-    parts = split(data, validation, settings.split_seed, settings.subset)
-    if settings.subset is not None and settings.subset > len(parts["train"]):
-        raise ValueError(
-            f"subset: {data.name} has {len(parts['train']):,} training examples; found {settings.subset:,}"
-        )
-    own = recipe.train is not None
-    batch = None if own or not len(parts["train"]) else parts["train"].take(torch.arange(2), torch.device("cpu"))
-    name, arguments = model or (settings.model, {})
-    described = describe(
-        name, factory, data.facts, settings.model_version, arguments, task=None if own else task, batch=batch
-    )
-    digest, places = (weights[0], {weights[0]: weights[1]}) if weights else ("", {})
-    sources = Sources({described.name: factory}, {data.digest: data}, dict(functions or {}), places)
-    check_optimizer(recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.optimizer_options)
-    clock = recipe.clock(len(parts["train"]), data.tokens_per_example)
-    match = _match(weights[1], described, sources) if weights else HeadMatch()
-    training, fresh, words = recipe.training(clock, spec), match.drawn, tuple(match.words())
-    subject = Subject(described, data_spec, training, clock, sources, pretrained=digest, fresh=fresh, head_words=words)
-    settings = settings.with_(validation=None if validation == "own" else validation)
+    main = Loaded(settings, factory, data, functions or {}, weights, model)
+    others = _others(study_type, main, others or {})
+    if study_type.adapt is not None:
+        main = replace(main, data=study_type.adapt(settings, data, {name: each.data for name, each in others.items()}))
+    settings, subject = make_subject(main)
+    if others:
+        subject = subject.beside({name: make_subject(each)[1] for name, each in others.items()})
     settings, given = with_dense_head(settings, subject), settings
     if study_type.resolve is not None:
         settings = study_type.resolve(settings, subject)
     if study_type.traces is not None:
-        subject = replace(subject, traces=study_type.traces(settings))
+        subject = subject.with_traces(study_type.traces(settings))
     _warn_of_left_out(given, subject)
     points = [
         point
@@ -146,50 +133,19 @@ def prepare(
     return Study(_identity(study_type, settings, subject), study_type, settings, subject, tuple(points))
 
 
-def _match(place: Path, model: ModelSpec, sources: Sources) -> HeadMatch:
-    """Return how the head and pre-trained weights fit: what they lack of it is drawn.
+def _others(study_type: StudyType[Any], main: Loaded, given: Mapping[str, Loaded]) -> dict[str, Loaded]:
+    """Return what the further subjects of a study are made of: what was loaded for them, else what the study's own is.
 
     Raises:
-        ValueError: if anything else does not fit; that is said before anything is trained.
+        ValueError: if one has other data, or another model, which were not loaded.
     """
-    if model.name != HUGGING_FACE:
-        check_pretrained(place, sources.skeleton(model))
-        return HeadMatch()
-    return head_match(place, model)
-
-
-def task_of(settings: StudySettings, data: Data) -> tuple[TaskSpec, Task]:
-    """Return the task that settings ask for: of the facts of the data it takes those that it asks for by name.
-
-    Raises:
-        ValueError: if the task or the loss is unknown, or the loss is no choice of the task.
-    """
-    recipe = settings.training
-    if recipe.evaluate is not None:
-        arguments = {"evaluate": recipe.evaluate, "evaluate_version": recipe.evaluate_version}
-        own = TaskSpec(
-            name="yours", arguments=arguments | ({"metrics_better": recipe.metrics} if recipe.metrics else {})
-        )
-        return own, make_task(own)
-    name = recipe.task or data.task
-    wanted = inspect.signature(TASKS.pick(name)).parameters
-    arguments = {fact: value for fact, value in data.facts.items() if fact in wanted}
-    if (loss := recipe.loss) is not None:
-        if (losses := losses_of(TASKS[name])) is None:
-            raise ValueError(f"loss: task {name!r} has no choice of losses; leave --loss out")
-        losses.pick(loss)
-        if loss != wanted["minimise"].default:
-            arguments["minimise"] = loss
-    missing = [
-        each.name for each in wanted.values() if each.default is inspect.Parameter.empty and each.name not in arguments
-    ]
-    if missing:
-        raise ValueError(
-            f"task {name!r} needs {', '.join(missing)}, which {data.name!r} does not tell: it is for {data.task!r}"
-        )
-    spec = TaskSpec(name=name, arguments=arguments)
-    spec = spec.model_copy(update={"version": TASKS[name].version})  # type: ignore[attr-defined]
-    return spec, make_task(spec)
+    found = {}
+    for name, wanted in (study_type.others(main.settings) if study_type.others else {}).items():
+        same = all(getattr(wanted, each) == getattr(main.settings, each) for each in ("model", "data", "start_from"))
+        if name not in given and not same:
+            raise ValueError(f"{name}: {wanted.model} on {wanted.data} was not loaded; `load_studies` loads it")
+        found[name] = given.get(name) or replace(main, settings=wanted)
+    return found
 
 
 def all_arms(study_type: StudyType[Any], settings: StudySettings) -> tuple[Arm, ...]:
@@ -214,6 +170,12 @@ def _identity(study_type: StudyType[Any], settings: StudySettings, subject: Subj
         described[name] = spec.model_dump(mode="json", exclude_defaults=True)
     if subject.pretrained:
         described["start_from"] = subject.pretrained
+    for name, other in subject.others.items():
+        specs = {"model": other.model, "data": other.data, "task": other.training.task}
+        described.setdefault("others", {})[name] = {
+            each: spec.model_dump(mode="json", exclude_defaults=True) for each, spec in specs.items()
+        }
+        described["settings"].pop(f"{name}_data", None)
     if "sources" in described["settings"] and study_type.arms_of is not None:  # files are known by digest
         described["settings"].pop("names", None)
         described["arms"] = [arm.name for arm in study_type.arms_of(settings)]

@@ -52,7 +52,7 @@ class KeptAction:
         words: one line for people.
         make: a level -> the state that they are taken from.
         goes_on: how the training goes on: at the `rewind` step, from `zero`, or at the `last` learning rate
-            (fine-tuning).
+            (fine-tuning), for as many steps as there are after the rewind step.
         as_trained: whether they keep their trained values, and so may keep their optimizer moments.
     """
 
@@ -209,7 +209,11 @@ class Restart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     group: ClassVar[str] = "Pruning"
 
-    rewind_to: Duration = Field(default="0it", description="where kept weights go back to: 0it is the initialisation")
+    rewind_to: Duration = Field(
+        default="0it",
+        description="where kept weights go back to: 0it is the initialisation; "
+        "with kept 'keep', the step after which as many are left as fine-tuning takes",
+    )
     head: Literal["rewind", "redraw"] = Field(
         default="rewind",
         description="a head that pre-trained weights lack: rewind (as at the rewind step), redraw (drawn anew for each "

@@ -94,7 +94,7 @@ class Search:
             self.seeds,
             moments=level.source if carries else None,
             training=subject.training.at_last_lr() if kept.goes_on == "last" else subject.training,
-            first_step=self.rewind_step if kept.goes_on == "rewind" else 0,
+            first_step=0 if kept.goes_on == "zero" else self.rewind_step,
         )
 
     def random(self, level: Level) -> "Trained":

@@ -12,6 +12,7 @@ from pydantic import Field
 from lth.analysis.documents import Results
 from lth.analysis.points import Arm, Conclusion, Plot, Point
 from lth.config import Duration, Metric, Pruning, Recipe, StudySettings
+from lth.studies.cifar import frankle_on_cifar10
 from lth.studies.study_type import StudyType
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ STABILITY = StudyType(
     ),
     presets={
         "digits": lambda: Stability(),
+        "stability-resnet20": lambda: Stability(**frankle_on_cifar10(model="resnet-20", levels=8, rewind_to="2000it")),
+        "stability-vgg16": lambda: Stability(**frankle_on_cifar10(model="vgg-16", levels=19, rewind_to="1000it")),
         "lenet-mnist": lambda: Stability(data="mnist", levels=12, duration="5000it", replicates=3, evaluate_every=1000),
     },
     examples=(

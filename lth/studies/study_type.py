@@ -50,6 +50,10 @@ class StudyType(Generic[S]):
         traces: settings -> what trainings keep beside their weights.
         from_files: (settings, data, whether a name is that of a model of `transformers`) -> settings with what follows
             from files that they name, before the model is loaded.
+        others: settings -> whole settings of further subjects by name, as `source`: other data, another recipe. Each
+            is prepared as the study's own is, and stands in `subject.others`; its data are named by the setting
+            `NAME_data`.
+        adapt: (settings, data, data of the others by name) -> the study's data as its networks take them.
         files: the setting that files on the command line go to, in place of model and data; a folder among them is
             that of the data.
         help: further lines of help.
@@ -74,6 +78,8 @@ class StudyType(Generic[S]):
     traces: Callable[[S], tuple[str, ...]] | None = None
     arms_of: Callable[[S], tuple[Arm, ...]] | None = None
     from_files: "Callable[[S, Data, Callable[[str], bool]], S] | None" = None
+    others: Callable[[S], Mapping[str, StudySettings]] | None = None
+    adapt: "Callable[[S, Data, Mapping[str, Data]], Data] | None" = None
     files: str = ""
     help: str = ""
     examples: tuple[str, ...] = ()

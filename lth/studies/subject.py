@@ -1,7 +1,7 @@
 """What a study is about: a model, a data set and a training, resolved."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -41,6 +41,7 @@ class Subject:
         pretrained: digest of the weights that networks start from; empty where they are drawn.
         fresh: parameters that those weights lack, and that each replicate draws: a new head.
         head_words: how the head and those weights fit, in words: what is drawn anew, kept, passed over.
+        others: further subjects by name, which share the live objects.
     """
 
     model: ModelSpec
@@ -52,11 +53,35 @@ class Subject:
     pretrained: str = ""
     fresh: tuple[str, ...] = ()
     head_words: tuple[str, ...] = ()
+    others: "Mapping[str, Subject]" = field(default_factory=dict)
 
     @cached_property
     def module(self) -> nn.Module:
         """A network whose values do not matter."""
         return self.sources.skeleton(self.model)
+
+    @property
+    def data_note(self) -> str:
+        """What is to be known of the data where a score stands: the fact `note`, which goes on from 'The data are'."""
+        return str(self.sources.data[self.data.digest].facts.get("note", ""))
+
+    def beside(self, others: "Mapping[str, Subject]") -> "Subject":
+        """Return this subject with others by name; all share one table of live objects."""
+        every = [self.sources, *(each.sources for each in others.values())]
+        sources = Sources(
+            **{
+                part.name: {name: live for each in every for name, live in getattr(each, part.name).items()}
+                for part in fields(Sources)
+            }
+        )
+        return replace(
+            self, sources=sources, others={name: replace(each, sources=sources) for name, each in others.items()}
+        )
+
+    def with_traces(self, traces: tuple[str, ...]) -> "Subject":
+        """Return this subject, and its others, whose trainings keep these."""
+        others = {name: each.with_traces(traces) for name, each in self.others.items()}
+        return replace(self, traces=traces, others=others)
 
     @property
     def output(self) -> str | None:

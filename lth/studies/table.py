@@ -8,14 +8,20 @@ from lth.config.text import without_partial
 from lth.studies.connect import CONNECT
 from lth.studies.few_shot import FEW_SHOT
 from lth.studies.find_ticket import FIND_TICKET
+from lth.studies.rewinding import REWINDING
 from lth.studies.sparsify import SPARSIFY
 from lth.studies.stability import STABILITY
 from lth.studies.study_type import StudyType
 from lth.studies.supermask import SUPERMASK
 from lth.studies.train import TRAIN
+from lth.studies.transfer import TRANSFER
 
 STUDIES: Table[StudyType[Any]] = Table(
-    "study", {each.name: each for each in (FIND_TICKET, TRAIN, SPARSIFY, SUPERMASK, CONNECT, STABILITY, FEW_SHOT)}
+    "study",
+    {
+        each.name: each
+        for each in (FIND_TICKET, TRAIN, SPARSIFY, SUPERMASK, CONNECT, STABILITY, FEW_SHOT, REWINDING, TRANSFER)
+    },
 )
 
 

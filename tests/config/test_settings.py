@@ -25,6 +25,11 @@ OTHER: dict[str, dict[str, Any]] = {
     "sparsify": {"sparsities": (0.2, 0.9), "methods": ("rigl", "soft"), "begin": "2ep", "end": "0.5", "scope": "erk"},
     "train": {"start_from": "weights.safetensors", "clip": 1.0, "lr_decay": "cosine", "final_lr": 1e-5},
     "few-shot": {"mode": "head", "shots": (4, 16), "sources": ("a", "b"), "shot_seeds": (1, 2, 3), "shots_of": "class"},
+    "rewinding": {"rewind_steps": ("0it", "1ep"), "methods": ("weights", "lr"), "retrain_from": "5it", "controls": ()},
+    "transfer": {
+        "source_data": "diabetes", "source_lr": 0.1, "source_optimizer_options": {"momentum": 0.9}, "adapt": "resize",
+        "controls": ("random",), "head": "rewind", "margin": 0.01,
+    },
     "stability": {"levels": 2, "rewind_to": "2ep", "never_prune": ("output.*",), "warmup": "3it"},
 }  # fmt: skip
 SPARSIFIED: dict[str, Any] = {"sparsifier": "rigl", "scope": "erk", "begin": 0.2, "moments": "restore"}
@@ -160,7 +165,7 @@ def test_text_and_values_mean_the_same() -> None:
         ),
         ({"sparsifier": "set", "rates": "a=0.1"}, "rates: a sparsifier shares out one density by its scope"),
         ({"sparsifier": "set", "pruned": "soft"}, "pruned: 'soft' trains on what sparsifier 'set' pruned"),
-        ({"kept": "keep", "rewind_to": "5it"}, "rewind_to: kept 'keep' goes back to no step; found '5it'"),
+        ({"kept": "reinit", "rewind_to": "5it"}, "rewind_to: kept 'reinit' goes back to no step; found '5it'"),
         ({"schedule": "list", "level_rates": "0.1"}, "level_rates: found 1 rates for 8 levels"),
         ({"level_rates": "0.1"}, "level_rates: only schedule 'list' reads them; found schedule 'iterative'"),
         ({"begin": 0.9, "sparsifier": "set"}, r"begin 0\.9 comes after end 0\.85"),

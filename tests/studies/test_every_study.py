@@ -38,20 +38,30 @@ SMALL: dict[str, dict[str, Any]] = {
     "stability": {"levels": 2},
     "few-shot": {"shots": "4,8", "validation": 10},
     "sparsify": {"sparsities": "0.5,0.9", "methods": "gradual,soft"},
+    "rewinding": {"levels": 2, "rewind_steps": "0it,5it", "lr_decay": "step", "lr_milestones": "10it"},
+    "transfer": {"levels": 2, "source_optimizer": "sgd", "source_lr": 0.1},
 }
 """What makes a study small; another one runs by its own defaults and `COMMON`."""
 
 COMMON: dict[str, Any] = {"replicates": 2, "duration": "20it", "evaluate_every": 10, "batch_size": 20}
 
-NOT_RUN: dict[tuple[str, str], str] = {
-    (study, "yours"): "a task of the user's own functions, which tests/training and tests/launch run"
-    for study in STUDIES
-} | {
-    (study, task): "measured as another task is, which this study runs: what is its own, two studies show"
-    for study in STUDIES
-    for task in ("sequence-classification", "sequence-regression", "masked-language-model")
-    if study not in ("train", "supermask")
-}
+NOT_RUN: dict[tuple[str, str], str] = (
+    {
+        (study, "yours"): "a task of the user's own functions, which tests/training and tests/launch run"
+        for study in STUDIES
+    }
+    | {
+        (study, task): "measured as another task is, which this study runs: what is its own, two studies show"
+        for study in STUDIES
+        for task in ("sequence-classification", "sequence-regression", "masked-language-model")
+        if study not in ("train", "supermask")
+    }
+    | {
+        (study, task): f"measured as {other} is, which this study runs beside classification"
+        for study, other in (("rewinding", "language-model"), ("transfer", "regression"))
+        for task in {"regression", "language-model"} - {other}
+    }
+)
 """Pairs that do not apply or show nothing new, and why. Supermasks apply to all tasks."""
 
 
@@ -144,6 +154,8 @@ KILLS = {
     "stability": 50,
     "sparsify": 70,
     "few-shot": 25,
+    "rewinding": 60,
+    "transfer": 60,
 }
 """By study: reports of progress after which it is killed."""
 

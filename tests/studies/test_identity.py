@@ -17,6 +17,8 @@ GOLDEN = {
     "stability": "a13c5da00132",
     "sparsify": "c225f10b19e7",
     "few-shot": "f9351cbbf286",
+    "transfer": "c7becf3c2d56",
+    "rewinding": "f3d10bcabd4b",
 }
 
 

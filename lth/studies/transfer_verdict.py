@@ -1,0 +1,245 @@
+"""Whether tickets of a source serve a target: beside the target's own, beside random masks, and what share is kept."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lth.analysis.comparison import beats_constant
+from lth.analysis.documents import Interval, Results, TableRow
+from lth.analysis.facts import CONSTANT, place_in_words, studied
+from lth.analysis.numbers import percent, remaining, scale, show, show_margin, show_paired
+from lth.analysis.points import Conclusion
+from lth.analysis.ratio import ratio_of_means
+from lth.analysis.reading import Measure, Place, baseline_cell, cells, metric_of
+from lth.analysis.statistics import holm, p_of_mean, paired_difference
+from lth.studies.transfer_settings import OWN_SETTINGS
+
+SOURCE, OWN, RANDOM = "source ticket", "target ticket", "random"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelFound:
+    """The source's ticket at one level.
+
+    Attributes:
+        at: the place.
+        values: of each arm.
+        against: the source's ticket minus each other arm, paired.
+        as_good: whether it is as good as the target's own within the margin, by its mean and with its whole interval.
+        better: whether it is better than the random mask, the same two.
+        p_values: that it is not as good, and that it is no better.
+        kept: share of the own ticket's gain over the random mask that it keeps; None where that has no interval.
+    """
+
+    at: Place
+    values: Mapping[str, Interval]
+    against: Mapping[str, Interval]
+    as_good: tuple[bool, bool]
+    better: tuple[bool, bool]
+    p_values: tuple[float, float]
+    kept: Interval | None
+
+    def is_found(self, *, settled: bool) -> bool:
+        """Return whether it serves: as good as the target's own and better than random."""
+        return self.as_good[settled] and self.better[settled]
+
+
+def compare_sources(results: Results) -> Conclusion:
+    """Return what tickets of the source are worth on the target.
+
+    They serve it at a level where they are as good as the target's own within the margin and better than random masks
+    of their layer-wise densities: with the whole intervals it is confirmed, if Holm's test over both questions at all
+    levels holds too. Nothing is found where no dense network clearly beats a constant answer.
+    """
+    metric, config = metric_of(results, "primary"), results["config"]
+    found = list(_levels(results, config["margin"]))
+    base = baseline_cell(results, "primary")
+    is_learned = base is not None and beats_constant(base["interval"], results)
+    serving = [each for each in found if is_learned and each.is_found(settled=False)]
+    settled = [each for each in serving if each.is_found(settled=True)]
+    tests = holm([p for each in found for p in each.p_values], 1 - results["confidence"])
+    held = [each for index, each in enumerate(found) if each in settled and all(tests[2 * index : 2 * index + 2])]
+    head = next(iter((held or settled or serving)[::-1]), None)
+    state = "confirmed" if held else "settled at some levels, not all tests together" if settled else "not settled"
+    what = f"{studied(config)}, tickets {_source_words(config)}"
+    sentences = [_first(results, head, state, is_learned)]
+    for each in dict.fromkeys([head, found[-1] if found else None]):
+        sentences += [] if each is None else _level_sentences(results, each)
+    if len(found) > 1 and settled:
+        shares = ", ".join(f"{remaining(float(each.at['density']))} %" for each in held)
+        sentences.append(
+            f"Tested together at all {len(found)} levels (Holm, {2 * len(found)} tests) it holds "
+            f"{f'with {shares} of the weights' if held else 'at none'}."
+        )
+    if base is not None and (constant := results["constant"].get(results["primary"])) is not None:
+        reached = show(base["interval"]["mean"], metric)
+        sentences.append(f"For scale: {CONSTANT} reaches {show(constant, metric)}; dense has {reached}.")
+    return Conclusion(
+        {
+            "found": head is not None,
+            "confirmed": bool(held) if head is not None else None,
+            "summary": "none" if head is None else f"{remaining(float(head.at['density']))} % ({state})",
+            "title": f"{what} serve" if head is not None else f"{what}: none is shown to serve",
+            "sentences": sentences,
+            "tiles": [],
+            "at": {} if head is None else head.at,
+            "margin": config["margin"],
+        },
+        {"comparisons": list(_table(found, results)), "differences": list(_differences(found, metric))},
+    )
+
+
+def _levels(results: Results, margin: float) -> Iterator[LevelFound]:
+    metric, confidence = metric_of(results, "primary"), results["confidence"]
+    places: dict[Any, tuple[Place, dict[str, Interval]]] = {}
+    for cell in cells(results, "primary"):
+        places.setdefault(cell["at"]["level"], (cell["at"], {}))[1][cell["arm"]] = cell["interval"]
+    dense = places.pop(0)[1] if 0 in places else {}
+    for _, (at, own) in sorted(places.items()):
+        values = own | dense
+        against = {
+            name: paired_difference(values[SOURCE]["values"], value["values"], confidence)
+            for name, value in values.items()
+            if name != SOURCE
+        }
+        random = against.get(RANDOM)
+        yield LevelFound(
+            at,
+            values,
+            against,
+            _at_least(against[OWN], -margin, metric),
+            (False, False) if random is None else _at_least(random, 0.0, metric, strictly=True),
+            (_p_above(against[OWN], -margin, metric), 1.0 if random is None else _p_above(random, 0.0, metric)),
+            None if random is None else _kept(values, metric, confidence),
+        )
+
+
+def _at_least(difference: Interval, limit: float, metric: Measure, *, strictly: bool = False) -> tuple[bool, bool]:
+    """Return whether a gain is a limit or more by its mean, and with its whole interval, if that has a width."""
+    worse = difference["low"] if metric.better == "higher" else difference["high"]
+    mean = difference["mean"]
+    if mean is None:
+        return False, False
+    by_mean = metric.gain(mean) > limit if strictly else metric.gain(mean) >= limit - 1e-12
+    has_width = difference["low"] != difference["high"]
+    return by_mean, worse is not None and has_width and metric.gain(worse) >= limit - (0 if strictly else 1e-12)
+
+
+def _p_above(difference: Interval, limit: float, metric: Measure) -> float:
+    """Return the p-value of a mean gain being a limit, 1 where it is below: half of it would be one-sided."""
+    gains = [None if value is None else metric.gain(value) - limit for value in difference["values"]]
+    return p_of_mean(gains) if sum(value for value in gains if value is not None) > 0 else 1.0
+
+
+def _kept(values: Mapping[str, Interval], metric: Measure, confidence: float) -> Interval | None:
+    """Return the gain of the source's ticket over the random mask as a share of that of the target's own."""
+    over_random = (
+        [
+            None if one is None or other is None else metric.gain(one - other)
+            for one, other in zip(values[arm]["values"], values[RANDOM]["values"], strict=True)
+        ]
+        for arm in (SOURCE, OWN)
+    )
+    return ratio_of_means(*over_random, confidence)
+
+
+def _first(results: Results, head: LevelFound | None, state: str, is_learned: bool) -> str:
+    config, metric = results["config"], metric_of(results, "primary")
+    margin = show_margin(config["margin"], metric)
+    what = f"Tickets {_source_words(config)}"
+    if not _own_words(config):
+        return (
+            "Source and target are one training, so their tickets are one: give the source data, an optimizer or a "
+            "learning rate of its own (--source-data, --source-optimizer, --source-lr)."
+        )
+    if not is_learned:
+        return f"{what}: the dense network is not clearly better than {CONSTANT}, so no ticket can be judged."
+    if RANDOM not in config["controls"]:
+        return f"{what}: no random masks ran, so nothing here shows that the masks matter (--controls random)."
+    if head is None:
+        return (
+            f"{what} are at no level both as good as the target's own (margin {margin}) and better than random masks "
+            "of their layer-wise densities."
+        )
+    return (
+        f"{what} serve {_target_words(config)} down to {place_in_words(head.at, 'level')}: as good as the target's own "
+        f"(margin {margin}) and better than random masks of the same layer-wise densities ({state})."
+    )
+
+
+def _level_sentences(results: Results, each: LevelFound) -> Iterator[str]:
+    metric, confidence = metric_of(results, "primary"), results["confidence"]
+    value = each.values[SOURCE]["mean"]
+    place = f"With {place_in_words(each.at, 'level')}"
+    if value is None:
+        yield f"{place}, every training of the source's ticket diverged. Try a lower --lr."
+        return
+    rivals = (
+        f"{show(each.values[name]['mean'], metric)} {name} ({show_paired(difference, metric, confidence, ', {}')})"
+        for name, difference in each.against.items()
+        if difference["mean"] is not None
+    )
+    yield (
+        f"{place}: {metric.part} {metric.name} {show(value, metric)} of the source's ticket; {'; '.join(rivals)}. In "
+        "brackets what the source's ticket has over it."
+    )
+    if RANDOM not in each.values:
+        return
+    if each.kept is None:
+        yield (
+            f"{place}, no share of the gain is stated: that the target's own ticket is better than the random mask is "
+            "not settled."
+        )
+        return
+    low, mean, high = (100 * (each.kept[end] or 0.0) for end in ("low", "mean", "high"))
+    yield (
+        f"{place}, it keeps {mean:.0f} % ({percent(confidence)} interval {low:.0f} to {high:.0f} %, Fieller) of what "
+        "the target's own ticket gains over that random mask."
+    )
+
+
+def _source_words(config: Mapping[str, Any]) -> str:
+    """Return where tickets were found: 'found on mnist', 'found with sgd, lr 0.1'."""
+    own = _own_words(config)
+    data = own.pop("data", None)
+    words = [f"on {data}"] if data else []
+    words += [f"with {_values(own)}"] if own else []
+    return f"found {' '.join(words) or 'by the same training'}"
+
+
+def _target_words(config: Mapping[str, Any]) -> str:
+    """Return what they are tried on: 'fashion-mnist', 'digits with adam, lr 0.0012'."""
+    own = {name: config[name.replace(" ", "_")] for name in _own_words(config) if name != "data"}
+    return f"{config['data']} with {_values(own)}" if own else str(config["data"])
+
+
+def _values(own: Mapping[str, Any]) -> str:
+    shown = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in own.items()}
+    return ", ".join(value if name == "optimizer" else f"{name} {value}" for name, value in shown.items())
+
+
+def _own_words(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the source has of its own, and otherwise than the target, by the target's names in words."""
+    found = {}
+    for name in OWN_SETTINGS:
+        value = config.get(f"source_{name}")
+        if value is not None and value != config.get(name):
+            found[name.replace("_", " ")] = value
+    return found
+
+
+def _table(found: list[LevelFound], results: Results) -> Iterator[TableRow]:
+    for each in found:
+        for name, difference in each.against.items():
+            yield {"arm": SOURCE, "against": name, **each.at, **difference}
+        kept = each.kept or Interval(mean=None, low=None, high=None, values=[])
+        yield {"arm": SOURCE, "against": "share of the target ticket's gain over random", **each.at, **kept}
+
+
+def _differences(found: list[LevelFound], metric: Measure) -> Iterator[TableRow]:
+    """Give the differences of each replicate, fractions in points: what a figure puts its intervals over."""
+    for each in found:
+        for name, difference in each.against.items():
+            for replicate, value in enumerate(difference["values"]):
+                if value is not None:
+                    yield {"against": name, **each.at, "replicate": replicate, "difference": scale(metric) * value}
