@@ -4,35 +4,55 @@ import gzip
 import itertools
 import json
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lth.data.cifar import COUNTS
 from lth.launch.reproduce import load_experiments, with_beside
+from lth.lineage import Trained, derivation
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES, Published
 from lth.studies.experiments.experiment import comparison, is_inside
+from lth.studies.experiments.frankle_carbin import CONVS, Conv
 from lth.studies.experiments.measures import at, combined, difference, highest_at_start, mean, of_table
+from lth.studies.prepare import Study
 
 VISION = [name for name in EXPERIMENTS if not name.startswith(("lwh-", "bert-"))]
 MNIST = [name for name in VISION if EXPERIMENTS[name].settings(1).data == "mnist"]
 REAL = Path(__file__).parents[2] / "docs" / "results" / "lenet-mnist.json"
 
 
+TRAIN, TEST = 8_000, 20
+
+
 @pytest.fixture(scope="module")
-def tiny_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a drawn MNIST: 8,000 images to train on, 20 to test."""
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with drawn images as MNIST and CIFAR-10: 8,000 to train on, 20 to test."""
     folder = tmp_path_factory.mktemp("data")
-    (folder / "mnist").mkdir()
     draws = np.random.default_rng(0)
-    for name, count in (("train", 8_000), ("t10k", 20)):
+    _write_mnist(folder / "mnist", draws)
+    (folder / "cifar-10-batches-bin").mkdir()
+    for name, count in {**{f"data_batch_{number}": TRAIN // 5 for number in range(1, 6)}, "test_batch": TEST}.items():
+        images = draws.integers(0, 256, (count, 1 + 3072), np.uint8)
+        images[:, 0] %= 10
+        (folder / "cifar-10-batches-bin" / f"{name}.bin").write_bytes(images.tobytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(COUNTS, "train", TRAIN)
+        patch.setitem(COUNTS, "test", TEST)
+        yield folder
+
+
+def _write_mnist(folder: Path, draws: np.random.Generator) -> None:
+    folder.mkdir()
+    for name, count in (("train", TRAIN), ("t10k", TEST)):
         images, labels = draws.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count, dtype=np.uint8) % 10
         for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
             header = struct.pack(">I", 0x800 + array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
-            with gzip.open(folder / "mnist" / f"{name}-{kind}-ubyte.gz", "wb", compresslevel=1) as file:
+            with gzip.open(folder / f"{name}-{kind}-ubyte.gz", "wb", compresslevel=1) as file:
                 file.write(header + array.tobytes())
-    return folder
 
 
 PAPERS: dict[str, dict[str, Any]] = {
@@ -51,6 +71,15 @@ PAPERS: dict[str, dict[str, Any]] = {
     "zhou-supermasks-fc": {"optimizer": "sgd", "lr": 100.0, "batch_size": 250, "rescale": False, "draws": 10},
     "zhou-supermasks-conv2": {"model": "conv-2", "rescale": True, "weights": "signed_constant"},
     "zhou-supermasks-heuristic-fc": {"criterion": "large_final_same_sign", "schedule": "one-shot"},
+    "rewinding-vgg19": {"model": "vgg-19", "lr": 0.1, "rewind_steps": ["0it", "100it"], "duration": "112480it"},
+    "rewinding-resnet18": {"model": "frankle-resnet-18", "lr": 0.1, "rewind_steps": ["0it", "500it"]},
+    "renda-resnet20": {
+        "duration": "71108it",
+        "rewind_steps": ["0it", "4701it"],
+        "batch_size": 128,
+        "weight_decay": 2e-4,
+        "lr_milestones": ["35554it", "53136it"],
+    },
     "linear-mode-connectivity-lenet": {"duration": "24000it", "connect_levels": [0, 15], "rewind_to": ["0it"]},
     "linear-mode-connectivity-resnet20": {"duration": "63000it", "rewind_to": ["0it", "500it", "2000it"]},
     "linear-mode-connectivity-vgg16": {"model": "vgg-16", "lr": 0.1, "rewind_to": ["0it", "1000it"]},
@@ -108,14 +137,46 @@ def test_shorter_trainings_shrink_alike(name: str) -> None:
     assert {key for key in full if full[key] != small[key]} <= shrinks
 
 
-@pytest.mark.parametrize("name", MNIST)
-def test_each_on_mnist_plans(name: str, tiny_mnist: Path) -> None:
-    [study] = load_experiments([EXPERIMENTS[name]], 0.0001, 1, tiny_mnist)
-    assert study.targets
-    if EXPERIMENTS[name].study == "find-ticket":
-        whole = EXPERIMENTS[name].settings(1).flat()
-        steps = int(whole["duration"].removesuffix("it"))
-        assert EXPERIMENTS[name].steps == whole["replicates"] * len(study.targets) * steps
+def imagined(study: Study) -> tuple[Any, Any]:
+    """The documents of a study that was not run: every network at 90 %, every barrier at one point."""
+    rows = [
+        {"arm": point.arm, "replicate": point.replicate, "at": dict(point.at), "end": {"test/accuracy": 0.9},
+         "at_best": {"test/accuracy": 0.9}, "best_step": 100}
+        for point in study.points
+    ]  # fmt: skip
+    lines = {(row["arm"], row["at"].get("rewind_step"), row["at"].get("density")) for row in rows}
+    table = [
+        {"arm": arm, "rewind_step": step, "density": density, "mean": 0.01, "low": None, "high": None}
+        for arm, step, density in lines
+    ]
+    curves = [{"arm": arm.name, "steps": [0], "values": {"validation/accuracy": [0.9]}} for arm in study.arms]
+    arms = [{"name": arm.name, "role": arm.role} for arm in study.arms]
+    return {"rows": rows, "arms": arms, "confidence": 0.95}, {"tables": {"barriers": table}, "curves": curves}
+
+
+CIFAR = (
+    "frankle-carbin-fig5-conv6-dropout",
+    "frankle-carbin-fig8-warmup",
+    "rewinding-resnet18",
+    "linear-mode-connectivity-resnet20",
+    "renda-resnet20",
+)
+"""One of each kind; the others differ in numbers alone."""
+
+
+@pytest.mark.parametrize("name", [*MNIST, *CIFAR])
+def test_each_plans_and_every_number_finds_its_rows(name: str, tiny: Path) -> None:
+    experiment = EXPERIMENTS[name]
+    [study] = load_experiments([experiment], 0.005 if name in CIFAR else 0.0001, 1, tiny)
+    results, details = imagined(study)
+    numbers = comparison(experiment, results, details, 1.0, beside=dict.fromkeys(experiment.beside, results))
+    assert [number["ours"]["mean"] is not None for number in numbers] == [True] * len(numbers)  # type: ignore[index]
+    jobs = [job for job in derivation(*study.targets).values() if isinstance(job, Trained)]
+    whole = experiment.settings(1).flat()
+    steps = int(whole["duration"].removesuffix("it"))
+    if experiment.study in ("find-ticket", "connect", "supermask"):
+        assert experiment.steps == whole["replicates"] * len(jobs) * steps
+    assert 0 < experiment.steps <= whole["replicates"] * len(jobs) * steps
 
 
 def test_what_one_compares_with_is_run_before_it() -> None:
@@ -201,3 +262,19 @@ def test_the_finished_run_of_lenet_is_inside_every_band() -> None:
 def test_names_of_tables_and_experiments_differ() -> None:
     assert not EXPERIMENTS.keys() & EXPERIMENT_GROUPS.keys()
     assert set(itertools.chain(*EXPERIMENT_GROUPS.values())) <= EXPERIMENTS.keys()
+
+
+@pytest.mark.parametrize("conv", CONVS, ids=lambda conv: conv.name)
+def test_levels_have_the_densities_that_the_paper_reports(conv: Conv) -> None:
+    from lth.models import MODELS
+
+    entry = MODELS[conv.name.lower()]
+    weights = {name: each.numel() for name, each in entry.make(**entry.arguments).named_parameters() if each.ndim > 1}
+    rates = {name: conv.conv_rate if "conv" in name else 0.1 if "output" in name else 0.2 for name in weights}
+    densities = [
+        100 * sum(count * (1 - rates[name]) ** level for name, count in weights.items()) / sum(weights.values())
+        for level in range(conv.levels + 1)
+    ]
+    for published in (conv.faster[0], conv.better[0]):
+        assert min(abs(density - published) for density in densities) < 0.25
+    assert densities[-1] < 2 < densities[-3]

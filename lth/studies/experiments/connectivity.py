@@ -113,7 +113,7 @@ CONNECTIVITY: dict[str, Experiment] = {
         _lenet,
         (_barrier(0, STABLE, "Section 3, Figure 3"), _barrier(0, STABLE, "Section 4, Figure 5", 0.035)),
         chosen="Layer-wise pruning, as Frankle & Carbin 2019 have it, and three replicates.",
-        num_trainings=3 * (1 + 15 + 3 * 2),
+        num_trainings=3 * (1 + 14 + 3 * 2),
         steps=24_000,
         data_rows=MNIST_ROWS,
     ),
@@ -128,7 +128,7 @@ CONNECTIVITY: dict[str, Experiment] = {
             _matching(500, 0.168),
         ),
         chosen=DEEP_CHOSEN,
-        num_trainings=3 * (1 + 3 * (8 + 3 * 2)),
+        num_trainings=3 * (1 + 3 * (7 + 3 * 2)),
     ),
     "linear-mode-connectivity-vgg16": _experiment(
         "VGG-16 on CIFAR-10",
@@ -141,6 +141,6 @@ CONNECTIVITY: dict[str, Experiment] = {
             _matching(1_000, 0.015),
         ),
         chosen=DEEP_CHOSEN,
-        num_trainings=3 * (1 + 2 * (19 + 3 * 2)),
+        num_trainings=3 * (1 + 2 * (18 + 3 * 2)),
     ),
 }

@@ -20,7 +20,7 @@ CLOSE: Band = (-1.0, None)
 
 def _transfer(source: str, target: str, adapt: str) -> Experiment:
     def settings(scale: float) -> Any:
-        from lth.studies.transfer import Transfer
+        from lth.studies.transfer_settings import Transfer
 
         recipe = VGG_19.recipe(scale, 0.1) | {"data": target, "levels": 10, "never_prune": ()}
         return Transfer(source_data=source, adapt=adapt, rewind_to=its(REWIND, scale), controls=("random",), **recipe)

@@ -5,14 +5,28 @@ from lth.studies.experiments.bert_tickets import BERT, BERT_TABLE
 from lth.studies.experiments.connectivity import CONNECTIVITY
 from lth.studies.experiments.experiment import Experiment
 from lth.studies.experiments.frankle_carbin import FIG5, SMALL
-from lth.studies.experiments.frankle_carbin_deep import FIG7, FIG8
+from lth.studies.experiments.frankle_carbin_deep import FIG7, FIG8, REWOUND
 from lth.studies.experiments.lwh import TABLE
 from lth.studies.experiments.lwh_numbers import LWH
+from lth.studies.experiments.morcos import MORCOS
+from lth.studies.experiments.retraining import RENDA_RESNET20
 from lth.studies.experiments.zhou import ACTIONS, CRITERIA
 from lth.studies.experiments.zhou_supermasks import SUPERMASKS
 
 EXPERIMENTS: Table[Experiment] = Table(
-    "experiment", {**SMALL, **FIG7, **FIG8, **CRITERIA, **ACTIONS, **SUPERMASKS, **CONNECTIVITY, **LWH, **BERT}
+    "experiment",
+    SMALL
+    | FIG7
+    | FIG8
+    | CRITERIA
+    | ACTIONS
+    | SUPERMASKS
+    | REWOUND
+    | CONNECTIVITY
+    | RENDA_RESNET20
+    | MORCOS
+    | LWH
+    | BERT,
 )
 
 EXPERIMENT_GROUPS: dict[str, tuple[str, ...]] = {
@@ -22,7 +36,9 @@ EXPERIMENT_GROUPS: dict[str, tuple[str, ...]] = {
     "zhou-criteria": tuple(CRITERIA),
     "zhou-actions": tuple(ACTIONS),
     "zhou-supermasks": tuple(SUPERMASKS),
+    "rewinding": tuple(REWOUND),
     "linear-mode-connectivity": tuple(CONNECTIVITY),
+    "morcos-transfer": tuple(MORCOS),
     **TABLE,
     **BERT_TABLE,
 }
@@ -35,6 +51,8 @@ GROUP_WORDS: dict[str, str] = {
     "zhou-criteria": "Which weights to keep: mask criteria on LeNet and MNIST",
     "zhou-actions": "What kept and pruned weights start from, on LeNet and MNIST",
     "zhou-supermasks": "Masks over untrained networks, learned and by a criterion",
+    "rewinding": "Late rewinding restores tickets of deep networks",
+    "morcos-transfer": "Tickets of one data set, trained on another",
     "linear-mode-connectivity": "From which step on two copies end in one valley",
     "lwh-table": "Tickets in GPT-2 124M: fourteen searches",
     "bert-tickets": "Tickets in pre-trained BERT on GLUE",
