@@ -30,6 +30,7 @@ def methods(*, json_: Flag = False) -> int:
 
 
 def _tables() -> dict[str, dict[str, str]]:
+    from lth.data import AUGMENTATIONS
     from lth.sparsity import CRITERIA, GRANULARITIES, SCHEDULES, SCOPES, words_of
     from lth.studies.find_ticket_settings import ARMS
     from lth.studies.restart import KEPT_ACTIONS, PRUNED_ACTIONS
@@ -50,5 +51,6 @@ def _tables() -> dict[str, dict[str, str]]:
         "controls": {arm.name: f"{arm.words[0].upper()}{arm.words[1:]}." for arm in ARMS if arm.role == "control"},
         "sparsifier": {name: method.words for name, method in SPARSIFIERS.items()},
         "engine": {name: engine.words for name, engine in ENGINES.items()},
+        "augment": {name: entry.words for name, entry in AUGMENTATIONS.items()},
         "task": {name: words_of(task) for name, task in TASKS.items()},
     }

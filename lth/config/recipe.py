@@ -40,6 +40,11 @@ class Recipe(BaseModel):
         default=None, ge=1, description="tokens per step, where examples are tokens [default: by --batch-size]"
     )
     duration: Duration = Field(default="5000it", description="length of the training: 5000it, 20ep or 10Mtok")
+    augment: Names = Field(
+        default=(),
+        description="what is done to the images of training batches: pad-crop (zeros around, 4 pixels; pad-crop:2), "
+        "flip; from the augmentation seed",
+    )
     weight_decay: float = Field(default=0.0, ge=0, description="weight decay, as the optimizer means it")
     no_decay: Names = Field(
         default=(),
@@ -93,6 +98,8 @@ class Recipe(BaseModel):
             idle["final_lr"] = f"lr_decay is {self.lr_decay!r}, 'cosine' and 'linear' read it"
         if self.train is None:
             idle["train_version"] = "it goes with a training function of your own (train)"
+        else:
+            idle["augment"] = "your own training function (train) changes its batches itself"
         if self.evaluate is None:
             idle |= dict.fromkeys(("evaluate_version", "metrics"), "it goes with a measurement of your own (evaluate)")
         return without_idle(self, idle)
@@ -154,7 +161,7 @@ class Recipe(BaseModel):
         function = None if self.train is None else Function(name=self.train, version=self.train_version)
         same = (
             "optimizer", "optimizer_options", "lr", "lr_decay", "lr_factor", "batch_size", "weight_decay",
-            "no_decay", "clip", "evaluate_every", "precision", "final_lr",
+            "no_decay", "clip", "evaluate_every", "precision", "final_lr", "augment",
         )  # fmt: skip
         fields = {name: getattr(self, name) for name in same} | {"function": function} | more
         return Training(task=task, steps=steps, warmup=warmup, lr_milestones=milestones, **fields)

@@ -53,6 +53,7 @@ class Training(BaseModel):
     traces: tuple[str, ...] = Field(default=(), description="sums and moments that are kept beside the weights")
     measures: tuple[str, ...] = Field(default=(), description="entries of MEASURES that are taken on the way")
     train_only: tuple[str, ...] = Field(default=(), description="patterns of what trains, as a head; all by default")
+    augment: tuple[str, ...] = Field(default=(), description="what is done to the images of training batches, in turn")
     function: Function | None = Field(default=None, description="the user's own, which trains in place of an engine")
 
     def with_(self, **changes: Any) -> "Training":

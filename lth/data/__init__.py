@@ -1,6 +1,7 @@
 """Data: one source per file, a table of data sets, tokens/ for language models, seeded splits and batch orders."""
 
 from lth.data.arrays import Arrays, Channels
+from lth.data.augment import AUGMENTATIONS, Augmentation, augmentation_draws, augmented, check_augment
 from lth.data.datasets import DATASETS, DataSet, load_data
 from lth.data.npz import load_npz
 from lth.data.order import epoch_order, seeded_generator, training_order
@@ -16,9 +17,11 @@ from lth.data.windows import Windows
 from lth.data.wordpieces import needs_tokens, tokenised
 
 __all__ = [
+    "AUGMENTATIONS",
     "DATASETS",
     "OWN",
     "Arrays",
+    "Augmentation",
     "Channels",
     "Data",
     "DataSet",
@@ -29,7 +32,10 @@ __all__ = [
     "Subset",
     "Tokenizer",
     "Windows",
+    "augmentation_draws",
+    "augmented",
     "batches_of",
+    "check_augment",
     "default_validation",
     "draw_shots",
     "epoch_order",

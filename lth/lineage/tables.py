@@ -3,6 +3,7 @@
 from typing import Any
 
 from lth.config import Table
+from lth.data.augment import AUGMENTATIONS
 from lth.data.datasets import DATASETS
 from lth.lineage.kinds.table import NODES
 from lth.models import MODELS
@@ -17,7 +18,7 @@ from lth.training import ENGINES, MEASURES, OPTIMIZERS, SPARSIFIERS, SUMS
 OPEN: tuple[Table[Any], ...] = (
     CRITERIA, SCOPES, GRANULARITIES, SCHEDULES, MERGES, DISTRIBUTIONS, TASKS, MODELS, DATASETS, OPTIMIZERS,
     SPARSIFIERS, SUMS, MEASURES, ENGINES, NODES,
-    INTERVENTIONS, FAMILIES,
+    INTERVENTIONS, FAMILIES, AUGMENTATIONS,
     *{id(losses): losses for task in TASKS.values() if (losses := losses_of(task)) is not None}.values(),
 )  # fmt: skip
 

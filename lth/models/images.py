@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from lth.data.images import as_images, is_channels_last
 
-CHANNELS = (1, 3, 4)
-"""Numbers of channels by which an image whose channels come last is told: grey, colour, colour with transparency."""
+__all__ = ["as_images", "image_shape"]
 
 
 def image_shape(input_shape: Sequence[int], least: int = 1) -> tuple[int, int, int]:
@@ -25,18 +24,7 @@ def image_shape(input_shape: Sequence[int], least: int = 1) -> tuple[int, int, i
             f"inputs of shape {shape} are no images: (height, width) or (channel, height, width) is needed. "
             "Use another model, or reshape the data"
         )
-    channel, height, width = (shape[2], shape[0], shape[1]) if _is_channels_last(shape) else shape
+    channel, height, width = (shape[2], shape[0], shape[1]) if is_channels_last(shape) else shape
     if min(height, width) < least:
         raise ValueError(f"images of {height}x{width} pixels are too small: {least}x{least} is the least")
     return channel, height, width
-
-
-def as_images(inputs: Tensor) -> Tensor:
-    """Return the same examples as (batch, channel, height, width)."""
-    if inputs.ndim == 3:
-        return inputs.unsqueeze(1)
-    return inputs.movedim(-1, 1) if _is_channels_last(tuple(inputs.shape[1:])) else inputs
-
-
-def _is_channels_last(shape: tuple[int, ...]) -> bool:
-    return shape[2] in CHANNELS and shape[0] not in CHANNELS

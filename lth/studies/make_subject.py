@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lth.config import StudySettings, TaskSpec
-from lth.data import Data, default_validation, split
+from lth.data import Data, check_augment, default_validation, split
 from lth.lineage import DataSpec, Sources
 from lth.lineage.foreign import HeadMatch, check_pretrained, head_match
 from lth.models import Factory, ModelSpec, describe
@@ -50,6 +50,7 @@ def make_subject(loaded: Loaded) -> tuple[StudySettings, Subject]:
     recipe = settings.training.without_idle().in_examples(data.tokens_per_example)
     settings = settings.model_copy(update={"training": recipe})
     OPTIMIZERS.pick(recipe.optimizer)
+    check_augment(recipe.augment, data.facts.get("input_shape"))
     spec, task = task_of(settings, data)
     validation = default_validation(data) if settings.validation is None else settings.validation
     data_spec = DataSpec(

@@ -96,6 +96,7 @@ CHANGES: dict[type[BaseModel], dict[str, Any]] = {
         "traces": ("moments",),
         "measures": ("sparsity",),
         "train_only": ("output.*",),
+        "augment": ("pad-crop:4", "flip"),
         "function": Function(name="mine:train"),
     },
     TaskSpec: {"name": "regression", "version": 2, "arguments": {"num_classes": 9}},

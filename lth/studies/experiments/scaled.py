@@ -49,7 +49,7 @@ def momentum_sgd(
         "lr_milestones": tuple(its(step, factor) for step in milestones),
         "warmup": its(warmup, factor, least=0),
         "weight_decay": 1e-4,
-        # "augment": AUGMENT,
+        "augment": AUGMENT,
         "validation": 5000,
         **more,
     }

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lth.config import Sparsifier, Training, steps_per_epoch
+from lth.data.augment import augmentation_draws, augmented
 from lth.data.order import training_order
 from lth.data.types import Parts
 from lth.sparsity.types import Masks, State, Traces
@@ -310,8 +311,14 @@ class TorchEngine:
         own = [{name: population.own(each, index) for name, each in batch.items()} for index in range(population.size)]
         return torch.stack([self.task.weight(each).to(population.device) for each in own])
 
+    def _augmented(self, images: Tensor, step: int) -> Tensor:
+        """Return the images of this step after augmentation, by each member's own seed."""
+        seeds, names = [member.seeds.augmentation for member in self.members], self.training.augment
+        draws = augmentation_draws(names, seeds, step, self.training.batch_size)
+        return augmented(images, names, [self.ranks.part(each, 1).flatten(0, 1) for each in draws])
+
     def _batch(self, step: int) -> Batch:
-        """Return the examples of this step: a function of the order seeds and the step alone.
+        """Return the examples of this step: a function of the order and augmentation seeds and the step alone.
 
         Tensors are (member, batch, ...); of one member alone (batch, ...).
         """
@@ -323,6 +330,8 @@ class TorchEngine:
         start, size = position * self.training.batch_size, self.training.batch_size
         indices = self.ranks.part(self._orders[:, start : start + size], 1)
         batch = self.population.fitted(self.parts["train"].take(indices.reshape(-1), self.population.device))
+        if self.training.augment:
+            batch["x"] = self._augmented(batch["x"], step)
         if not self.population.is_stacked:
             return batch
         return {name: each.reshape(*indices.shape, *each.shape[1:]) for name, each in batch.items()}

@@ -26,6 +26,8 @@ def sparse_obstacle(module: nn.Module, training: Training, population: int, devi
         return f"{', '.join(sums)} is summed up over the steps"
     if training.measures:
         return f"measures are taken while it trains ({training.measures[0]}{', ...' * (len(training.measures) > 1)})"
+    if training.augment:
+        return f"images are augmented at every step ({', '.join(training.augment)})"
     if training.precision == "bfloat16":
         return "the precision is bfloat16"
     if training.train_only:
