@@ -13,6 +13,7 @@ from lth.analysis.documents import Results
 from lth.analysis.points import Point
 from lth.analysis.reading import cells
 from lth.analysis.results import results_document
+from lth.analysis.statistics_table import statistics_rows
 from lth.config.text import last_part
 from lth.data import Subset, batches_of
 from lth.launch.energy import energy_document, read_energy
@@ -70,6 +71,8 @@ def conclude_study(
     if prepared.data_note:
         conclusion.verdict["sentences"].append(f"The data are {prepared.data_note}.")
     results["verdict"] = conclusion.verdict
+    compared = statistics_rows(results)
+    tables = {**conclusion.tables, **({"statistics": compared} if compared else {})}
     masks = getattr(prepared.settings, "masks", None)
     details = details_document(
         prepared.id,
@@ -79,12 +82,12 @@ def conclude_study(
         shown=[arm.name for arm in prepared.arms if arm.role in ("baseline", "subject")],
         subjects=[arm.name for arm in prepared.arms if arm.role == "subject"],
         verdict=conclusion.verdict,
-        tables=conclusion.tables,
+        tables=tables,
     )
     for place in (store.study_folder(prepared.id), folder):
         write_file(place / "results.json", json_to_bytes(results))
         write_file(place / "details.json", json_to_bytes(details))
-    for name, text in csv_files(prepared.points, conclusion.tables, reader):
+    for name, text in csv_files(prepared.points, tables, reader):
         write_file(folder / name, text.encode())
     written = []
     for name, ticket in study_tickets(prepared, reader, results):

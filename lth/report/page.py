@@ -13,7 +13,7 @@ from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import show
 from lth.analysis.reading import arms_of, metric_named, metric_of, num_replicates
 from lth.config.choices import check_choice
-from lth.report import followed, watched, words
+from lth.report import differences, followed, watched, words
 from lth.report.bars import bar_figure
 from lth.report.boxes import box_figure
 from lth.report.bundle import bundle
@@ -151,6 +151,7 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
     numbers = {name: index for index, name in enumerate(colour_domain(results))}
     taken = {measure.rpartition("/")[2] for row in results["rows"] for measure in row["end"]}
     metrics = [name for name in results["metrics"] if name in taken]
+    compared = differences.difference_rows(study)
     return {
         "title": results["verdict"]["title"],
         "results": results,
@@ -169,7 +170,13 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
         "table": main_table(results),
         "more_tables": more_tables(results),
         "diverged": diverged(results),
-        "single_weights": [
+        "sections": [
+            _section(
+                f"Statistics of {len(compared)} differences",
+                differences.difference_note(results, compared),
+                differences.difference_columns(results),
+                differences.difference_lines(study, compared),
+            ),
             _section("Watched weights", watched.NOTE, watched.COLUMNS, watched.watched_lines(study)),
             _section("Followed spikes", followed.NOTE, followed.COLUMNS, followed.followed_lines(study)),
         ],

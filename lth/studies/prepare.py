@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from lth.analysis.points import Arm, Point
+from lth.analysis.significance import CORRECTIONS
 from lth.config import StudySettings, TaskSpec
 from lth.data import Data, default_validation, split
 from lth.lineage import DataSpec, Job, Sources
@@ -106,6 +107,7 @@ def prepare(
     recipe = settings.training.without_idle().in_examples(data.tokens_per_example)
     settings = settings.model_copy(update={"training": recipe})
     OPTIMIZERS.pick(recipe.optimizer)
+    CORRECTIONS.pick(settings.correction)
     spec, task = task_of(settings, data)
     validation = default_validation(data) if settings.validation is None else settings.validation
     data_spec = DataSpec(
