@@ -19,7 +19,7 @@ from lth.report.boxes import box_figure
 from lth.report.bundle import bundle
 from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
 from lth.report.curves import curve_figure
-from lth.report.figure import Figure, as_chart, draw_png, without_legends
+from lth.report.figure import Figure, as_chart, draw_png, has_replicates, without_legends
 from lth.report.lines import line_figure
 from lth.report.marks import colour_domain, marks
 from lth.report.side_by_side import questions, side_by_side
@@ -29,7 +29,9 @@ from lth.report.theme import DARK, LIGHT, Palette, category_colors, vega_config
 from lth.report.weights import distribution_figure, layer_density_figure
 
 
-def write_report(studies: Sequence[StudyFiles], folder: Path, names: Sequence[str] = ()) -> Path:
+def write_report(
+    studies: Sequence[StudyFiles], folder: Path, names: Sequence[str] = (), *, replicates: bool = False
+) -> Path:
     """Write report.html, a full page for one study or a comparison of several, and return its path.
 
     The page holds everything it needs and asks for nothing outside itself. Each figure is also written to
@@ -39,6 +41,7 @@ def write_report(studies: Sequence[StudyFiles], folder: Path, names: Sequence[st
         studies: at least one, as from `read_study`; several must have one primary metric.
         folder: created if missing; older files of these names are replaced.
         names: of several studies, as the page calls them [default: what sets them apart].
+        replicates: whether pictures show each replicate, and the page at first; on the page it is a switch.
     Raises:
         ValueError: if there is no study, or if they measure different things.
     """
@@ -48,9 +51,10 @@ def write_report(studies: Sequence[StudyFiles], folder: Path, names: Sequence[st
     script = bundle()
     names = names or study_names(studies)
     drawn = figures(studies[0]) if len(studies) == 1 else comparison_figures(studies, names)
-    write_pictures(drawn, folder, _colors(studies, LIGHT))
+    write_pictures(drawn, folder, _colors(studies, LIGHT), replicates=replicates)
     path = Path(folder) / "report.html"
-    path.write_text(render(studies, drawn, script.result(), names), encoding="utf-8")
+    page = render(studies, drawn, script.result(), names, replicates=replicates)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -83,10 +87,18 @@ def chart(study: StudyFiles, name: str | None = None) -> alt.TopLevelMixin:
     return as_chart(by_name[check_choice("figure", name, by_name)], LIGHT, _colors([study], LIGHT))
 
 
-def render(studies: Sequence[StudyFiles], drawn: Sequence[Figure], script: str, names: Sequence[str] = ()) -> str:
+def render(
+    studies: Sequence[StudyFiles],
+    drawn: Sequence[Figure],
+    script: str,
+    names: Sequence[str] = (),
+    *,
+    replicates: bool = False,
+) -> str:
     """Return the page as text, with these figures in it and the script that draws them."""
     alone = len(studies) == 1
     context = _study_context(studies[0]) if alone else _comparison_context(studies, names or study_names(studies))
+    context |= {"has_replicates": any(map(has_replicates, drawn)), "replicates": replicates}
     name = "study.html.jinja" if alone else "comparison.html.jinja"
     return filled(name, context, drawn, script, [_colors(studies, palette) for palette in (LIGHT, DARK)])
 
@@ -129,12 +141,12 @@ def filled(
     )
 
 
-def write_pictures(drawn: Sequence[Figure], folder: Path, colors: tuple[str, ...]) -> None:
+def write_pictures(drawn: Sequence[Figure], folder: Path, colors: tuple[str, ...], *, replicates: bool = False) -> None:
     """Write each figure as figures/NAME.png in a folder, which is created if missing."""
     images = Path(folder) / "figures"
     images.mkdir(parents=True, exist_ok=True)
     for figure in drawn:
-        (images / f"{figure.name}.png").write_bytes(draw_png(figure, LIGHT, colors))
+        (images / f"{figure.name}.png").write_bytes(draw_png(figure, LIGHT, colors, replicates=replicates))
 
 
 def _colors(studies: Sequence[StudyFiles], palette: Palette) -> tuple[str, ...]:
