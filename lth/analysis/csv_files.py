@@ -20,7 +20,7 @@ HISTORY = {"step": "iter", "train/loss": "train/loss", "validation/loss": "val/l
 def csv_files(
     points: Sequence[Point], tables: Mapping[str, list[TableRow]], reader: Reader
 ) -> Iterator[tuple[str, str]]:
-    """Give name and content of each CSV file that has rows: `curves.csv`, `survival.csv`, `watched.csv`.
+    """Give name and content of each CSV file that has rows: `curves.csv`, `survival.csv`, `statistics.csv`, ...
 
     Where language models are trained and nothing else (one arm, no axis), each replicate has its `history.csv` too.
     """
@@ -29,6 +29,7 @@ def csv_files(
     for name, rows, first in (
         ("curves.csv", curve_rows(finished, reader), ["arm", "replicate", *axes, "step"]),
         ("survival.csv", survival_rows(finished, reader), ["arm", "replicate", *axes]),
+        ("statistics.csv", tables.get("statistics", []), []),
         ("watched.csv", tables.get("watched", []), []),
         ("super_weights.csv", tables.get("super_weights", []), []),
     ):

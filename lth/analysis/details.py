@@ -46,6 +46,7 @@ def details_document(
     subjects: Collection[str],
     verdict: Verdict,
     tables: Mapping[str, list[TableRow]],
+    learning: Sequence[str] = (),
 ) -> Details:
     """Return the details document of a built study.
 
@@ -58,6 +59,7 @@ def details_document(
         subjects: arms that the study is about.
         verdict: its place decides whose derivation is given.
         tables: of the conclusion.
+        learning: curves by preference (`validation/accuracy`): of the first that was measured each replicate is kept.
     """
     finished = [point for point in points if isinstance(point.job, Trained) and _history(point, reader) is not None]
     groups: dict[tuple[str, Place], list[Point]] = defaultdict(list)
@@ -74,7 +76,9 @@ def details_document(
         "format": DETAILS,
         "version": VERSION,
         "id": id,
-        "curves": [curve for key, group in groups.items() if (curve := _curve(*key, group, reader)) is not None],
+        "curves": [
+            curve for key, group in groups.items() if (curve := _curve(*key, group, reader, learning)) is not None
+        ],
         "layers": [row for at, group in networks.items() for row in _layers(at, group, reader)],
         "distributions": distributions,
         "boxes": boxes,
@@ -105,7 +109,7 @@ def _masks(point: Point, prunable: Sequence[str], reader: Reader) -> Masks:
     }
 
 
-def _curve(arm: str, at: Place, group: list[Point], reader: Reader) -> Curve | None:
+def _curve(arm: str, at: Place, group: list[Point], reader: Reader, learning: Sequence[str]) -> Curve | None:
     """Return mean curves over the replicates that went to the end."""
     histories = [history for point in group if (history := _history(point, reader)) is not None]
     if not histories or any(history.steps != histories[0].steps for history in histories):
@@ -114,7 +118,15 @@ def _curve(arm: str, at: Place, group: list[Point], reader: Reader) -> Curve | N
         name: [_mean(each) for each in zip(*(history.curves[name] for history in histories), strict=True)]
         for name in histories[0].curves
     }
-    return {"arm": arm, "at": dict(at), "steps": histories[0].steps, "values": values}
+    curve = Curve(arm=arm, at=dict(at), steps=histories[0].steps, values=values)
+    shown = next((name for name in learning if name in values), None)
+    if shown is not None and len(histories) > 1:
+        curve["replicates"] = {shown: [[_short(value) for value in each.curves[shown]] for each in histories]}
+    return curve
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
 
 
 def _mean(values: tuple[float | None, ...]) -> float | None:
@@ -124,19 +136,20 @@ def _mean(values: tuple[float | None, ...]) -> float | None:
 
 def _layers(at: Place, group: list[Network], reader: Reader) -> list[LayerDensity]:
     """Return how much of each layer is kept at a place, a mean over replicates."""
-    kept: dict[str, int] = defaultdict(int)
+    kept: dict[str, list[int]] = defaultdict(list)
     sizes: dict[str, int] = {}
     for network in group:
         for name, mask in _masks(*network, reader).items():
-            kept[name] += int(mask.sum())
+            kept[name].append(int(mask.sum()))
             sizes[name] = mask.numel()
     return [
         {
             "at": dict(at),
             "layer": name,
             "weights": size,
-            "kept": kept[name] / len(group),
-            "density": kept[name] / len(group) / size,
+            "kept": sum(kept[name]) / len(group),
+            "density": sum(kept[name]) / len(group) / size,
+            "replicates": [count / size for count in kept[name]],
         }
         for name, size in sizes.items()
     ]

@@ -178,12 +178,16 @@ class Results(TypedDict):
 
 
 class Curve(TypedDict):
-    """Means over replicates during training, one entry per evaluation; values by `part/metric`."""
+    """Means over replicates during training, one entry per evaluation; values by `part/metric`.
+
+    `replicates` has the one that figures show of each replicate.
+    """
 
     arm: str
     at: At
     steps: list[int]
     values: dict[str, list[float | None]]
+    replicates: NotRequired[dict[str, list[list[float | None]]]]
 
 
 class LayerDensity(TypedDict):
@@ -194,6 +198,7 @@ class LayerDensity(TypedDict):
     weights: float
     kept: float
     density: float
+    replicates: NotRequired[list[float]]  # density in each
 
 
 class Distribution(TypedDict):

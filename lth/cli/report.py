@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from lth.cli.errors import CommandError, UsageError
+from lth.cli.options import Flag
 from lth.cli.stored import find_study, unknown_id
 
 
-def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None) -> int:
+def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None, replicates: Flag = False) -> int:
     """Build the report again from result files alone; several studies make one comparison.
 
         lth report 3f2a 90bc --out comparison   # IDs as `lth ls` shows them
@@ -15,6 +16,7 @@ def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None) 
         ids: IDs of studies in the store (a beginning is enough), or folders of reports, as of `lth superweights`.
         store: folder of results.
         out: folder of the report [default: lth-reports/report-ID...].
+        replicates: show each replicate in the figures, not means and intervals alone; on the page it is a switch.
     """
     from lth.report import read_study, write_report, write_super_weights
 
@@ -26,7 +28,7 @@ def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None) 
     folders = [_folder(name, store) for name in ids]
     studies = [read_study(folder) for folder in folders]
     folder = out or Path("lth-reports") / ("report-" + "-".join(study.results["id"] for study in studies[:4]))
-    print(f"Report     {write_report(studies, folder)}")
+    print(f"Report     {write_report(studies, folder, replicates=replicates)}")
     return 0
 
 

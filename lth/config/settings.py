@@ -53,6 +53,11 @@ class StudySettings(BaseModel):
     split_seed: int = Field(default=0, ge=0, description="which examples are held out; the same for all replicates")
     model_version: str = Field(default="1", description="raise it when your own model's code changes its results")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="level of the intervals over replicates")
+    correction: str = Field(
+        default="holm",
+        description="how p-values are adjusted for the number of comparisons: holm (no false one among all), "
+        "benjamini-hochberg (few false ones among those found: for many cells)",
+    )
     training: Recipe = Recipe()
 
     @model_validator(mode="before")

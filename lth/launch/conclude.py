@@ -13,6 +13,7 @@ from lth.analysis.documents import Results
 from lth.analysis.points import Point
 from lth.analysis.reading import cells
 from lth.analysis.results import results_document
+from lth.analysis.statistics_table import statistics_rows
 from lth.config.text import last_part
 from lth.data import Subset, batches_of
 from lth.launch.energy import energy_document, read_energy
@@ -69,6 +70,8 @@ def conclude_study(
     conclusion = study_type.conclude(results, reader, list(prepared.points))
     conclusion.verdict["sentences"].extend(prepared.notes)
     results["verdict"] = conclusion.verdict
+    compared = statistics_rows(results)
+    tables = {**conclusion.tables, **({"statistics": compared} if compared else {})}
     masks = getattr(prepared.settings, "masks", None)
     details = details_document(
         prepared.id,
@@ -78,12 +81,13 @@ def conclude_study(
         shown=[arm.name for arm in prepared.arms if arm.role in ("baseline", "subject")],
         subjects=[arm.name for arm in prepared.arms if arm.role == "subject"],
         verdict=conclusion.verdict,
-        tables=conclusion.tables,
+        tables=tables,
+        learning=[f"validation/{results[name]}" for name in ("primary", "stop_by")],  # type: ignore[literal-required]
     )
     for place in (store.study_folder(prepared.id), folder):
         write_file(place / "results.json", json_to_bytes(results))
         write_file(place / "details.json", json_to_bytes(details))
-    for name, text in csv_files(prepared.points, conclusion.tables, reader):
+    for name, text in csv_files(prepared.points, tables, reader):
         write_file(folder / name, text.encode())
     written = []
     for name, ticket in study_tickets(prepared, reader, results):

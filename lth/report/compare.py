@@ -12,6 +12,7 @@ from lth.report.frames import DataRow, Domain, cropped, falling_axis, rows
 from lth.report.lines import CUT, DASHES, POINTS, from_baseline, has_line, line_domain
 from lth.report.marks import Mark, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import PERCENT, axis_of
+from lth.report.replicates import replicate_layers, replicate_rows
 from lth.report.side_by_side import survival_figure
 from lth.report.study import StudyFiles
 from lth.report.words import plain_fields
@@ -113,7 +114,13 @@ def _lines(studies: Sequence[StudyFiles], names: list[str], plot: PlotDocument) 
         for name, mark in sorted(lines, key=lambda pair: pair[1].colour in subjects)
         if isinstance(mark.x, int | float)
     ]
-    chart = _lines_chart(table, first, plot, domain, names, arms)
+    marked = [
+        ({"study": name, "line": mark.colour, "x": mark.x * axis.scale}, mark)
+        for name, mark in lines
+        if isinstance(mark.x, int | float)
+    ]
+    ones = replicate_rows(marked, metric, domain, is_log=plot["log_x"])
+    chart = _lines_chart(table, ones, first, plot, domain, names, arms)
     caption = (
         f"{plot['words']} Means over replicates; bands: intervals of what each study is about.{CUT if is_cut else ''}"
     )
@@ -123,7 +130,13 @@ def _lines(studies: Sequence[StudyFiles], names: list[str], plot: PlotDocument) 
 
 
 def _lines_chart(
-    table: list[DataRow], results: Results, plot: PlotDocument, domain: Domain, names: list[str], arms: list[str]
+    table: list[DataRow],
+    ones: list[DataRow],
+    results: Results,
+    plot: PlotDocument,
+    domain: Domain,
+    names: list[str],
+    arms: list[str],
 ) -> Spec:
     """Return a colour per study, a dash per arm, and bands around the subjects."""
     metric, axis = metric_of_plot(results, plot), axis_of(results, plot["x"], plot["x_words"])
@@ -157,6 +170,7 @@ def _lines_chart(
     return panel(
         alt.layer(
             band.encode(y=alt.Y("low:Q", title=title_of_y(results, plot)), y2="high:Q", detail="line:N"),
+            *replicate_layers(ones, y, lines=False, x=x, color=colour),
             base.mark_line().encode(y=y, strokeDash=dash),
             points.encode(y=y, tooltip=tooltip),
             height=360,

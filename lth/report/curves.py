@@ -3,6 +3,8 @@
 Source: the design is that of Figure 3 of Frankle and Carbin 2019, arXiv:1803.03635.
 """
 
+from collections.abc import Sequence
+
 import altair as alt
 
 from lth.analysis.documents import Curve, Results
@@ -12,11 +14,13 @@ from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, Domain, cropped, frame, rows, spread
 from lth.report.marks import colour_domain
 from lth.report.places import Axis, main_axis
+from lth.report.replicates import replicate_layers
 from lth.report.study import StudyFiles
 from lth.report.words import axis_title
 
 NUM_LINES = 7
 NUM_POINTS = 240
+NUM_OF_EACH = 60
 
 
 def curve_figure(study: StudyFiles) -> Figure | None:
@@ -153,9 +157,12 @@ class _Drawing:
             color=colour,
             detail="arm:N",
         )
+        y = alt.Y("mean:Q", title=axis_title(self.metric))
+        ones = [row for curve in curves for row in self._replicates(curve)]
         tooltip = [alt.Tooltip("arm:N"), *([] if self.axis is None else [alt.Tooltip("line:N", title=axis_words)])]
         more = {"title": title} if title else {}
         chart = alt.layer(
+            *replicate_layers(ones, y, x="x:Q", color=colour)[:1],
             base.mark_line(strokeWidth=1.7),
             base.mark_line(strokeWidth=9, opacity=0).encode(tooltip=tooltip),
             height=280,
@@ -164,10 +171,22 @@ class _Drawing:
         )
         return panel(chart)
 
-    def _rows(self, curve: Curve) -> list[DataRow]:
-        """Return one row per evaluation, at most about NUM_POINTS of them, the last always among them."""
-        points = list(zip(curve["steps"], curve["values"].get(self.name, []), strict=False))
-        every = max(len(points) // NUM_POINTS, 1)
+    def _replicates(self, curve: Curve) -> list[DataRow]:
+        """Return the rows of each replicate's line, fewer than those of the mean."""
+        lines = curve.get("replicates", {}).get(self.name, [])
+        return [
+            {"x": row["x"], "mean": row["mean"], "line": row["line"], "replicate": f"{curve['arm']} {replicate}"}
+            for replicate, values in enumerate(lines)
+            for row in self._rows(curve, values, NUM_OF_EACH)
+        ]
+
+    def _rows(
+        self, curve: Curve, values: Sequence[float | None] | None = None, most: int = NUM_POINTS
+    ) -> list[DataRow]:
+        """Return one row per evaluation, at most about `most` of them, the last always among them."""
+        values = curve["values"].get(self.name, []) if values is None else values
+        points = list(zip(curve["steps"], values, strict=False))
+        every = max(len(points) // most, 1)
         line = curve["arm"] if self.axis is None else self.axis.text(curve["at"].get(self.axis.name))
         shown = [
             {

@@ -12,6 +12,9 @@ Spec = dict[str, Any]
 WIDTH = 760
 UNSEEN = 0
 
+REPLICATES = "each replicate"
+"""Description of layers that are drawn on request."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -50,9 +53,20 @@ def without_legends(spec: Spec) -> Spec:
     return changed
 
 
-def full_spec(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> Spec:
+def without_replicates(spec: Spec) -> Spec:
+    """Return the specification without the layers of single replicates."""
+    layers = [each for each in spec.get("layer", []) if each.get("description") != REPLICATES]
+    return {**spec, "layer": [without_replicates(each) for each in layers]} if "layer" in spec else spec
+
+
+def has_replicates(figure: Figure) -> bool:
+    """Return whether a figure has layers of single replicates."""
+    return any(without_replicates(spec) != spec for spec in figure.panels)
+
+
+def full_spec(figure: Figure, palette: Palette, categories: tuple[str, ...], *, replicates: bool = False) -> Spec:
     """Return one specification of all panels with the theme, 760 points wide or 340 to 420 a panel."""
-    panels = [{**each} for each in figure.panels]
+    panels = [{**each} if replicates else without_replicates(each) for each in figure.panels]
     if len(panels) == 1:
         spec: Spec = {**panels[0], "width": WIDTH}
     else:
@@ -70,9 +84,10 @@ def as_chart(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> a
     return chart
 
 
-def draw_png(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> bytes:
-    """Return the figure as a PNG image at twice its nominal size."""
-    image: bytes = vl_convert.vegalite_to_png(_drawn_part(full_spec(figure, palette, categories)), scale=2)
+def draw_png(figure: Figure, palette: Palette, categories: tuple[str, ...], *, replicates: bool = False) -> bytes:
+    """Return the figure as a PNG image at twice its nominal size, with single replicates where they are asked for."""
+    spec = full_spec(figure, palette, categories, replicates=replicates)
+    image: bytes = vl_convert.vegalite_to_png(_drawn_part(spec), scale=2)
     return image
 
 

@@ -16,6 +16,7 @@ from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, Domain, cropped, falling_axis, frame, full_frame, rows, spread, step_frame
 from lth.report.marks import Mark, colour_domain, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import PERCENT, Axis, axis_of
+from lth.report.replicates import replicate_layers, replicate_rows, replicate_rules
 from lth.report.study import StudyFiles
 from lth.report.theme import OTHER
 from lth.report.words import over_replicates
@@ -138,13 +139,13 @@ def _panel_title(results: Results, plot: PlotDocument, value: Any) -> str:
     return f"{plot['panel'].replace('_', ' ')} {axis_of(results, plot['panel']).shown(value)}".capitalize()
 
 
-def side_by_side(bars: Any, points: Any, table: Sequence[DataRow]) -> list[Any]:
-    """Return bars and points of one place on the x axis, those of each line beside the others."""
+def side_by_side(some: Sequence[Any], table: Sequence[DataRow]) -> list[Any]:
+    """Return layers of one place on the x axis, those of each line beside the others."""
     names = list(dict.fromkeys((row["line"], row["arm_of_line"]) for row in table))
     layers = []
     for index, (line, arm) in enumerate(names):
         offset = BESIDE * (index - (len(names) - 1) / 2)
-        for layer in (bars, points):
+        for layer in some:
             own = layer.transform_filter((alt.datum.line == line) & (alt.datum.arm_of_line == arm)).copy()
             mark = {"type": layer.mark} if isinstance(layer.mark, str) else layer.mark.to_dict()
             own.mark = alt.MarkDef(**mark, xOffset=offset)
@@ -197,19 +198,25 @@ class _Drawing:
         if self.dashes:
             marked = marked.encode(strokeDash=self._dash())
         layers: list[Any] = self._level(level)
+        is_one = len({row["x"] for row in table}) == 1
+        as_lines = self.plot["mark"] != "point" and not is_one
+        ones = replicate_layers(
+            self._replicates(lines), y, lines=as_lines, x=self._x(lines, level), color=self._colour()
+        )
         size = 42 if len(table) < 400 else 14
         points = base.transform_filter(POINTS).mark_point(filled=True, size=size, opacity=1)
         points = points.encode(y=y, tooltip=self._tooltip())
         bars = base.transform_filter("isValid(datum.low)").mark_rule()
         bars = bars.encode(y=alt.Y("low:Q", title=y_title), y2="high:Q")
         if self.plot["mark"] == "point":
-            layers += [bars, points]
-        elif len({row["x"] for row in table}) == 1:  # neither a line nor a band would show
-            layers += side_by_side(bars, points, table)
+            layers += [bars, *ones, points]
+        elif is_one:  # neither a line nor a band would show
+            layers += side_by_side([bars, *ones, points], table)
         else:
             bands = base.transform_filter("isValid(datum.low)").mark_area(opacity=0.16)
             layers += [
                 bands.encode(y=alt.Y("low:Q", title=y_title), y2="high:Q", detail="arm_of_line:N"),
+                *ones,
                 marked.encode(y=y),
                 points,
             ]
@@ -230,12 +237,19 @@ class _Drawing:
         return [row for line in ordered for row in cropped(line, self.domain, is_log=is_log)]
 
     def _row(self, mark: Mark) -> DataRow:
+        place = {"place": mark.place} if mark.place else {}
+        return {**self._line(mark), **shown_interval(mark.interval, self.metric), **place}
+
+    def _line(self, mark: Mark) -> DataRow:
+        """Return which line a mark is of, and where it lies on it."""
         assert isinstance(mark.x, int | float)
         text = mark.colour if self.by_arm else axis_of(self.results, self.plot["colour"]).text(mark.colour)
-        place = {"place": mark.place} if mark.place else {}
-        shown = shown_interval(mark.interval, self.metric)
         line = {"line": text, "arm_of_line": mark.colour if self.by_arm else mark.arm, "arm": mark.arm}
-        return {**line, "x": mark.x * self.axis.scale, **shown, **place}
+        return {**line, "x": mark.x * self.axis.scale}
+
+    def _replicates(self, lines: Sequence[Mark]) -> list[DataRow]:
+        marked = [(self._line(mark), mark) for mark in lines]
+        return replicate_rows(marked, self.metric, self.domain, is_log=self.plot["log_x"])
 
     def _depth(self, mark: Mark) -> tuple[int, float]:
         """Sort marks of the subject last, and each line from left to right."""
@@ -282,6 +296,8 @@ class _Drawing:
             if row["low"] is not None:
                 band = base.mark_rect(opacity=0.16) if self.by_arm else base.mark_rect(style="reference-area")
                 layers.append(band.encode(y="low:Q", y2="high:Q"))
+            rules = replicate_rules({"line": mark.arm}, mark, self.metric, self.domain)
+            layers += [each.encode(color=self._colour()) if self.by_arm else each for each in rules]
             rule = base.mark_rule(strokeWidth=1.6) if self.by_arm else base.mark_rule(style="reference-line")
             layers.append(rule.encode(y="mean:Q"))
         return layers

@@ -13,13 +13,13 @@ from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import show
 from lth.analysis.reading import arms_of, metric_named, metric_of, num_replicates
 from lth.config.choices import check_choice
-from lth.report import followed, watched, words
+from lth.report import differences, followed, watched, words
 from lth.report.bars import bar_figure
 from lth.report.boxes import box_figure
 from lth.report.bundle import bundle
 from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
 from lth.report.curves import curve_figure
-from lth.report.figure import Figure, as_chart, draw_png, without_legends
+from lth.report.figure import Figure, as_chart, draw_png, has_replicates, without_legends
 from lth.report.lines import line_figure
 from lth.report.marks import colour_domain, marks
 from lth.report.published import is_of_paper, plots_of, published_context
@@ -30,7 +30,9 @@ from lth.report.theme import DARK, LIGHT, Palette, category_colors, vega_config
 from lth.report.weights import distribution_figure, layer_density_figure
 
 
-def write_report(studies: Sequence[StudyFiles], folder: Path, names: Sequence[str] = ()) -> Path:
+def write_report(
+    studies: Sequence[StudyFiles], folder: Path, names: Sequence[str] = (), *, replicates: bool = False
+) -> Path:
     """Write report.html, a full page for one study or a comparison of several, and return its path.
 
     The page holds everything it needs and asks for nothing outside itself. Each figure is also written to
@@ -40,6 +42,7 @@ def write_report(studies: Sequence[StudyFiles], folder: Path, names: Sequence[st
         studies: at least one, as from `read_study`; several must have one primary metric.
         folder: created if missing; older files of these names are replaced.
         names: of several studies, as the page calls them [default: what sets them apart].
+        replicates: whether pictures show each replicate, and the page at first; on the page it is a switch.
     Raises:
         ValueError: if there is no study, or if they measure different things.
     """
@@ -49,9 +52,10 @@ def write_report(studies: Sequence[StudyFiles], folder: Path, names: Sequence[st
     script = bundle()
     names = names or study_names(studies)
     drawn = figures(studies[0]) if len(studies) == 1 else comparison_figures(studies, names)
-    write_pictures(drawn, folder, _colors(studies, LIGHT))
+    write_pictures(drawn, folder, _colors(studies, LIGHT), replicates=replicates)
     path = Path(folder) / "report.html"
-    path.write_text(render(studies, drawn, script.result(), names), encoding="utf-8")
+    page = render(studies, drawn, script.result(), names, replicates=replicates)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -84,12 +88,20 @@ def chart(study: StudyFiles, name: str | None = None) -> alt.TopLevelMixin:
     return as_chart(by_name[check_choice("figure", name, by_name)], LIGHT, _colors([study], LIGHT))
 
 
-def render(studies: Sequence[StudyFiles], drawn: Sequence[Figure], script: str, names: Sequence[str] = ()) -> str:
+def render(
+    studies: Sequence[StudyFiles],
+    drawn: Sequence[Figure],
+    script: str,
+    names: Sequence[str] = (),
+    *,
+    replicates: bool = False,
+) -> str:
     """Return the page as text, with these figures in it and the script that draws them."""
     alone = len(studies) == 1
     context = _study_context(studies[0]) if alone else _comparison_context(studies, names or study_names(studies))
     if alone:
         context["of_paper"] = [figure for figure in drawn if is_of_paper(studies[0], figure)]
+    context |= {"has_replicates": any(map(has_replicates, drawn)), "replicates": replicates}
     name = "study.html.jinja" if alone else "comparison.html.jinja"
     return filled(name, context, drawn, script, [_colors(studies, palette) for palette in (LIGHT, DARK)])
 
@@ -132,12 +144,12 @@ def filled(
     )
 
 
-def write_pictures(drawn: Sequence[Figure], folder: Path, colors: tuple[str, ...]) -> None:
+def write_pictures(drawn: Sequence[Figure], folder: Path, colors: tuple[str, ...], *, replicates: bool = False) -> None:
     """Write each figure as figures/NAME.png in a folder, which is created if missing."""
     images = Path(folder) / "figures"
     images.mkdir(parents=True, exist_ok=True)
     for figure in drawn:
-        (images / f"{figure.name}.png").write_bytes(draw_png(figure, LIGHT, colors))
+        (images / f"{figure.name}.png").write_bytes(draw_png(figure, LIGHT, colors, replicates=replicates))
 
 
 def _colors(studies: Sequence[StudyFiles], palette: Palette) -> tuple[str, ...]:
@@ -154,6 +166,7 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
     numbers = {name: index for index, name in enumerate(colour_domain(results))}
     taken = {measure.rpartition("/")[2] for row in results["rows"] for measure in row["end"]}
     metrics = [name for name in results["metrics"] if name in taken]
+    compared = differences.difference_rows(study)
     return {
         "title": results["verdict"]["title"],
         "published": None if study.reproduction is None else published_context(study.reproduction),
@@ -173,7 +186,13 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
         "table": main_table(results),
         "more_tables": more_tables(results),
         "diverged": diverged(results),
-        "single_weights": [
+        "sections": [
+            _section(
+                f"Statistics of {len(compared)} differences",
+                differences.difference_note(results, compared),
+                differences.difference_columns(results),
+                differences.difference_lines(study, compared),
+            ),
             _section("Watched weights", watched.NOTE, watched.COLUMNS, watched.watched_lines(study)),
             _section("Followed spikes", followed.NOTE, followed.COLUMNS, followed.followed_lines(study)),
         ],

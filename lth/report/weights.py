@@ -7,6 +7,7 @@ from lth.report.bars import bar_figure
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, falling_axis, rows, spread
 from lth.report.places import Axis, axis_of, main_axis
+from lth.report.replicates import replicate_layers
 from lth.report.study import StudyFiles
 
 NUM_PLACES = 5
@@ -25,7 +26,8 @@ def layer_density_figure(study: StudyFiles) -> Figure | None:
     if len(set(overall.values())) < 2:
         return _layer_list(study)
     names = list(dict.fromkeys(short(entry["layer"]) for entry in layers))
-    chart = _density_chart(_density_rows(study, overall), overall, names, axis_of(study.results, "density").title)
+    title = axis_of(study.results, "density").title
+    chart = _density_chart(_density_rows(study, overall), _replicates(layers, overall), overall, names, title)
     gone = " Where a layer is empty it has no point." if any(entry["density"] <= 0 for entry in layers) else ""
     caption = (
         "Weights that remain in each layer against those that remain in the whole network, both logarithmic; colours "
@@ -63,7 +65,19 @@ def _density_rows(study: StudyFiles, overall: dict[str, float]) -> list[DataRow]
     ]
 
 
-def _density_chart(table: list[DataRow], overall: dict[str, float], names: list[str], title: str) -> Spec:
+def _replicates(layers: list[LayerDensity], overall: dict[str, float]) -> list[DataRow]:
+    """Return a row for each layer, place and replicate in which some of the layer is left."""
+    return [
+        {"layer": short(entry["layer"]), "percent": overall[_key(entry)], "density": 100 * density}
+        for entry in layers
+        for density in entry.get("replicates", [])
+        if density > 0
+    ]
+
+
+def _density_chart(
+    table: list[DataRow], ones: list[DataRow], overall: dict[str, float], names: list[str], title: str
+) -> Spec:
     """Return a line per layer, and the whole network's as the diagonal."""
     title = title.removesuffix(" (%)")
     x = falling_axis([row["percent"] for row in table], "percent", f"{title} in the whole network (%)")
@@ -86,7 +100,8 @@ def _density_chart(table: list[DataRow], overall: dict[str, float], names: list[
     )
     both = [{"percent": percent, "density": percent} for percent in overall.values() if percent > 0]
     diagonal = alt.Chart(rows(both)).mark_line(style="reference-line").encode(x=x, y=y)
-    return panel(alt.layer(diagonal, base.mark_line(), points, height=320, description="Density of each layer"))
+    each = replicate_layers(ones, y, lines=False, value="density", x=x, color=color)
+    return panel(alt.layer(diagonal, base.mark_line(), *each, points, height=320, description="Density of each layer"))
 
 
 def _layer_list(study: StudyFiles) -> Figure | None:

@@ -11,7 +11,8 @@ from lth.analysis.facts import CONSTANT, studied
 from lth.analysis.numbers import scale, show, show_paired
 from lth.analysis.points import Conclusion, Point
 from lth.analysis.reading import arms_of, cells, metric_of
-from lth.analysis.statistics import holm, p_of_mean, paired_difference
+from lth.analysis.significance import holm, p_of_mean
+from lth.analysis.statistics import paired_difference
 from lth.studies.few_shot_settings import RANDOM
 
 
@@ -46,7 +47,7 @@ def compare_tickets(results: Results, points: Sequence[Point]) -> Conclusion:
     alike = {name for pair in same for name in pair}
     rows = [row for row in table if row["shots"] == most and row["against"] == f"{RANDOM} {row['arm']}"]
     rows = [row for row in rows if row["arm"] not in alike]
-    settled = holm([p_of_mean(row["values"]) for row in rows], 1 - results["confidence"])
+    settled = [p <= 1 - results["confidence"] for p in holm([p_of_mean(row["values"]) for row in rows])]
     better = [row["arm"] for row in rows if is_learned and _is_better(row, metric.better)]
     by_all = [row["arm"] for row, holds in zip(rows, settled, strict=True) if holds and row["arm"] in better]
     if better:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lth.analysis.points import Arm, Point
+from lth.analysis.significance import CORRECTIONS
 from lth.config import StudySettings
 from lth.data import Data
 from lth.lineage import Job, Sources
@@ -110,6 +111,7 @@ def prepare(
     Raises:
         ValueError: if a name is unknown, a setting does not fit the model or the data, or nothing can be pruned.
     """
+    CORRECTIONS.pick(settings.correction)
     main = Loaded(settings, factory, data, functions or {}, weights, model)
     others = _others(study_type, main, others or {})
     if study_type.adapt is not None:

@@ -8,7 +8,7 @@ from made import other_seed, plot, with_rows
 
 from lth.report import StudyFiles, chart, figures
 from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
-from lth.report.figure import Figure, as_chart
+from lth.report.figure import Figure, as_chart, without_replicates
 from lth.report.marks import marks
 from lth.report.theme import LIGHT
 
@@ -27,7 +27,7 @@ NAMES = {
 
 def drawn_rows(figure: Figure, index: int = 0) -> list[dict[str, Any]]:
     """All rows in the data of one panel."""
-    return [row for table in figure.panels[index]["datasets"].values() for row in table]
+    return [row for table in figure.panels[index]["datasets"].values() for row in table if "replicate" not in row]
 
 
 @pytest.mark.parametrize("shape", NAMES)
@@ -157,5 +157,9 @@ def test_lines_of_one_place_show_their_intervals_side_by_side(studies: dict[str,
     place = sorted({row["at"]["share"] for row in whole.results["rows"] if "share" in row["at"]})[1]
     figure = figures(with_rows(deepcopy(whole), lambda row: row["at"].get("share") == place))[0]
     as_chart(figure, LIGHT, LIGHT.categories)
-    bars = [layer["mark"]["xOffset"] for layer in figure.panels[0]["layer"] if "xOffset" in layer.get("mark", {})]
+    bars = [
+        layer["mark"]["xOffset"]
+        for layer in without_replicates(figure.panels[0])["layer"]
+        if "xOffset" in layer.get("mark", {})
+    ]
     assert len(bars) == 2 * len(set(bars)) > 0  # a bar and a point for each line, at an offset of its own

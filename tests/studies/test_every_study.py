@@ -224,6 +224,11 @@ def test_every_study_speaks_of_every_task(
         )  # of none
     assert (found.folder / "figures").is_dir()
 
+    compared = details["tables"].get("statistics", [])
+    assert (found.folder / "statistics.csv").is_file() == bool(compared)
+    assert {(row["arm"], row["against"]) for row in compared} <= {(a.name, b.name) for a in arms for b in arms}
+    assert (f"Statistics of {len(compared)} differences" in page) == bool(compared)
+
     words = primary.name.replace("_", " ")
     others = {
         metric.name.replace("_", " ") for each in SUBJECTS for metric in TASKS[each](**LEAST.get(each, {})).metrics

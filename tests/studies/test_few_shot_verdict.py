@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from lth.analysis.statistics import holm, p_of_mean
 from lth.studies.few_shot_verdict import compare_tickets
 
 GOOD, BELOW = [0.9, 0.91, 0.92, 0.9], [0.89, 0.91, 0.9, 0.89]
@@ -27,20 +26,6 @@ def results_of(scores: dict[str, list[float]]) -> Any:
             for name, values in scores.items() for number, value in enumerate(values)
         ],
     }  # fmt: skip
-
-
-def test_holm_by_hand() -> None:
-    assert holm([0.03, 0.01, 0.02], 0.05) == [True, True, True]  # 0.01 <= .05/3, 0.02 <= .05/2, 0.03 <= .05
-    assert holm([0.03, 0.01, 0.028], 0.05) == [False, True, False]
-    assert holm([0.04, 0.016, 0.6], 0.05) == [False, True, False]
-    assert holm([0.02, 0.03], 0.05) == [True, True]
-    assert holm([0.03, 0.04], 0.05) == [False, False]
-    assert holm([], 0.05) == []
-
-
-def test_p_values_are_of_the_t_test() -> None:
-    assert p_of_mean([0.1, None, 0.2, 0.4]) == stats.ttest_1samp([0.1, 0.2, 0.4], 0).pvalue
-    assert p_of_mean([0.1]) == p_of_mean([0.2, 0.2]) == p_of_mean([None, None]) == 1.0
 
 
 def test_tickets_are_named_and_tested_together() -> None:

@@ -2,6 +2,7 @@
 (() => {
   const drawn = JSON.parse(document.getElementById("drawn").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const replicates = document.getElementById("replicates");
   let views = [];
 
   // One entry of a key: a short stroke in the colour or dash that the chart's own scale gives to the value.
@@ -37,9 +38,15 @@
     }));
   }
 
+  // A panel as it is asked for: layers of single replicates are drawn where the box is checked.
+  function asked(spec) {
+    if (!spec.layer || replicates?.checked) return spec;
+    return { ...spec, layer: spec.layer.filter((each) => each.description !== "each replicate").map(asked) };
+  }
+
   async function drawFigure(element, figure, scheme) {
     for (const [index, place] of [...element.querySelectorAll(".panel")].entries()) {
-      const spec = { ...figure.panels[index], width: "container", autosize: { type: "fit-x", contains: "padding" } };
+      const spec = { ...asked(figure.panels[index]), width: "container", autosize: { type: "fit-x", contains: "padding" } };
       const embedded = await window.vegaEmbed(place, spec, {
         mode: "vega-lite",
         renderer: "svg",
@@ -70,5 +77,6 @@
 
   // A change of scheme while a drawing is under way waits for it.
   let drawing = draw();
+  replicates?.addEventListener("change", () => { drawing = drawing.then(draw); });
   dark.addEventListener("change", () => { drawing = drawing.then(draw); });
 })();
