@@ -7,15 +7,31 @@ from lth.config import SettingsError, StudySettings, Table, as_settings_error
 from lth.studies.connect import CONNECT
 from lth.studies.few_shot import FEW_SHOT
 from lth.studies.find_ticket import FIND_TICKET
+from lth.studies.merge import MERGE
+from lth.studies.regrow import REGROW
+from lth.studies.remove import REMOVE
+from lth.studies.selective_noise import SELECTIVE_NOISE
 from lth.studies.sparsify import SPARSIFY
 from lth.studies.stability import STABILITY
 from lth.studies.study_type import StudyType
 from lth.studies.supermask import SUPERMASK
 from lth.studies.train import TRAIN
 
-STUDIES: Table[StudyType[Any]] = Table(
-    "study", {each.name: each for each in (FIND_TICKET, TRAIN, SPARSIFY, SUPERMASK, CONNECT, STABILITY, FEW_SHOT)}
+ALL = (
+    FIND_TICKET,
+    TRAIN,
+    SPARSIFY,
+    SUPERMASK,
+    CONNECT,
+    STABILITY,
+    FEW_SHOT,
+    MERGE,
+    REMOVE,
+    REGROW,
+    SELECTIVE_NOISE,
 )
+
+STUDIES: Table[StudyType[Any]] = Table("study", {each.name: each for each in ALL})
 
 
 def settings_of(study: StudyType[Any], given: dict[str, Any]) -> StudySettings:

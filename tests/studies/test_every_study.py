@@ -38,20 +38,36 @@ SMALL: dict[str, dict[str, Any]] = {
     "stability": {"levels": 2},
     "few-shot": {"shots": "4,8", "validation": 10},
     "sparsify": {"sparsities": "0.5,0.9", "methods": "gradual,soft"},
+    "merge": {"levels": 2, "rewind_to": "5it"},
+    "remove": {"tickets": 3, "levels": 1},
+    "regrow": {"limit": 2},
+    "selective-noise": {"shares": "0.5"},
 }
 """What makes a study small; another one runs by its own defaults and `COMMON`."""
 
 COMMON: dict[str, Any] = {"replicates": 2, "duration": "20it", "evaluate_every": 10, "batch_size": 20}
 
-NOT_RUN: dict[tuple[str, str], str] = {
-    (study, "yours"): "a task of the user's own functions, which tests/training and tests/launch run"
-    for study in STUDIES
-} | {
-    (study, task): "measured as another task is, which this study runs: what is its own, two studies show"
-    for study in STUDIES
-    for task in ("sequence-classification", "sequence-regression", "masked-language-model")
-    if study not in ("train", "supermask")
-}
+NOT_RUN: dict[tuple[str, str], str] = (
+    {
+        (study, "yours"): "a task of the user's own functions, which tests/training and tests/launch run"
+        for study in STUDIES
+    }
+    | {
+        (study, task): "measured as another task is, which this study runs: what is its own, two studies show"
+        for study in STUDIES
+        for task in ("sequence-classification", "sequence-regression", "masked-language-model")
+        if study not in ("train", "supermask")
+    }
+    | {
+        (study, task): "a study of the same parts as others, which two tasks show"
+        for study, task in [
+            ("merge", "language-model"),
+            ("remove", "language-model"),
+            ("regrow", "language-model"),
+            ("selective-noise", "regression"),
+        ]
+    }
+)
 """Pairs that do not apply or show nothing new, and why. Supermasks apply to all tasks."""
 
 
@@ -144,6 +160,10 @@ KILLS = {
     "stability": 50,
     "sparsify": 70,
     "few-shot": 25,
+    "merge": 60,
+    "remove": 60,
+    "regrow": 60,
+    "selective-noise": 35,
 }
 """By study: reports of progress after which it is killed."""
 

@@ -17,6 +17,10 @@ GOLDEN = {
     "stability": "a13c5da00132",
     "sparsify": "c225f10b19e7",
     "few-shot": "f9351cbbf286",
+    "merge": "782465cbe7f8",
+    "remove": "1c1f0f6b48e3",
+    "regrow": "727afd02fec5",
+    "selective-noise": "3fa287d4dd1b",
 }
 
 
