@@ -95,8 +95,11 @@ _PLACES = {
     "training.guard": ("guard", "levels", "load_masks", "masks", "save_masks", "sparsity_of"),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
-_STUDIES = ("supermask", "connect", "stability", "sparsify", "rewinding", "transfer")
-"""Studies that are functions too: `lth.connect(...)` is `lth.study("connect", ...)`."""
+_STUDIES = (
+    "supermask", "connect", "stability", "sparsify", "rewinding", "transfer", "merge", "remove", "regrow",
+    "selective_noise",
+)  # fmt: skip
+"""Studies that are functions too: `lth.connect(...)` is `lth.study("connect", ...)`; a hyphen is an underscore."""
 
 __all__ = [*_PLACE_OF, *_STUDIES, "__version__"]
 
@@ -105,7 +108,7 @@ def __getattr__(name: str) -> Any:
     if name in _PLACE_OF:
         return getattr(import_module(f"lth.{_PLACE_OF[name]}"), name)
     if name in _STUDIES:
-        return partial(import_module("lth.launch").study, name)
+        return partial(import_module("lth.launch").study, name.replace("_", "-"))
     if name == "__version__":
         return import_module("importlib.metadata").version("lth")
     raise AttributeError(f"module 'lth' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")

@@ -54,3 +54,6 @@ class Sparsifier(MaskSchedule):
     density: float = Field(default=0.1, gt=0, lt=1, description="fraction of the prunable weights kept at the end")
     criterion: str = Field(default="large_final", description="which weights matter, of their present values")
     scope: str | None = Field(default=None, description="which weights are ranked together [default: the method's own]")
+    release: bool = Field(
+        default=False, description="at the end noise gives its weights their values back, in place of pruning them"
+    )

@@ -51,7 +51,7 @@ def study(
     """Run a study of any kind and write its report.
 
     Args:
-        name: an entry of STUDIES: `find-ticket`, `rewinding`, `transfer`, `connect`, ..., or one of yours.
+        name: an entry of STUDIES: `find-ticket`, `connect`, `merge`, ... (docs/studies.md has all), or one of yours.
         model: an entry of MODELS (with arguments as `gpt2:n_embd=64`), `package.module:function`, or a function that
             makes a `torch.nn.Module`. If its signature has `input_shape`, `num_classes` and the like, it is given those
             of the data. By default what ticket files among the settings are of, else lenet-300-100.

@@ -14,6 +14,7 @@ from lth.config.arguments import parameters_of
 from lth.config.errors import SettingsError
 from lth.config.supermask import SupermaskSettings
 from lth.models.check import first_line
+from lth.models.dropout import InputDropout, with_dropout
 from lth.models.hugging_face import CHECKPOINTS
 from lth.models.imports import resolve_function
 from lth.models.lazy import finish, is_unfinished
@@ -41,6 +42,7 @@ class ModelSpec(BaseModel):
     supermask: SupermaskSettings | None = Field(
         default=None, description="masks are learned, and the weights stay as drawn; the other fields tell of those"
     )
+    dropout: InputDropout | None = Field(default=None, description="inputs of layers are dropped while it trains")
 
 
 def plain(value: Any) -> Any:
@@ -151,4 +153,6 @@ def _made(spec: ModelSpec, factory: Factory, seed: int) -> nn.Module:
             f"the model {spec.name!r} no longer has the structure that this result was made with: its layers or "
             "shapes have changed. Use the code of that time, or start a new study"
         )
+    if spec.dropout is not None:
+        module = with_dropout(module, spec.dropout)
     return module if spec.supermask is None else Supermask(module, spec.supermask)

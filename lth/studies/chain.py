@@ -21,6 +21,7 @@ def tickets(
     *,
     rewind_step: int = 0,
     initial: "WeightsNode | None" = None,
+    dense: "Trained | None" = None,
 ) -> "list[Trained]":
     """Return the dense training and the ticket of each level, whose weights go back to a step of the dense one.
 
@@ -31,12 +32,13 @@ def tickets(
         seeds: of the replicate.
         rewind_step: where kept weights go back to.
         initial: the initialisation; by default the replicate's own.
+        dense: the training of the dense network; by default one from the initialisation.
     """
     from lth.lineage import Combined, Pruned, Zeros
     from lth.sparsity.schedule import schedule
 
     initial = initial or subject.initial(seeds)
-    trained = [subject.train(initial, None, seeds)]
+    trained = [dense or subject.train(initial, None, seeds)]
     for level in range(1, levels + 1):
         before = trained[schedule(pruning.schedule).source(level)]
         masks = Pruned.after(before, pruning, level)

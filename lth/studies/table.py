@@ -8,7 +8,11 @@ from lth.config.text import without_partial
 from lth.studies.connect import CONNECT
 from lth.studies.few_shot import FEW_SHOT
 from lth.studies.find_ticket import FIND_TICKET
+from lth.studies.merge import MERGE
+from lth.studies.regrow import REGROW
+from lth.studies.remove import REMOVE
 from lth.studies.rewinding import REWINDING
+from lth.studies.selective_noise import SELECTIVE_NOISE
 from lth.studies.sparsify import SPARSIFY
 from lth.studies.stability import STABILITY
 from lth.studies.study_type import StudyType
@@ -16,13 +20,23 @@ from lth.studies.supermask import SUPERMASK
 from lth.studies.train import TRAIN
 from lth.studies.transfer import TRANSFER
 
-STUDIES: Table[StudyType[Any]] = Table(
-    "study",
-    {
-        each.name: each
-        for each in (FIND_TICKET, TRAIN, SPARSIFY, SUPERMASK, CONNECT, STABILITY, FEW_SHOT, REWINDING, TRANSFER)
-    },
+ALL = (
+    FIND_TICKET,
+    TRAIN,
+    SPARSIFY,
+    SUPERMASK,
+    CONNECT,
+    STABILITY,
+    FEW_SHOT,
+    REWINDING,
+    TRANSFER,
+    MERGE,
+    REMOVE,
+    REGROW,
+    SELECTIVE_NOISE,
 )
+
+STUDIES: Table[StudyType[Any]] = Table("study", {each.name: each for each in ALL})
 
 
 def settings_of(study: StudyType[Any], given: dict[str, Any]) -> StudySettings:

@@ -31,6 +31,10 @@ OTHER: dict[str, dict[str, Any]] = {
         "controls": ("random",), "head": "rewind", "margin": 0.01,
     },
     "stability": {"levels": 2, "rewind_to": "2ep", "never_prune": ("output.*",), "warmup": "3it"},
+    "merge": {"levels": 2, "rewind_to": "2ep", "second_criterion": "movement", "rate": 0.4},
+    "remove": {"tickets": 3, "levels": 2, "margin": 0.01, "never_prune": ("output.*",)},
+    "regrow": {"limit": 3, "first_rate": 0.8, "last_rate": 0.1, "scope": "global"},
+    "selective-noise": {"shares": (0.1, 0.3), "noise": "uniform", "noise_scale": 0.5},
 }  # fmt: skip
 SPARSIFIED: dict[str, Any] = {"sparsifier": "rigl", "scope": "erk", "begin": 0.2, "moments": "restore"}
 STEPS: dict[str, Any] = {"per_level": 0.1, "controls": ("permuted", "one-shot")}

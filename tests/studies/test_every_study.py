@@ -40,6 +40,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "sparsify": {"sparsities": "0.5,0.9", "methods": "gradual,soft"},
     "rewinding": {"levels": 2, "rewind_steps": "0it,5it", "lr_decay": "step", "lr_milestones": "10it"},
     "transfer": {"levels": 2, "source_optimizer": "sgd", "source_lr": 0.1},
+    "merge": {"levels": 2, "rewind_to": "5it"},
+    "remove": {"tickets": 3, "levels": 1},
+    "regrow": {"limit": 2},
+    "selective-noise": {"shares": "0.5"},
 }
 """What makes a study small; another one runs by its own defaults and `COMMON`."""
 
@@ -58,7 +62,14 @@ NOT_RUN: dict[tuple[str, str], str] = (
     }
     | {
         (study, task): f"measured as {other} is, which this study runs beside classification"
-        for study, other in (("rewinding", "language-model"), ("transfer", "regression"))
+        for study, other in (
+            ("rewinding", "language-model"),
+            ("transfer", "regression"),
+            ("merge", "regression"),
+            ("remove", "regression"),
+            ("regrow", "regression"),
+            ("selective-noise", "language-model"),
+        )
         for task in {"regression", "language-model"} - {other}
     }
 )
@@ -156,6 +167,10 @@ KILLS = {
     "few-shot": 25,
     "rewinding": 60,
     "transfer": 60,
+    "merge": 60,
+    "remove": 60,
+    "regrow": 60,
+    "selective-noise": 35,
 }
 """By study: reports of progress after which it is killed."""
 

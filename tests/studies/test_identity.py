@@ -19,6 +19,10 @@ GOLDEN = {
     "few-shot": "f9351cbbf286",
     "transfer": "c7becf3c2d56",
     "rewinding": "f3d10bcabd4b",
+    "merge": "782465cbe7f8",
+    "remove": "1c1f0f6b48e3",
+    "regrow": "727afd02fec5",
+    "selective-noise": "3fa287d4dd1b",
 }
 
 

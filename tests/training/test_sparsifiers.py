@@ -272,6 +272,24 @@ def test_noise_perturbs_and_gives_back(distribution: Any, tmp_path: Path) -> Non
     assert journal.snapshots[-1].part("originals") == {}
 
 
+def test_noise_that_is_released_prunes_nothing(tmp_path: Path) -> None:
+    settings = sparsifier("noise", begin=0.0, end=1.0, release=True)
+    one = dense_member(small_net, 1)
+    training = short_training(steps=10, batch_size=190, sparsifier=settings)  # five steps an epoch
+    journal = EveryStep(tmp_path)
+    outcome = run([one], small_net(), training, journal=journal, snapshot_seconds=0.0)[0]
+    assert steps_of(outcome.history) == [0, 5, 10]
+    assert [change.density for change in outcome.history.mask_changes][-1] == 1.0
+    before, name = journal.snapshots[8], "1.weight"  # after step 9, in the last epoch
+    mask = before.part("masks")[name]
+    assert torch.equal(outcome.weights[name][~mask], before.part("originals")[name][~mask])
+    assert not torch.equal(outcome.weights[name][~mask], before.part("state")[name][~mask])
+    assert outcome.masks is not None
+    assert all(bool(each.all()) for each in outcome.masks.values())
+    with pytest.raises(ValueError, match="release: only 'noise' gives weights their values back; found 'soft'"):
+        run([one], small_net(), short_training(sparsifier=sparsifier("soft", release=True)))
+
+
 @pytest.mark.parametrize("make", [small_net, ConvNet, TiedNet], ids=["small", "conv", "tied"])
 @pytest.mark.parametrize("method", SPARSIFIERS)
 def test_three_in_a_stack_equal_three_alone(method: str, make: Any) -> None:

@@ -18,7 +18,7 @@ class Sparsified(MasksNode):
     @property
     def planned_density(self) -> float | None:
         sparsifier = self.trained.training.sparsifier
-        return None if sparsifier is None else sparsifier.density
+        return None if sparsifier is None else 1.0 if sparsifier.release else sparsifier.density
 
     def derive(self, reader: Reader) -> Masks:
         reader.weights(self.trained)  # says so if the training diverged

@@ -124,6 +124,8 @@ class Trained(Job, WeightsNode):
         masks = "" if self.masks.planned_density == 1 else f" under the masks {self.masks.key[:8]}"
         if training.sparsifier is not None:
             masks = f" and pruned to {100 * training.sparsifier.density:.3g} % by {training.sparsifier.method}"
+            if training.sparsifier.release:
+                masks = f" with {training.sparsifier.method} on {100 * (1 - training.sparsifier.density):.3g} %"
         first = f" from step {training.first_step}" if training.first_step else ""
         by = f"by {training.function.name}" if training.function else f"with {training.optimizer}"
         return (

@@ -15,12 +15,16 @@ def noise(view: View) -> Change:
     `noise_scale` times that of its layer's values, and is frozen until the next change. So a low weight returns only if
     weights that trained fell below it. The last change prunes the lowest for good, to zero, and puts no noise on any.
 
+    With `release` in the settings the last change prunes nothing: the weights get back their values, and all are kept.
+
     Validation between the changes sees the noise. It is drawn once an epoch, not at every step as dropout is.
     """
     weights = {
         name: torch.where(view.masks[name] | ~view.allowed[name], value, view.originals.get(name, value))
         for name, value in view.weights.items()
     }
+    if view.application.action == "release":
+        return Change(dict(view.allowed), weights)
     masks = keep_highest(view, weights, view.allowed)
     pruned = {name: view.allowed[name] & ~mask for name, mask in masks.items()}
     if view.application.action == "harden":

@@ -13,6 +13,7 @@ WORDS = {
     "zero": "zero the lowest weights, which train on",
     "noise": "add noise to the lowest weights, which are frozen for an epoch",
     "harden": "prune the lowest weights for good",
+    "release": "take the noise off: every weight has its own value again",
 }
 
 
@@ -101,7 +102,7 @@ def draw_and_regrow(settings: Sparsifier, span: Span) -> list[Application]:
 
 
 def each_epoch(settings: Sparsifier, span: Span) -> list[Application]:
-    """Draw noise at `begin` and at every start of an epoch, and prune for good at `end`.
+    """Draw noise at `begin` and at every start of an epoch, and prune for good at `end`, or give all weights back.
 
     Raises:
         ValueError: if the length of an epoch is not known.
@@ -112,7 +113,7 @@ def each_epoch(settings: Sparsifier, span: Span) -> list[Application]:
     noisy = [begin, *range(begin + epoch - begin % epoch, end, epoch)] if begin < end else []
     return [
         *(Application(step, settings.density, "noise") for step in noisy),
-        Application(end, settings.density, "harden"),
+        Application(end, 1.0, "release") if settings.release else Application(end, settings.density, "harden"),
     ]
 
 

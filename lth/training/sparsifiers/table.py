@@ -77,7 +77,9 @@ def scope_of(settings: Sparsifier) -> str:
 
 
 def check_sparsifier(settings: Sparsifier) -> None:
-    """Raise a ValueError if the method is unknown, or does not ask the criterion that is asked for."""
+    """Raise a ValueError if the method is unknown, or does not read the criterion or the end that is asked for."""
+    if settings.release and settings.method != "noise":
+        raise ValueError(f"release: only 'noise' gives weights their values back; found {settings.method!r}")
     default = Sparsifier.model_fields["criterion"].default
     if not SPARSIFIERS.pick(settings.method).criterion and settings.criterion != default:
         readers = [name for name, method in SPARSIFIERS.items() if method.criterion]
