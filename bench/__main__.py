@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.cases import load
 from bench.compact import compact_rows
+from bench.convolutions import convolution_rows
 from bench.figure import write_figure
 from bench.gpt import gpt_rows
 from bench.gpu import gpu_rows
@@ -38,6 +39,7 @@ GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "memory": memory_rows,
     "selection": selection_rows,
     "compact": compact_rows,
+    "convolutions": convolution_rows,
     "gpu": gpu_rows,
 }
 

@@ -24,12 +24,12 @@ GROUP = 8
 I64 = ir.IntType(64)
 
 
-def _written_for_llvm(write: Callable[..., Any]) -> Callable[..., None]:
+def written_for_llvm(write: Callable[..., Any]) -> Callable[..., None]:
     """Return what compiled code calls; `write` gets the types of the arguments, after one it has no use for."""
     return cast(Callable[..., None], intrinsic(write))
 
 
-@_written_for_llvm
+@written_for_llvm
 def combine_rows(
     _: Any,
     initial: Any,
@@ -59,7 +59,7 @@ def combine_rows(
     signature = types.void(initial, out, row, coefficients, order, source, rows, types.int64, types.int64, blocks)
 
     def generate(context: Any, builder: Any, given: Any, args: Sequence[Any]) -> Any:
-        code = _Code(context, builder, blocks.count, context.get_data_type(out.dtype))
+        code = Code(context, builder, blocks.count, context.get_data_type(out.dtype))
         target, values, data, which = (code.pointer(given.args[index], args[index]) for index in (1, 3, 5, 6))
         places = None if isinstance(order, types.NoneType) else code.pointer(order, args[4])
         first, last = args[7], args[8]
@@ -83,7 +83,7 @@ def combine_rows(
     return signature, generate
 
 
-@_written_for_llvm
+@written_for_llvm
 def dot_rows(
     _: Any,
     initial: Any,
@@ -111,7 +111,7 @@ def dot_rows(
     signature = types.void(initial, out, left, row, right, rows, types.int64, types.int64, blocks)
 
     def generate(context: Any, builder: Any, given: Any, args: Sequence[Any]) -> Any:
-        code = _Code(context, builder, blocks.count, context.get_data_type(out.dtype))
+        code = Code(context, builder, blocks.count, context.get_data_type(out.dtype))
         target, data, others, which = (code.pointer(given.args[index], args[index]) for index in (1, 2, 4, 5))
         first, last = args[6], args[7]
         left_row = code.start_of(args[3], given.args[3])
@@ -147,7 +147,7 @@ def dot_rows(
     return signature, generate
 
 
-class _Code:
+class Code:
     """Helpers to write vector code with one builder."""
 
     def __init__(self, context: Any, builder: Any, blocks: int, element: Any) -> None:
