@@ -255,7 +255,7 @@ SELECTIVE_NOISE = StudyType(
         ),
     ),
     presets={
-        "digits": lambda: SelectiveNoise(),
+        "digits": lambda: SelectiveNoise(duration="400it"),
         "lenet-mnist": lambda: SelectiveNoise(
             data="mnist", shares=(0.1, 0.2, 0.5), duration="10000it", evaluate_every=1000
         ),
