@@ -15,6 +15,7 @@ from lth.data.glue import GLUE, load_glue
 from lth.data.masked_text import load_masked_text
 from lth.data.mnist import fashion_mnist, mnist
 from lth.data.npz import load_npz
+from lth.data.svhn import svhn
 from lth.data.text import load_text, tiny_shakespeare
 from lth.data.tokens.folder import load_tokens
 from lth.data.types import Data
@@ -29,6 +30,7 @@ DATASETS: Table[DataSet] = Table(
         "mnist": mnist,
         "fashion-mnist": fashion_mnist,
         **CIFAR,
+        "svhn": svhn,
         "diabetes": diabetes,
         "tiny-shakespeare": tiny_shakespeare,
         "masked-text": load_masked_text,
