@@ -20,7 +20,7 @@ def measured_channels(images: Tensor) -> Channels:
         Rounded to six digits; a channel of one value has the deviation 1.
     """
     counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
-    for some in images.split(CHUNK):
+    for some in torch.split(images, CHUNK):
         for channel, values in enumerate(some.unbind(1)):
             counts[channel] += torch.bincount(values.flatten(), minlength=256)
     values = torch.arange(256, dtype=torch.int64)
