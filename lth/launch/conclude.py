@@ -83,7 +83,7 @@ def conclude_study(
         subjects=[arm.name for arm in prepared.arms if arm.role == "subject"],
         verdict=conclusion.verdict,
         tables=tables,
-        learning=[f"validation/{results[name]}" for name in ("primary", "stop_by")],  # type: ignore[literal-required]
+        learning=[f"validation/{results[name]}" for name in ("primary", "stop_by")],
     )
     for place in (store.study_folder(prepared.id), folder):
         write_file(place / "results.json", json_to_bytes(results))
@@ -136,9 +136,9 @@ def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator
     by_level: dict[Any, dict[str, Any]] = {}
     for cell in cells(results, "primary"):
         by_level.setdefault(cell["at"].get("level"), {})[cell["arm"]] = cell["interval"]
-    for point in prepared.points:
-        if point.arm not in subjects or not _is_ticket(point, reader):
-            continue
+    tickets = [point for point in prepared.points if point.arm in subjects and _is_ticket(point, reader)]
+    several = len({point.arm for point in tickets}) > 1
+    for point in tickets:
         row, level = rows[point.job.key, point.arm], point.at["level"]
         metrics = {
             "metric": results["primary"],
@@ -149,7 +149,9 @@ def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator
         named = {name: value for name in ("model", "data", "start_from") if (value := getattr(prepared.settings, name))}
         labels = {"study": prepared.id, "level": level, "replicate": point.replicate, **named}
         assert isinstance(point.job, Trained)
-        yield f"level-{int(level):02d}-replicate-{point.replicate}", make_ticket(point.job, reader, metrics, labels)
+        of_arm = re.sub(r"[^A-Za-z0-9.]+", "-", point.arm) + "-" if several else ""
+        name = f"{of_arm}level-{int(level):02d}-replicate-{point.replicate}"
+        yield name, make_ticket(point.job, reader, metrics, labels)
 
 
 def _is_ticket(point: Point, reader: Reader) -> bool:

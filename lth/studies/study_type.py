@@ -5,7 +5,7 @@ Study files load torch and scipy only inside of their functions, so that help is
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lth.analysis.documents import Results
 from lth.analysis.points import Arm, Conclusion, Plot, Point
@@ -52,6 +52,9 @@ class StudyType(Generic[S]):
             from files that they name, before the model is loaded.
         files: the setting that files on the command line go to, in place of model and data; a folder among them is
             that of the data.
+        stored: the setting that names a study of the store, which stands on the command line in place of model and
+            data.
+        from_study: (given, ID, kind, settings of that study) -> what is given, with the rest from that study.
         help: further lines of help.
         examples: command lines, with what they do behind a `#`.
     Raises:
@@ -75,6 +78,8 @@ class StudyType(Generic[S]):
     arms_of: Callable[[S], tuple[Arm, ...]] | None = None
     from_files: "Callable[[S, Data, Callable[[str], bool]], S] | None" = None
     files: str = ""
+    stored: str = ""
+    from_study: Callable[[Mapping[str, Any], str, str, Mapping[str, Any]], dict[str, Any]] | None = None
     help: str = ""
     examples: tuple[str, ...] = ()
 

@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from lth.config import SettingsError, StudySettings, Table, as_settings_error
+from lth.studies.ablate import ABLATE
 from lth.studies.connect import CONNECT
 from lth.studies.few_shot import FEW_SHOT
 from lth.studies.find_ticket import FIND_TICKET
@@ -14,7 +15,8 @@ from lth.studies.supermask import SUPERMASK
 from lth.studies.train import TRAIN
 
 STUDIES: Table[StudyType[Any]] = Table(
-    "study", {each.name: each for each in (FIND_TICKET, TRAIN, SPARSIFY, SUPERMASK, CONNECT, STABILITY, FEW_SHOT)}
+    "study",
+    {each.name: each for each in (FIND_TICKET, TRAIN, SPARSIFY, SUPERMASK, CONNECT, STABILITY, FEW_SHOT, ABLATE)},
 )
 
 

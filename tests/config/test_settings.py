@@ -25,6 +25,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "sparsify": {"sparsities": (0.2, 0.9), "methods": ("rigl", "soft"), "begin": "2ep", "end": "0.5", "scope": "erk"},
     "train": {"start_from": "weights.safetensors", "clip": 1.0, "lr_decay": "cosine", "final_lr": 1e-5},
     "few-shot": {"mode": "head", "shots": (4, 16), "sources": ("a", "b"), "shot_seeds": (1, 2, 3), "shots_of": "class"},
+    "ablate": {"level": 2, "branches": ("kept=reinit", "criterion=movement,scope=global"), "rewind_to": "5it"},
     "stability": {"levels": 2, "rewind_to": "2ep", "never_prune": ("output.*",), "warmup": "3it"},
 }  # fmt: skip
 SPARSIFIED: dict[str, Any] = {"sparsifier": "rigl", "scope": "erk", "begin": 0.2, "moments": "restore"}

@@ -37,21 +37,28 @@ SMALL: dict[str, dict[str, Any]] = {
     "connect": {"points": 3, "connect_levels": "0,2", "rewind_to": "0it,5it"},
     "stability": {"levels": 2},
     "few-shot": {"shots": "4,8", "validation": 10},
+    "ablate": {"levels": 2, "level": 2, "branches": "criterion=random; kept=reinit,pruned=freeze"},
     "sparsify": {"sparsities": "0.5,0.9", "methods": "gradual,soft"},
 }
 """What makes a study small; another one runs by its own defaults and `COMMON`."""
 
 COMMON: dict[str, Any] = {"replicates": 2, "duration": "20it", "evaluate_every": 10, "batch_size": 20}
 
-NOT_RUN: dict[tuple[str, str], str] = {
-    (study, "yours"): "a task of the user's own functions, which tests/training and tests/launch run"
-    for study in STUDIES
-} | {
-    (study, task): "measured as another task is, which this study runs: what is its own, two studies show"
-    for study in STUDIES
-    for task in ("sequence-classification", "sequence-regression", "masked-language-model")
-    if study not in ("train", "supermask")
-}
+NOT_RUN: dict[tuple[str, str], str] = (
+    {
+        (study, "yours"): "a task of the user's own functions, which tests/training and tests/launch run"
+        for study in STUDIES
+    }
+    | {
+        (study, task): "measured as another task is, which this study runs: what is its own, two studies show"
+        for study in STUDIES
+        for task in ("sequence-classification", "sequence-regression", "masked-language-model")
+        if study not in ("train", "supermask")
+    }
+    | {
+        ("ablate", "language-model"): "its trainings are those of find-ticket, which runs it",
+    }
+)
 """Pairs that do not apply or show nothing new, and why. Supermasks apply to all tasks."""
 
 
@@ -144,6 +151,7 @@ KILLS = {
     "stability": 50,
     "sparsify": 70,
     "few-shot": 25,
+    "ablate": 60,
 }
 """By study: reports of progress after which it is killed."""
 

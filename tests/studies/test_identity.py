@@ -17,6 +17,7 @@ GOLDEN = {
     "stability": "a13c5da00132",
     "sparsify": "c225f10b19e7",
     "few-shot": "f9351cbbf286",
+    "ablate": "c7b76a4b35c0",
 }
 
 
