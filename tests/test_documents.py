@@ -81,10 +81,12 @@ def check_command(command: str) -> None:
     name = words[1] if words[0] == "plan" and len(words) > 1 and words[1] in STUDIES else words[0]
     if name in STUDIES:
         files = STUDIES[name].files
-        names = (files,) if files else ("model", "data", "folder")
+        names = (files,) if files else ("study", "folder") if STUDIES[name].stored else ("model", "data", "folder")
         given = dict(zip(names, bound.args, strict=False)) | bound.kwargs
         config = given.pop("config", None)
         assert function.__name__ == name.replace("-", "_")
+        if (from_study := STUDIES[name].from_study) is not None:
+            given = from_study(given, "", "find-ticket", STUDIES["find-ticket"].settings().flat())
         read_settings(STUDIES[name], None if config is None or not Path(config).exists() else Path(config), given)
 
 

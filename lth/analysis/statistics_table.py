@@ -10,9 +10,6 @@ from lth.analysis.reading import Cell, Measure, arms_of, cells, metric_of, num_r
 from lth.analysis.significance import CORRECTIONS, p_of_mean, p_of_signs, pairs_for, smallest_p
 from lth.analysis.statistics import known_of, paired_difference
 
-OWN = "random "
-"""How a control is called that belongs to one subject among several: `random NAME` is compared with NAME alone."""
-
 CORRECTED = {"p_t": "p_t_adjusted", "p_signs": "p_signs_adjusted"}
 """P-values, and the same adjusted for all comparisons of the study."""
 
@@ -50,12 +47,16 @@ def correction_of(results: Results) -> str:
 
 
 def _pairs(results: Results) -> Iterator[tuple[Cell, Cell]]:
-    """Give each cell of a subject with the baseline's and each control's at its place."""
+    """Give each cell of a subject with the baseline's and each control's at its place.
+
+    A control that is named after a subject (`random NAME`) belongs to that one alone.
+    """
     taken = cells(results, "primary")
     subjects = [arm["name"] for arm in arms_of(results, "subject")]
     for own in (cell for cell in taken if cell["arm"] in subjects):
         for arm in (*arms_of(results, "baseline"), *arms_of(results, "control")):
-            if arm["name"].removeprefix(OWN) in subjects and arm["name"] != OWN + own["arm"]:
+            of_one = [name for name in subjects if arm["name"].endswith(f" {name}")]
+            if of_one and own["arm"] not in of_one:
                 continue
             of_arm = [cell for cell in taken if cell["arm"] == arm["name"]]
             is_only = arm["role"] == "baseline" and len(of_arm) == 1

@@ -37,7 +37,7 @@ def study_command(study: StudyType[Any], command: Command) -> Callable[..., int]
     what the user wrote is in them: presets fill the rest later. The defaults in help are those of the usual preset.
     """
 
-    places = (study.files,) if study.files else POSITIONAL
+    places = (study.files,) if study.files else (study.stored, "folder") if study.stored else POSITIONAL
 
     def parse(*positional: Any, **given: Any) -> int:
         given |= dict(zip(places, positional, strict=False))
@@ -53,7 +53,9 @@ def study_command(study: StudyType[Any], command: Command) -> Callable[..., int]
     }
     fields |= {info.alias or name: (info, info.default, "Running") for name, info in Running.model_fields.items()}
     own = [name for name in study.settings.model_fields if name in fields and name not in StudySettings.model_fields]
-    parameters = [_parameter(name, *fields[name], places) for name in dict.fromkeys([*places, *own, *fields])]
+    parameters = [
+        _parameter(name, *fields[name], places, name == study.files) for name in dict.fromkeys([*places, *own, *fields])
+    ]
     if study.presets:
         several = "".join(f"; {name}: all of {', '.join(group)}" for name, group in study.groups.items())
         grouped = {name for group in study.groups.values() for name in group}
@@ -94,12 +96,22 @@ def read_settings(
         with as_settings_error():
             running = Running(**{name: value for name, value in merged.items() if name in running_names})
             swept = expand_sweep({name: value for name, value in merged.items() if name not in running_names})
-            studies = [settings_of(study, settings) for each in swept for settings in _of_group(study, each)]
+            wanted = [settings for each in swept for settings in _of_group(study, each)]
+            studies = [settings_of(study, _filled(study, settings, running.store)) for settings in wanted]
             if running.allow_partial:
                 studies = [each.with_(data=with_partial(each.data)) for each in studies]
     except SettingsError as error:
         raise UsageError(f"{prefix}{error}") from error
     return studies, running
+
+
+def _filled(study: StudyType[Any], settings: dict[str, Any], store: Path) -> dict[str, Any]:
+    """Return settings, with the rest from the stored study that they name, where they do."""
+    if not study.stored or not settings.get(study.stored):
+        return settings
+    from lth.launch.stored import filled  # loads torch, which help does without
+
+    return filled(study, settings, store)
 
 
 def _of_group(study: StudyType[Any], settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -144,10 +156,11 @@ def _sorted_files(name: str, files: list[str] | None, folder: Path | None) -> di
     return ({name: kept} if kept else {name: None}) | ({"folder": Path(folders[0])} if folders else {})
 
 
-def _parameter(name: str, info: FieldInfo, default: Any, group: str, places: Sequence[str]) -> inspect.Parameter:
+def _parameter(
+    name: str, info: FieldInfo, default: Any, group: str, places: Sequence[str], is_list: bool
+) -> inspect.Parameter:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if name in places else inspect.Parameter.KEYWORD_ONLY
     # A flag of the study may be on in a preset, and then there must be a way to turn it off.
-    is_list = name in places and name not in POSITIONAL
     flag: dict[str, Any] = {"negative": ""} if is_list or (info.annotation is bool and group == "Running") else {}
     words = f"{info.description}{_default(info, default)}"
     parameter = Parameter(help=words, show_default=False, group=_group(group), **flag)

@@ -82,7 +82,7 @@ def conclude_study(
         subjects=[arm.name for arm in prepared.arms if arm.role == "subject"],
         verdict=conclusion.verdict,
         tables=tables,
-        learning=[f"validation/{results[name]}" for name in ("primary", "stop_by")],  # type: ignore[literal-required]
+        learning=[f"validation/{results[name]}" for name in ("primary", "stop_by")],
     )
     for place in (store.study_folder(prepared.id), folder):
         write_file(place / "results.json", json_to_bytes(results))

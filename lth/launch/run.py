@@ -14,6 +14,7 @@ from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
 from lth.launch.samples import SamplesWritten, check_sample
+from lth.launch.stored import filled
 from lth.lineage import (
     Execution,
     Observer,
@@ -78,6 +79,10 @@ def study(
         wrong = ", ".join(f"{each}=..." for each in sorted(unfit))
         raise ValueError(f"{wrong}: where trainings run is said by execution=lth.Execution({wrong})")
     check_known(study_type, settings)
+    if study_type.stored and settings.get(study_type.stored):
+        settings = filled(study_type, settings, Path(store))
+        stored = {each: settings.pop(each) for each in ("model", "data")}
+        model, data = stored["model"] if model is None else model, stored["data"] if data is None else data
     if data is None:
         data = "digits" if train is None or evaluate is None else no_data()
     data = data_of(data) if isinstance(data, dict) else data

@@ -4,17 +4,36 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lth.config import SettingsError, flat_fields
-from lth.studies import STUDIES
+from lth.config import SettingsError, as_settings_error, flat_fields
+from lth.studies import STUDIES, StudyType
 
 
-def settings_of_study(name: str, store: Path, advice: str) -> tuple[str, dict[str, Any]]:
+def filled(study: StudyType[Any], settings: dict[str, Any], store: Path) -> dict[str, Any]:
+    """Return settings of a kind of study that goes on from a stored one, with the rest from that one.
+
+    A whole configuration, as a study leaves it in its folder, stands by itself where the store lacks that study.
+
+    Raises:
+        SettingsError: if the store lacks it, or what is given does not fit it.
+    """
+    assert study.from_study is not None
+    name = str(settings[study.stored])
+    if {"model", "data", "levels"} <= settings.keys() and not any(store.glob(f"studies/{name}*")):
+        return settings
+    kind, config = settings_of_study(name, store, "`lth ls` lists them", what="")
+    [folder] = (path.name for path in store.glob(f"studies/{name}*"))
+    with as_settings_error():
+        return study.from_study(settings, folder, kind, config)
+
+
+def settings_of_study(name: str, store: Path, advice: str, what: str = "file") -> tuple[str, dict[str, Any]]:
     """Return the kind and the settings of the one study whose ID starts with a name.
 
     Args:
         name: beginning of the ID.
         store: where studies are noted.
         advice: what else could be named, for the message.
+        what: what the name could be besides.
     Raises:
         SettingsError: if there is none, or several.
         ValueError: if its note is damaged.
@@ -22,8 +41,9 @@ def settings_of_study(name: str, store: Path, advice: str) -> tuple[str, dict[st
     folders = sorted(path for path in store.glob("studies/*") if name and path.name.startswith(name))
     if len(folders) != 1:
         ids = ", ".join(path.name for path in folders)
-        what = f"is short for several studies: {ids}" if folders else f"is no file, and no study of the store {store}"
-        raise SettingsError(f"{name!r} {what}; {advice}")
+        none = f"is no {what}, and no study" if what else "is no study"
+        wrong = f"is short for several studies: {ids}" if folders else f"{none} of the store {store}"
+        raise SettingsError(f"{name!r} {wrong}; {advice}")
     path = folders[0] / "study.json"
     try:
         note = json.loads(path.read_text())

@@ -34,22 +34,15 @@ def derive(settings: FindTicket, subject: "Subject", seeds: "Seeds", replicate: 
     Where pruned weights train on, nothing is frozen in any of them, and a level's origin is the start of the one
     before, redrawn weights included.
     """
-    from lth.sparsity.schedule import schedule
-
     search = Search(settings, subject, seeds)
     densities = densities_of(settings, subject)
-    dense = subject.train(search.initial(), None, seeds)
-    jobs = [("dense", 0, dense)]
-    trained = dict.fromkeys(range(settings.start_level), dense)
-    for number in range(settings.start_level, settings.levels + 1):
-        before = trained[schedule(settings.masks.schedule).source(number)]
-        masks, source = search.masks(before, number, densities[number])
-        if source is not before:
-            jobs.append(("sparsified", number, source))
-        level = search.level(masks, dense, source, number)
-        trained[number] = search.ticket(level)
-        jobs.append(("ticket", number, trained[number]))
-        jobs += [(name, number, CONTROLS[name](search, level)) for name in settings.controls]
+    jobs = [("dense", 0, search.dense)]
+    for step in search.walk(densities):
+        number = step.level.number
+        if step.level.source is not step.before:
+            jobs.append(("sparsified", number, step.level.source))
+        jobs.append(("ticket", number, step.ticket))
+        jobs += [(name, number, CONTROLS[name](search, step.level)) for name in settings.controls]
     for arm, number, job in jobs:
         yield Point(job, arm, replicate, {"level": number, "density": densities[number]})
 

@@ -1,6 +1,6 @@
 """What the levels of one replicate of a search are made of: masks, tickets, and the controls beside them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -30,6 +30,27 @@ class Search:
     @property
     def pruned(self) -> PrunedAction:
         return PRUNED_ACTIONS[self.settings.restart.pruned]
+
+    @cached_property
+    def dense(self) -> "Trained":
+        """The dense training, which all levels go back to."""
+        return self.subject.train(self.initial(), None, self.seeds)
+
+    def walk(self, densities: Sequence[float]) -> "Iterator[Step]":
+        """Give the levels one after the other, each decided by the trainings before it.
+
+        Args:
+            densities: fraction of the prunable weights that each level keeps, from level 0 to the last one wanted.
+        """
+        from lth.sparsity.schedule import schedule
+
+        trained = dict.fromkeys(range(self.settings.start_level), self.dense)
+        for number in range(self.settings.start_level, len(densities)):
+            before = trained[schedule(self.settings.masks.schedule).source(number)]
+            masks, source = self.masks(before, number, densities[number])
+            level = self.level(masks, self.dense, source, number)
+            trained[number] = self.ticket(level)
+            yield Step(before, level, trained[number])
 
     @cached_property
     def rewind_step(self) -> int:
@@ -168,6 +189,15 @@ class Search:
         from lth.lineage import Dense
 
         return Dense() if self.pruned.trains else masks
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A level of a search: the training that its masks are chosen after, what it starts from, and its ticket."""
+
+    before: "Trained"
+    level: Level
+    ticket: "Trained"
 
 
 CONTROLS: dict[str, Callable[[Search, Level], "Trained"]] = {

@@ -5,7 +5,7 @@ Study files load torch and scipy only inside of their functions, so that help is
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lth.analysis.documents import Results
 from lth.analysis.points import Arm, Conclusion, Plot, Point
@@ -56,6 +56,9 @@ class StudyType(Generic[S]):
         adapt: (settings, data, data of the others by name) -> the study's data as its networks take them.
         files: the setting that files on the command line go to, in place of model and data; a folder among them is
             that of the data.
+        stored: the setting that names a study of the store, which stands on the command line in place of model and
+            data.
+        from_study: (given, ID, kind, settings of that study) -> what is given, with the rest from that study.
         help: further lines of help.
         examples: command lines, with what they do behind a `#`.
     Raises:
@@ -81,6 +84,8 @@ class StudyType(Generic[S]):
     others: Callable[[S], Mapping[str, StudySettings]] | None = None
     adapt: "Callable[[S, Data, Mapping[str, Data]], Data] | None" = None
     files: str = ""
+    stored: str = ""
+    from_study: Callable[[Mapping[str, Any], str, str, Mapping[str, Any]], dict[str, Any]] | None = None
     help: str = ""
     examples: tuple[str, ...] = ()
 

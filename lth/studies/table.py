@@ -5,6 +5,7 @@ from typing import Any
 
 from lth.config import SettingsError, StudySettings, Table, as_settings_error
 from lth.config.text import without_partial
+from lth.studies.ablate import ABLATE
 from lth.studies.connect import CONNECT
 from lth.studies.few_shot import FEW_SHOT
 from lth.studies.find_ticket import FIND_TICKET
@@ -34,6 +35,7 @@ ALL = (
     REMOVE,
     REGROW,
     SELECTIVE_NOISE,
+    ABLATE,
 )
 
 STUDIES: Table[StudyType[Any]] = Table("study", {each.name: each for each in ALL})

@@ -30,6 +30,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "source_data": "diabetes", "source_lr": 0.1, "source_optimizer_options": {"momentum": 0.9}, "adapt": "resize",
         "controls": ("random",), "head": "rewind", "margin": 0.01,
     },
+    "ablate": {"level": 2, "branches": ("kept=reinit", "criterion=movement,scope=global"), "rewind_to": "5it"},
     "stability": {"levels": 2, "rewind_to": "2ep", "never_prune": ("output.*",), "warmup": "3it"},
     "merge": {"levels": 2, "rewind_to": "2ep", "second_criterion": "movement", "rate": 0.4},
     "remove": {"tickets": 3, "levels": 2, "margin": 0.01, "never_prune": ("output.*",)},

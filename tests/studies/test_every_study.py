@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "connect": {"points": 3, "connect_levels": "0,2", "rewind_to": "0it,5it"},
     "stability": {"levels": 2},
     "few-shot": {"shots": "4,8", "validation": 10},
+    "ablate": {"levels": 2, "level": 2, "branches": "criterion=random; kept=reinit,pruned=freeze"},
     "sparsify": {"sparsities": "0.5,0.9", "methods": "gradual,soft"},
     "rewinding": {"levels": 2, "rewind_steps": "0it,5it", "lr_decay": "step", "lr_milestones": "10it"},
     "transfer": {"levels": 2, "source_optimizer": "sgd", "source_lr": 0.1},
@@ -72,6 +73,7 @@ NOT_RUN: dict[tuple[str, str], str] = (
         )
         for task in {"regression", "language-model"} - {other}
     }
+    | {("ablate", "language-model"): "its trainings are those of find-ticket, which runs it"}
 )
 """Pairs that do not apply or show nothing new, and why. Supermasks apply to all tasks."""
 
@@ -171,6 +173,7 @@ KILLS = {
     "remove": 60,
     "regrow": 60,
     "selective-noise": 35,
+    "ablate": 60,
 }
 """By study: reports of progress after which it is killed."""
 

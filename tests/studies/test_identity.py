@@ -23,6 +23,7 @@ GOLDEN = {
     "remove": "1c1f0f6b48e3",
     "regrow": "727afd02fec5",
     "selective-noise": "3fa287d4dd1b",
+    "ablate": "c7b76a4b35c0",
 }
 
 
