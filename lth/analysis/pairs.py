@@ -8,7 +8,8 @@ from lth.analysis.documents import Interval, Results
 from lth.analysis.facts import CONSTANT
 from lth.analysis.numbers import percent, show, show_paired
 from lth.analysis.reading import Measure, baseline_cell, cells, metric_of, num_replicates
-from lth.analysis.statistics import holm, p_of_mean, paired_difference
+from lth.analysis.significance import p_of_mean, rejected
+from lth.analysis.statistics import paired_difference
 
 Values = Sequence[float | None]
 """One value for each replicate; None where there is none."""
@@ -59,10 +60,10 @@ def compare_pairs(differing: Sequence[tuple[Values, Values]], metric: Measure, c
         confidence: of the intervals, and of the tests together.
     """
     differences = [paired_difference(first, second, confidence) for first, second in differing]
-    settled = holm([p_of_mean(each["values"]) for each in differences], 1 - confidence)
+    are_settled = rejected([p_of_mean(each["values"]) for each in differences], 1 - confidence)
     return [
         Pair(difference, None if difference["mean"] is None else metric.gain(difference["mean"]), holds)
-        for difference, holds in zip(differences, settled, strict=True)
+        for difference, holds in zip(differences, are_settled, strict=True)
     ]
 
 

@@ -81,6 +81,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def rejected(p_values: Sequence[float], level: float) -> list[bool]:
+    """Return which hypotheses are rejected at a level that holds for all of them together, by `holm`."""
+    return [p <= level for p in holm(p_values)]
+
+
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Return p-values adjusted so that a level is the expected share of false ones among what is found.
 

@@ -11,7 +11,7 @@ from lth.analysis.facts import CONSTANT, studied
 from lth.analysis.numbers import scale, show, show_paired
 from lth.analysis.points import Conclusion, Point
 from lth.analysis.reading import arms_of, cells, metric_of
-from lth.analysis.significance import holm, p_of_mean
+from lth.analysis.significance import p_of_mean, rejected
 from lth.analysis.statistics import paired_difference
 from lth.studies.few_shot_settings import RANDOM
 
@@ -47,9 +47,9 @@ def compare_tickets(results: Results, points: Sequence[Point]) -> Conclusion:
     alike = {name for pair in same for name in pair}
     rows = [row for row in table if row["shots"] == most and row["against"] == f"{RANDOM} {row['arm']}"]
     rows = [row for row in rows if row["arm"] not in alike]
-    settled = [p <= 1 - results["confidence"] for p in holm([p_of_mean(row["values"]) for row in rows])]
+    are_settled = rejected([p_of_mean(row["values"]) for row in rows], 1 - results["confidence"])
     better = [row["arm"] for row in rows if is_learned and _is_better(row, metric.better)]
-    by_all = [row["arm"] for row, holds in zip(rows, settled, strict=True) if holds and row["arm"] in better]
+    by_all = [row["arm"] for row, holds in zip(rows, are_settled, strict=True) if holds and row["arm"] in better]
     if better:
         sentences.append(_better_words(better, by_all, most, len(rows)))
     reached = [f"{name} {show(values[name, most]['mean'], metric)}" for name in tickets if (name, most) in values]

@@ -210,7 +210,8 @@ def _beside_first(arm: str, pairs: Sequence[tuple[float, Any]], results: Results
 
 def _overlap_sentences(overlaps: Sequence[TableRow], confidence: float) -> Iterator[str]:
     """Give how tickets of successive rounds overlap beside chance, and each with the first."""
-    from lth.analysis.statistics import holm, interval, p_of_mean
+    from lth.analysis.significance import p_of_mean, rejected
+    from lth.analysis.statistics import interval
 
     values: dict[tuple[str, float], dict[str, list[float]]] = {}
     for row in overlaps:
@@ -222,13 +223,14 @@ def _overlap_sentences(overlaps: Sequence[TableRow], confidence: float) -> Itera
         for place, both in values.items()
         if place != (FIRST, 2)  # the same pair as (BEFORE, 2)
     }
-    settled = dict(zip(over, holm([p_of_mean(each) for each in over.values()], 1 - confidence), strict=True))
+    p_values = [p_of_mean(each) for each in over.values()]
+    are_settled = dict(zip(over, rejected(p_values, 1 - confidence), strict=True))
     for other in (BEFORE, FIRST):
         places = [place for place in over if place[0] == other]
         texts = [
             f"round {number:g} {interval(values[other, number]['tickets'], confidence)['mean']:.3f} (chance "
             f"{interval(values[other, number]['chance'], confidence)['mean']:.3f}, "
-            f"{_side(over[other, number], settled[other, number])})"
+            f"{_side(over[other, number], are_settled[other, number])})"
             for _, number in places
         ]
         if texts:

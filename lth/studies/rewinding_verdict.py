@@ -10,7 +10,8 @@ from lth.analysis.facts import CONSTANT, place_in_words, studied
 from lth.analysis.numbers import percent, remaining, scale, show, show_margin, show_paired
 from lth.analysis.points import Conclusion
 from lth.analysis.reading import Measure, Place, arms_of, baseline_cell, cells, metric_of
-from lth.analysis.statistics import holm, p_of_mean, paired_difference
+from lth.analysis.significance import p_of_mean, rejected
+from lth.analysis.statistics import paired_difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _tickets(results: Results, steps: Mapping[str, Step], margin: float) -> list
         confirmed = matches and has_width and worse is not None and metric.gain(worse) >= -margin - TOLERANCE
         p = p_of_mean(gains) if matches else 1.0
         found.append(Ticket(cell["arm"], cell["at"], value, difference, matches, confirmed, p))
-    holds = holm([each.p for each in found], 1 - results["confidence"])
+    holds = rejected([each.p for each in found], 1 - results["confidence"])
     return [replace(each, holds=held and each.confirmed) for each, held in zip(found, holds, strict=True)]
 
 

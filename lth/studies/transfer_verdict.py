@@ -11,7 +11,8 @@ from lth.analysis.numbers import percent, remaining, scale, show, show_margin, s
 from lth.analysis.points import Conclusion
 from lth.analysis.ratio import ratio_of_means
 from lth.analysis.reading import Measure, Place, baseline_cell, cells, metric_of
-from lth.analysis.statistics import holm, p_of_mean, paired_difference
+from lth.analysis.significance import p_of_mean, rejected
+from lth.analysis.statistics import paired_difference
 from lth.studies.transfer_settings import OWN_SETTINGS
 
 SOURCE, OWN, RANDOM = "source ticket", "target ticket", "random"
@@ -57,7 +58,7 @@ def compare_sources(results: Results) -> Conclusion:
     is_learned = base is not None and beats_constant(base["interval"], results)
     serving = [each for each in found if is_learned and each.is_found(settled=False)]
     settled = [each for each in serving if each.is_found(settled=True)]
-    tests = holm([p for each in found for p in each.p_values], 1 - results["confidence"])
+    tests = rejected([p for each in found for p in each.p_values], 1 - results["confidence"])
     held = [each for index, each in enumerate(found) if each in settled and all(tests[2 * index : 2 * index + 2])]
     head = next(iter((held or settled or serving)[::-1]), None)
     state = "confirmed" if held else "settled at some levels, not all tests together" if settled else "not settled"
