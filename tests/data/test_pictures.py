@@ -117,6 +117,7 @@ def test_a_class_that_training_lacks(tmp_path: Path) -> None:
     (folder / "test" / "horse").mkdir()
     with pytest.raises(ValueError, match="horse is no class of the training part. Its classes: cat, dog"):
         load_data(str(folder))
+    (folder / "test" / "horse").rmdir()
     with pytest.raises(ValueError, match="channels is 2; 1 .grey. and 3 .colour. are possible"):
         load_data(f"{folder}:channels=2")
     with pytest.raises(ValueError, match="size is 0"):

@@ -243,3 +243,22 @@ def test_filters_of_residual_networks_are_pruned_and_cut_out(name: str) -> None:
         for each, mask in masks.items():
             module.get_parameter(each).mul_(mask)
     torch.testing.assert_close(found(images), module(images), rtol=1e-4, atol=1e-5)
+
+
+# Sums of absolute weights under seed 3: results that were ever trained depend on these draws.
+@pytest.mark.parametrize(
+    ("name", "side", "total"),
+    [
+        ("conv-2", 8, 13037.820),
+        ("conv-6", 8, 28994.033),
+        ("vgg-11", 16, 175863.534),
+        ("resnet-20", 8, 15563.964),
+        ("frankle-resnet-18", 8, 16234.157),
+        ("resnet-18", 32, 224750.838),
+        ("mlp:7,5", 8, 131.610),
+    ],
+)
+def test_golden_draws(name: str, side: int, total: float) -> None:
+    facts = {"input_shape": (3, side, side), "num_classes": 10}
+    module = make_model(describe(name, resolve_factory(name), facts), resolve_factory(name), 3)
+    assert sum(value.abs().double().sum().item() for value in module.parameters()) == pytest.approx(total, rel=1e-5)
