@@ -31,6 +31,7 @@ from lth.lineage import (
     to_documents,
 )
 from lth.models import ModelSpec
+from lth.models.dropout import InputDropout
 from lth.superweights.coordinates import Coordinate
 from lth.superweights.interventions import Intervention
 from lth.superweights.search import Search
@@ -125,6 +126,7 @@ CHANGES: dict[type[BaseModel], dict[str, Any]] = {
         "applications": 11,
         "criterion": "random",
         "scope": "erk",
+        "release": True,
         "update_fraction": 0.2,
         "moments": "keep",
         "noise": "uniform",
@@ -148,6 +150,7 @@ CHANGES: dict[type[BaseModel], dict[str, Any]] = {
         "shots_by_class": True,
         "shots_seed": 1,
     },
+    InputDropout: {"p": 0.2, "weights": ("3.weight",)},
     ModelSpec: {
         "name": "other",
         "arguments": {},
@@ -156,6 +159,7 @@ CHANGES: dict[type[BaseModel], dict[str, Any]] = {
         "draw": "f",
         "first_call": {"x": ("float32", (2, 8, 8))},
         "supermask": SupermaskSettings(method="edge_popup"),
+        "dropout": InputDropout(p=0.5, weights=("1.weight",)),
     },
     Coordinate: {"block": 12, "output": 508, "input": 1230, "expert": 1},
     Intervention: {
@@ -182,6 +186,7 @@ def bases() -> dict[type[BaseModel], BaseModel]:
         Function: Function(name="mine:train"),
         Seeds: nodes["Trained"].seeds,
         DataSpec: nodes["Trained"].data,
+        InputDropout: InputDropout(p=0.5, weights=("1.weight",)),
         ModelSpec: nodes["Initial"].spec,
         Coordinate: nodes["Intervened"].intervention.coordinates[0],
         Intervention: nodes["Intervened"].intervention,
@@ -210,6 +215,8 @@ def node_with(value: BaseModel) -> Node:
             return with_field(dense, "data", value)
         case SupermaskSettings():
             return with_field(initial, "spec", initial.spec.model_copy(update={"supermask": value}))
+        case InputDropout():
+            return with_field(initial, "spec", initial.spec.model_copy(update={"dropout": value}))
         case Coordinate():
             return with_field(nodes["Intervened"], "intervention", Intervention(kind="scale", coordinates=(value,)))
         case Intervention():
