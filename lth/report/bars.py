@@ -69,6 +69,8 @@ def _domain(drawable: Sequence[Mark], metric: Measure, *, is_bar: bool) -> tuple
         return [0.0, 114.0], [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     shown = [shown_interval(mark.interval, metric) for mark in drawable]
     ends = [row[end] for row in shown for end in ("mean", "low", "high") if row[end] is not None]
+    if not is_bar:  # its dots would lie on the names
+        ends += [value * scale(metric) for mark in drawable for value in mark.interval["values"] if value is not None]
     low, high = (min([*ends, 0.0]), max([*ends, 0.0])) if is_bar else (min(ends), max(ends))
     room = max(high - low, 1e-9)
     return [low - 0.04 * room * (low < 0 or not is_bar), high + 0.16 * room], None

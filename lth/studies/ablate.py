@@ -177,6 +177,6 @@ ABLATE = StudyType(
     examples=(
         "lth ablate 3f2a --level 3 --criterion movement,random      # two branches",
         "lth ablate 3f2a --density 0.1 --branches kept=lr_rewind,scope=global  # two changes at once",
-        "lth plan ablate 3f2a --level 3 --kept shuffle              # what would be trained",
+        "lth ablate 3f2a --level 3 --kept shuffle --controls none   # one, without controls",
     ),
 )

@@ -83,7 +83,11 @@ def test_every_setting_of_every_study_is_an_option(capsys: pytest.CaptureFixture
         assert description
         assert description[:30] in shown
     assert "--preset" in shown
-    switches = {"supermask": {"--no-rescale"}, "find-ticket": {"--no-super-weights"}}.get(study.name, set())
+    switches = {
+        "supermask": {"--no-rescale"},
+        "find-ticket": {"--no-super-weights"},
+        "ablate": {"--no-super-weights"},
+    }.get(study.name, set())
     assert set(re.findall(r"--no-[a-z]+(?:-[a-z]+)*", shown)) - {"--no-decay"} == switches
 
 
