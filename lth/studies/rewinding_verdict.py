@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import combinations
 
 from lth.analysis.comparison import TOLERANCE, beats_constant
 from lth.analysis.documents import Interval, Results, TableRow
 from lth.analysis.facts import CONSTANT, place_in_words, studied
 from lth.analysis.numbers import percent, remaining, scale, show, show_margin, show_paired
 from lth.analysis.points import Conclusion
-from lth.analysis.reading import Place, arms_of, baseline_cell, cells, metric_of
+from lth.analysis.reading import Measure, Place, arms_of, baseline_cell, cells, metric_of
 from lth.analysis.statistics import holm, p_of_mean, paired_difference
 
 
@@ -87,7 +87,7 @@ def judge(results: Results, steps: Mapping[str, Step]) -> Conclusion:
             "at": {} if head is None else head.at,
             "margin": margin,
         },
-        {"matches": list(_table(tickets)), "by_step": list(_by_step(results, steps))},
+        {"matches": list(_table(tickets)), "by_step": list(_by_step(by_arm, steps, metric))},
     )
 
 
@@ -206,22 +206,10 @@ def _table(tickets: Sequence[Ticket]) -> Iterator[TableRow]:
         yield {"arm": each.arm, **each.at, **each.difference, **state}
 
 
-def _by_step(results: Results, steps: Mapping[str, Step]) -> Iterator[TableRow]:
-    """Give values of each replicate by rewind step, the dense network's at every step."""
-    factor, base = scale(metric_of(results, "primary")), baseline_cell(results, "primary")
-    densities = set()
-    for cell in cells(results, "primary"):
-        if (step := steps.get(cell["arm"])) is not None:
-            densities.add(cell["at"]["density"])
-            network = "rewound weights" if step.is_rewound else cell["arm"]
-            yield from _values(network, step.number, cell["at"]["density"], cell["interval"], factor)
-    for density, number in product(sorted(densities, reverse=True), sorted({each.number for each in steps.values()})):
-        if base is not None:
-            yield from _values("dense", number, density, base["interval"], factor)
-
-
-def _values(network: str, step: int, density: float | str, value: Interval, factor: int) -> Iterator[TableRow]:
-    for replicate, each in enumerate(value["values"]):
-        if each is not None:
-            row = {"network": network, "rewind_step": step, "density": density, "replicate": replicate}
-            yield row | {"value": factor * each}
+def _by_step(by_arm: Mapping[str, Sequence[Ticket]], steps: Mapping[str, Step], metric: Measure) -> Iterator[TableRow]:
+    """Give what each replicate of rewound weights has over the dense network, by rewind step; of shares in points."""
+    for each in (ticket for arm, tickets in by_arm.items() if steps[arm].is_rewound for ticket in tickets):
+        place = {"rewind_step": steps[each.arm].number, "density": each.at["density"]}
+        for replicate, value in enumerate(each.difference["values"]):
+            if value is not None:
+                yield {**place, "replicate": replicate, "difference": scale(metric) * value}

@@ -42,11 +42,12 @@ def derive(settings: Transfer, subject: "Subject", seeds: "Seeds", replicate: in
 
     source, pruning, levels = subject.others["source"], settings.masks, settings.levels
     step, densities = subject.steps(settings.rewind_to), subject.densities(pruning, levels)
-    own = _with_trunk(settings, subject, subject.initial(seeds), source.initial(seeds))
-    source_step = source.steps(settings.rewind_to)
+    trunk, source_step = source.initial(seeds), source.steps(settings.rewind_to)
+    own = _with_trunk(settings, subject, subject.initial(seeds), trunk)
     given = tickets(source, pruning, levels, seeds, rewind_step=source_step)
     found = tickets(subject, pruning, levels, seeds, rewind_step=step, initial=own)
-    moved = _with_trunk(settings, subject, own, given[0].at(source_step))
+    origin = given[0].at(source_step)
+    moved = own if origin == trunk else _with_trunk(settings, subject, own, origin)
     yield Point(found[0], "dense", replicate, {"level": 0, "density": densities[0]})
     for level in range(1, levels + 1):
         masks, fresh = given[level].masks, subject.initial(seeds, "reinit", level)

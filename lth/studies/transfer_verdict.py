@@ -133,14 +133,14 @@ def _p_above(difference: Interval, limit: float, metric: Measure) -> float:
 
 def _kept(values: Mapping[str, Interval], metric: Measure, confidence: float) -> Interval | None:
     """Return the gain of the source's ticket over the random mask as a share of that of the target's own."""
-    over_random = (
+    source, own = (
         [
             None if one is None or other is None else metric.gain(one - other)
             for one, other in zip(values[arm]["values"], values[RANDOM]["values"], strict=True)
         ]
         for arm in (SOURCE, OWN)
     )
-    return ratio_of_means(*over_random, confidence)
+    return ratio_of_means(source, own, confidence)
 
 
 def _first(results: Results, head: LevelFound | None, state: str, is_learned: bool) -> str:

@@ -134,8 +134,9 @@ def test_the_verdict_names_steps_levels_and_methods() -> None:
     assert (verdict["found"], verdict["confirmed"], verdict["at"]) == (True, True, {"level": 2, "density": 0.25})
     assert "late 25 %" in verdict["summary"]
     rows = conclusion.tables["by_step"]
-    assert {row["network"] for row in rows} == {"rewound weights", LR, FINE, "dense"}
-    assert {row["rewind_step"] for row in rows if row["network"] == "dense"} == {0, 100}
+    assert {(row["rewind_step"], row["density"]) for row in rows} == {(0, 0.5), (0, 0.25), (100, 0.5), (100, 0.25)}
+    first = [row["difference"] for row in rows if (row["rewind_step"], row["density"]) == (100, 0.25)]
+    assert first == pytest.approx([0.2, 0.1, 0.1, 0.3])
 
 
 def test_a_match_by_its_mean_alone_is_not_settled() -> None:
