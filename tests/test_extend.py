@@ -299,6 +299,17 @@ def waves(folder):
 
 DATASETS["waves"] = waves
 ''',
+    "augmentation": '''
+from lth.data import AUGMENTATIONS, Augmentation
+
+
+def darken(images, draws, number):
+    """Take a share of each image's brightness away."""
+    return images * draws[:, :, None, None]
+
+
+AUGMENTATIONS["darken"] = Augmentation(darken, 1, "Some of the brightness taken away.")
+''',
     "experiment": '''
 from lth.analysis.statistics import interval
 from lth.studies import EXPERIMENTS, Experiment, Published
@@ -430,6 +441,13 @@ CHECKS: dict[tuple[str, ...], str] = {
     found = json.loads(store.read(job, "metrics.json"))["findings"]["candidates"]
     seen["family"] = [[each["coordinate"][name] for name in ("block", "output", "input")] for each in found]
 """,
+    ("augmentation",): """
+    settings = {"levels": 1, "controls": "none"}
+    _, plain, reader = run("find-ticket", "lenet-300-100", "digits", **settings)
+    _, dark, _ = run("find-ticket", "lenet-300-100", "digits", augment=("darken",), **settings)
+    ends = [reader.weights(points["dense", 0])["output.weight"] for points in (plain, dark)]
+    seen["augmentation"] = [len(ends), bool((ends[0] == ends[1]).all())]
+""",
     ("experiment",): """
     from lth.cli.main import main as command
 
@@ -465,6 +483,7 @@ EXPECTED: dict[str, Any] = {
     "model": {"0.weight": [6, 8], "0.bias": [6], "2.weight": [1, 6], "2.bias": [1]},
     "data set": ["waves", 3.0],
     "family": [[1, 3, 5]],
+    "augmentation": [2, False],
     "experiment": ["R2 of tickets", 0.9, True, "not comparable at this scale"],
 }
 

@@ -12,6 +12,7 @@ from lth.data.datasets import DATASETS
 from lth.data.glue import GLUE, locate_glue
 from lth.data.mnist import locate
 from lth.data.shakespeare import locate_shakespeare
+from lth.data.svhn import locate_svhn
 from lth.data.tokens.bpe import locate_bpe
 from lth.data.tokens.hub import OPENWEBTEXT
 from lth.data.tokens.sources import SOURCES, locate_wikitext
@@ -96,6 +97,7 @@ FINDERS: Mapping[str, Callable[[Path | None], object]] = {
     "mnist": partial(locate, "mnist"),
     "fashion-mnist": partial(locate, "fashion-mnist"),
     **{name: partial(_cifar, name) for name in CIFAR},
+    "svhn": locate_svhn,
     "tiny-shakespeare": locate_shakespeare,
     "wikitext-2": _wikitext,
     "openwebtext": _openwebtext,

@@ -240,3 +240,18 @@ def test_the_catalogue_says_where_they_are(tmp_path: Path) -> None:
     assert where["cifar-10"] == f"{place} lacks data_batch_3"
     assert where["cifar-100"] == "not here"
     assert locate_cifar("cifar-100", tmp_path) is None
+
+
+def test_the_real_part(real_data_dir: Path) -> None:
+    """Batch 1 and the test batch, byte by byte, if they are at hand."""
+    found = locate_cifar("cifar-10", real_data_dir)
+    if found is None or found.train != ("data_batch_1",):
+        pytest.skip(f"{real_data_dir} has no cifar-10-batches-py with batch 1 alone")
+    with pytest.warns(UserWarning, match="10,000 in place of 50,000"):
+        data = load_data("cifar-10:partial=true", real_data_dir)
+    assert data.digest.startswith("f7017b6759a9b361")
+    batch = data.parts["train"].take(torch.arange(10_000), CPU)
+    assert batch["y"].bincount().tolist() == [1005, 974, 1032, 1016, 999, 937, 1030, 1001, 1025, 981]
+    # The published means and deviations are of five such batches.
+    assert batch["x"].mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=0.02)
+    assert batch["x"].std((0, 2, 3)).tolist() == pytest.approx([1, 1, 1], abs=0.01)
