@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lth.data.cifar import COUNTS
-from lth.launch.reproduce import load_experiments, with_beside
+from lth.launch.reproduce import load_experiments, other_subject, with_beside
 from lth.lineage import Trained, derivation
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES, Published
 from lth.studies.experiments.experiment import comparison, is_inside
@@ -30,10 +30,11 @@ TRAIN, TEST = 8_000, 20
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with drawn images as MNIST and CIFAR-10: 8,000 to train on, 20 to test."""
+    """A folder with drawn images as MNIST, Fashion-MNIST and CIFAR-10: 8,000 to train on, 20 to test."""
     folder = tmp_path_factory.mktemp("data")
     draws = np.random.default_rng(0)
     _write_mnist(folder / "mnist", draws)
+    _write_mnist(folder / "fashion-mnist", draws)
     (folder / "cifar-10-batches-bin").mkdir()
     for name, count in {**{f"data_batch_{number}": TRAIN // 5 for number in range(1, 6)}, "test_batch": TEST}.items():
         images = draws.integers(0, 256, (count, 1 + 3072), np.uint8)
@@ -160,6 +161,7 @@ CIFAR = (
     "rewinding-resnet18",
     "linear-mode-connectivity-resnet20",
     "renda-resnet20",
+    "morcos-transfer-cifar10-to-fashion",
 )
 """One of each kind; the others differ in numbers alone."""
 
@@ -171,6 +173,8 @@ def test_each_plans_and_every_number_finds_its_rows(name: str, tiny: Path) -> No
     results, details = imagined(study)
     numbers = comparison(experiment, results, details, 1.0, beside=dict.fromkeys(experiment.beside, results))
     assert [number["ours"]["mean"] is not None for number in numbers] == [True] * len(numbers)  # type: ignore[index]
+    split = f"published split of {experiment.data_rows[0]:,} and 10,000"
+    assert other_subject(experiment, study) == f"other data: {TRAIN:,} and {TEST} rows, not the {split}"
     jobs = [job for job in derivation(*study.targets).values() if isinstance(job, Trained)]
     whole = experiment.settings(1).flat()
     steps = int(whole["duration"].removesuffix("it"))

@@ -66,7 +66,7 @@ def _experiment(
     data_rows: tuple[int, int] = CIFAR_ROWS,
 ) -> Experiment:
     return Experiment(
-        words=f"{words}: are copies linearly connected?",
+        words=f"{words}: from which step on copies are linearly connected",
         source=PAPER,
         study="connect",
         settings=settings,

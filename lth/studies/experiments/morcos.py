@@ -34,7 +34,7 @@ def _transfer(source: str, target: str, adapt: str) -> Experiment:
             "abstract and Section 4, transfer across data sets",
         )
 
-    chain = 2 * VGG_19.steps + 4 * 10 * (VGG_19.steps - REWIND)
+    chain = 2 * VGG_19.steps + (4 * 10 - 1) * (VGG_19.steps - REWIND)
     return Experiment(
         words=f"VGG-19: tickets of {source}, trained on {target}",
         source=PAPER,
