@@ -223,7 +223,7 @@ REWINDING = StudyType(
     help="The chain of each arm is that of find-ticket with --kept and --rewind-to: trainings are shared with it.",
     examples=(
         "lth rewinding                                    # about two minutes",
-        "lth rewinding --rewind-steps 0it,100it,1ep --methods weights,lr --levels 6",
+        "lth rewinding --rewind-steps 0it,100it,1ep --levels 6",
         "lth rewinding resnet-20 cifar-10 ./datasets      # as in Renda et al. 2020: days",
     ),
 )

@@ -176,7 +176,7 @@ TRANSFER = StudyType(
     examples=(
         "lth transfer                                     # SGD's tickets under Adam",
         "lth transfer lenet-300-100 diabetes --source-data digits",
-        "lth transfer lenet-300-100 fashion-mnist ./datasets --source-data mnist",
+        "lth transfer lenet-300-100 mnist ./datasets      # tickets of fashion-mnist",
     ),
 )
 
