@@ -9,7 +9,7 @@ from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import scale
 from lth.analysis.reading import Measure, arms_of
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import DataRow, rows
+from lth.report.frames import DataRow, rows, width_of
 from lth.report.marks import Mark, colour_domain, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import axis_of
 from lth.report.study import StudyFiles
@@ -72,7 +72,7 @@ def _domain(drawable: Sequence[Mark], metric: Measure, *, is_bar: bool) -> tuple
     if not is_bar:  # its dots would lie on the names
         ends += [value * scale(metric) for mark in drawable for value in mark.interval["values"] if value is not None]
     low, high = (min([*ends, 0.0]), max([*ends, 0.0])) if is_bar else (min(ends), max(ends))
-    room = max(high - low, 1e-9)
+    room = width_of(low, high)
     return [low - 0.04 * room * (low < 0 or not is_bar), high + 0.16 * room], None
 
 

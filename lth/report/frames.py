@@ -68,9 +68,18 @@ def frame(
 def full_frame(metric: Measure, values: Sequence[float]) -> Domain:
     """Return the range that shows all values, with a margin."""
     low, high = min(values, default=0.0), max(values, default=1.0)
-    margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    width = width_of(low, high)
+    margin = 0.06 * width if high - low == width else width
     bottom = max(low - margin, 0.0) if low >= 0 else low - margin
     return bottom, min(high, 100.0) + margin if metric.unit == "fraction" else high + margin
+
+
+def width_of(low: float, high: float) -> float:
+    """Return the width of a range; of one value, or of rounding errors around it, a twentieth of the value.
+
+    The ticks of an axis that is narrower than its numbers can tell would take all memory.
+    """
+    return high - low if high - low > 1e-6 * abs(high) else 0.05 * abs(high) or 1.0
 
 
 def step_frame(means: Iterable[float], ends: Iterable[float | None]) -> Domain:

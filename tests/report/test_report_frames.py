@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lth.analysis.reading import Measure
-from lth.report.frames import cropped, frame, spread
+from lth.report.frames import cropped, frame, full_frame, spread, width_of
 
 SHARE = Measure("accuracy", "higher", "fraction", "")
 ERROR = Measure("error", "lower", "fraction", "")
@@ -102,3 +102,11 @@ def test_a_line_on_a_logarithmic_axis_is_straight_in_the_picture() -> None:
 def test_what_lies_inside_stays_as_it_is() -> None:
     line = [row(1, 2, 1), row(2, 3, 1)]
     assert cropped(line, (0, 10), is_log=False) == line
+
+
+@pytest.mark.parametrize(("low", "high"), [(78.025, 78.025), (78.025, 78.025 + 2e-10), (0.0, 0.0), (-3.0, -3.0)])
+def test_one_value_has_room_on_an_axis(low: float, high: float) -> None:
+    assert width_of(low, high) > 1e-3 * abs(high)
+    bottom, top = full_frame(LOSS, [low, high])
+    assert bottom <= low < top
+    assert top - bottom > 1e-3 * abs(high)
