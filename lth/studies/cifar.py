@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from lth.config import Recipe
-
 
 def sgd_on_cifar10(**settings: Any) -> dict[str, Any]:
     """Return settings by flat names: SGD with momentum 0.9 at 0.1, batches of 128, drops by 10, shifts and flips.
@@ -15,7 +13,6 @@ def sgd_on_cifar10(**settings: Any) -> dict[str, Any]:
 
     Source: He et al. 2016, arXiv:1512.03385, Section 4.2.
     """
-    augment = {"augment": "pad-crop,flip"} if "augment" in Recipe.model_fields else {}
     usual: dict[str, Any] = {
         "data": "cifar-10",
         "scope": "global",
@@ -26,7 +23,7 @@ def sgd_on_cifar10(**settings: Any) -> dict[str, Any]:
         "batch_size": 128,
         "evaluate_every": 1000,
         "replicates": 3,
-        **augment,
+        "augment": "pad-crop,flip",
     }
     return usual | settings
 
