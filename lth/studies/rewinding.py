@@ -217,7 +217,7 @@ REWINDING = StudyType(
         ),
     ),
     presets={
-        "digits": lambda: Rewinding(rate=0.5, margin=0.005, lr_decay="step", lr_milestones="300it,450it"),
+        "digits": lambda: Rewinding(rate=0.5, margin=0.005, lr_decay="step", lr_milestones="50%,75%"),
         "renda-resnet20": renda_resnet20,
     },
     help="The chain of each arm is that of find-ticket with --kept and --rewind-to: trainings are shared with it.",

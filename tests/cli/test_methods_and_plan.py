@@ -77,6 +77,7 @@ def test_plan_of_rounds_tells_each_level(capsys: pytest.CaptureFixture[str], tmp
 def test_every_study_has_a_plan(capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
     arguments = ["--replicates", "2", "--duration", "20it", "--store", str(tmp_path / "store")]
     arguments += ["--levels", "1"] if "levels" in STUDIES[name].settings.model_fields else []
+    arguments += ["--rewind-steps", "0it,5it"] if "rewind_steps" in STUDIES[name].settings.model_fields else []
     document = json.loads(run(capsys, "plan", name, *arguments, "--json"))
     assert (document["type"], document["done"], document["to_do"]) == (name, 0, document["jobs"])
     assert document["seconds"] > 0

@@ -22,6 +22,7 @@ def test_defaults() -> None:
         "moments": "zero",
         "noise": "normal",
         "noise_scale": 1.0,
+        "release": False,
     }
 
 
