@@ -186,7 +186,8 @@ def _verdict(results: Results, densities: Sequence[TableRow]) -> Verdict:
     tickets, denser = pairs[:2], pairs[2]
     is_better = not warning and all(pair.gain is not None and pair.gain > 0 for pair in tickets)
     is_settled = is_better and all(pair.is_better for pair in tickets)
-    first = _answer(is_better, is_settled, all(pair.is_worse for pair in tickets), denser.is_better)
+    is_worse = not warning and all(pair.is_worse for pair in tickets)
+    first = _answer(is_better, is_settled, is_worse, denser.is_better)
     state = "better than its tickets" if is_settled else "gain not settled" if is_better else "no gain"
     return {
         "found": is_better,
@@ -204,14 +205,14 @@ def _rivals(kept: dict[tuple[str, Any], float], last: float) -> dict[str, tuple[
     """Return what the union is compared with, in words: an arm at a level each."""
     enough = [level for arm, level in kept if arm == "first" and kept[arm, level] >= kept.get(("union", last), 1.0)]
     single = ("first", max(enough)) if enough else ("dense", 0.0)
-    where = f"of level {single[1]:g}" if enough else "there is, the dense network"
+    where = f", of level {max(enough):g}" if enough else " there is, the dense network"
     return {
         "the first ticket": ("first", last),
         "the second ticket": ("second", last),
-        f"the sparsest single ticket with no fewer weights, {where}": single,
+        f"the sparsest single ticket with no fewer weights{where}": single,
         "a random mask of its density": ("random", last),
         "the union of two random masks": ("random union", last),
-        "the dense network": ("dense", 0.0),
+        **({"the dense network": ("dense", 0.0)} if enough else {}),
     }
 
 

@@ -100,4 +100,8 @@ def test_the_verdict_weighs_the_union_against_tickets_and_density(
     assert (verdict["found"], verdict["confirmed"], verdict["at"]) == (found, confirmed, {"level": 2})
     assert words in verdict["sentences"][0]
     where = "of level 1, 95.00 % (50 %)" if single == 0.5 else "the dense network, 91.50 % (100 %)"
-    assert any(where in sentence for sentence in verdict["sentences"])
+    assert len([sentence for sentence in verdict["sentences"] if where in sentence]) == 1
+    assert (
+        f"Settled: Student's paired t-test over replicates, at 95 % for {6 if single == 0.5 else 5} differences"
+        in (verdict["sentences"][-1])
+    )

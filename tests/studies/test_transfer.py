@@ -211,7 +211,15 @@ def test_no_share_is_stated_where_the_own_ticket_is_not_better_than_random() -> 
 def test_what_is_not_shown_is_not_found(scores: dict[tuple[str, int], list[float]], config: Any, words: str) -> None:
     verdict = compare_sources(results_of(scores, **config)).verdict
     assert words in verdict["sentences"][0]
-    assert verdict["found"] is (words.startswith("Source"))
+    assert verdict["found"] is False
+
+
+def test_tickets_serve_only_where_no_replicate_diverged() -> None:
+    results = results_of(scores_of(CLOSE, CLOSE))
+    lost = next(row for row in results["rows"] if row["arm"] == "source ticket" and row["at"]["level"] == 2)
+    lost["diverged_at"] = 7
+    verdict = compare_sources(results).verdict
+    assert (verdict["found"], verdict["confirmed"], verdict["at"]) == (True, True, {"level": 1, "density": 0.5})
 
 
 def test_nothing_is_found_where_the_dense_network_has_learned_nothing(tmp_path: Path) -> None:
