@@ -144,6 +144,23 @@ def test_what_does_not_fit_is_refused(fields: dict[str, Any], message: str) -> N
         made(**fields)
 
 
+class Headless(torch.nn.Sequential):
+    """A network whose last layer is not linear."""
+
+    def __init__(self) -> None:
+        layers = torch.nn.Flatten(), torch.nn.Linear(64, 10), torch.nn.LayerNorm(10)
+        super().__init__(*layers)
+
+
+def test_a_network_without_a_head_has_none_to_draw_anew() -> None:
+    study, given = STUDIES["transfer"], Given(models={"headless": Headless})
+    fields = {**SMALL, "model": "headless", "source_lr": 0.1}
+    with pytest.raises(ValueError, match="head: 'headless' has no head of its own to draw anew: take --head rewind"):
+        load_studies(study, [study.settings(**fields)], given=given)
+    [moved] = load_studies(study, [study.settings(**fields, head="rewind")], given=given)
+    assert "1.weight" in moved.subject.prunable(moved.settings.masks)  # type: ignore[attr-defined]
+
+
 def test_data_of_a_source_must_be_loaded() -> None:
     study = STUDIES["transfer"]
     with pytest.raises(ValueError, match="source: lenet-300-100 on diabetes was not loaded"):
