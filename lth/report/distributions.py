@@ -46,7 +46,8 @@ def _distributions_by_arm(study: StudyFiles, entries: list[Distribution]) -> Fig
     words = ", ".join(f"{name} {axis_of(study.results, name).shown(value)}" for name, value in last["at"].items())
     starts = {entry["layer"]: entry for entry in reversed(entries)}
     labelled = [(entry, entry.get("arm", "")) for entry in shown]
-    colour = alt.Color("place:N", scale=alt.Scale(domain=colour_domain(study.results)), legend=alt.Legend(title=None))
+    legend = alt.Legend(title=None, values=list(dict.fromkeys(label for _, label in labelled)))
+    colour = alt.Color("place:N", scale=alt.Scale(domain=colour_domain(study.results)), legend=legend)
     return _distributions(labelled, "", "", colour, starts, f" At {words}." if words else "")
 
 
