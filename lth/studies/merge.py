@@ -99,18 +99,20 @@ def _searches(settings: Merge, subject: "Subject", seeds: "Seeds", step: int) ->
 
 def resolve(settings: Merge, subject: "Subject") -> Merge:
     """Return the settings, checked, with rates filled in."""
+    from lth.sparsity import criterion
     from lth.studies.entries import with_names
     from lth.studies.pruning import checked, with_rates
 
-    if other := settings.second_criterion:
-        if other == settings.masks.criterion:
-            raise ValueError(
-                f"second_criterion: {other!r} is the first one too, so that both tickets would be the same: name "
-                "another, or leave it out"
-            )
-        checked(settings.with_(criterion=other))
+    own, other = settings.masks.criterion, settings.second_criterion
+    if other == own:
+        raise ValueError(
+            f"second_criterion: {other!r} is the first one too, so that both tickets would be the same: name another, "
+            "or leave it out"
+        )
+    readers = [each for each in (other, own) if each and criterion(each).needs_examples is not False]
+    settings = checked(settings.with_(criterion=(readers or [own])[0])).with_(criterion=own)  # samples are for both
     subject.densities(settings.masks, settings.levels)  # says if a level would empty a layer
-    return with_names(with_rates(checked(settings), subject), subject.module)
+    return with_names(with_rates(settings, subject), subject.module)
 
 
 def traces(settings: Merge) -> tuple[str, ...]:

@@ -56,6 +56,8 @@ def test_the_second_ticket_may_be_found_by_another_criterion() -> None:
     first, second = (jobs[name, 1].masks for name in ("first", "second"))
     assert (first.pruning.criterion, second.pruning.criterion) == ("large_final", "movement")
     assert first.end == second.end  # one dense network, so one data order
+    second = jobs_of(made(second_criterion="taylor", samples=50))["second", 1].masks
+    assert (second.pruning.criterion, second.pruning.samples) == ("taylor", 50)  # without a warning that none reads it
     with pytest.raises(ValueError, match="second_criterion: 'large_final' is the first one too"):
         made(second_criterion="large_final")
     with pytest.raises(ValueError, match="unknown criterion 'movemnt'"):
