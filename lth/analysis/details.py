@@ -35,6 +35,9 @@ Place = tuple[tuple[str, float | str], ...]
 Network = tuple[Point, Sequence[str]]
 """A finished training, and the names of its prunable parameters."""
 
+Networks = dict[tuple[str, Place], list[Network]]
+"""The replicates of each arm at each of its places."""
+
 
 def details_document(
     id: str,
@@ -66,10 +69,9 @@ def details_document(
     for point in finished:
         groups[point.arm, tuple(point.at.items())].append(point)
     shown = set(shown)
-    networks: dict[Place, list[Network]] = {}
-    for (arm, at), group in groups.items():
-        if arm in shown:  # of several at one place, the first
-            networks.setdefault(at, [(point, prunable) for point in group])
+    networks: Networks = {
+        where: [(point, prunable) for point in group] for where, group in groups.items() if where[0] in shown
+    }
     chosen = _representative(points, subjects, verdict)
     distributions, boxes = _distributions(networks, reader)
     return {
@@ -79,7 +81,7 @@ def details_document(
         "curves": [
             curve for key, group in groups.items() if (curve := _curve(*key, group, reader, learning)) is not None
         ],
-        "layers": [row for at, group in networks.items() for row in _layers(at, group, reader)],
+        "layers": [row for where, group in networks.items() for row in _layers(*where, group, reader)],
         "distributions": distributions,
         "boxes": boxes,
         "derivation": [] if chosen is None else _derivation(chosen),
@@ -134,8 +136,8 @@ def _mean(values: tuple[float | None, ...]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _layers(at: Place, group: list[Network], reader: Reader) -> list[LayerDensity]:
-    """Return how much of each layer is kept at a place, a mean over replicates."""
+def _layers(arm: str, at: Place, group: list[Network], reader: Reader) -> list[LayerDensity]:
+    """Return how much of each layer an arm keeps at a place, a mean over replicates."""
     kept: dict[str, list[int]] = defaultdict(list)
     sizes: dict[str, int] = {}
     for network in group:
@@ -144,6 +146,7 @@ def _layers(at: Place, group: list[Network], reader: Reader) -> list[LayerDensit
             sizes[name] = mask.numel()
     return [
         {
+            "arm": arm,
             "at": dict(at),
             "layer": name,
             "weights": size,
@@ -155,14 +158,14 @@ def _layers(at: Place, group: list[Network], reader: Reader) -> list[LayerDensit
     ]
 
 
-def _distributions(networks: dict[Place, list[Network]], reader: Reader) -> tuple[list[Distribution], list[Box]]:
+def _distributions(networks: Networks, reader: Reader) -> tuple[list[Distribution], list[Box]]:
     """Return densities of the surviving weights before and after training, on one set of edges per layer, and boxes.
 
     Two passes over the networks, one at a time in memory: the first finds edges and quantiles, the second counts.
     """
     widths: dict[str, float] = defaultdict(float)
     boxes: list[Box] = []
-    for at, group in networks.items():
+    for (arm, at), group in networks.items():
         quantiles: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
         for network in group:
             for name, before, after in _survivors(*network, reader):
@@ -172,15 +175,15 @@ def _distributions(networks: dict[Place, list[Network]], reader: Reader) -> tupl
                     quantiles[name].append(both[:-1].T.astype(np.float64))
         for name, values in quantiles.items():
             start, end = np.mean(values, axis=0).tolist()
-            boxes.append(Box(at=dict(at), layer=name, start=start, end=end))
+            boxes.append(Box(arm=arm, at=dict(at), layer=name, start=start, end=end))
     edges = {name: np.linspace(-(width or 1.0), width or 1.0, BINS + 1) for name, width in widths.items()}
-    return [row for at, group in networks.items() for row in _histograms(at, group, edges, reader)], boxes
+    return [row for where, group in networks.items() for row in _histograms(*where, group, edges, reader)], boxes
 
 
 def _histograms(
-    at: Place, group: list[Network], edges: Mapping[str, NDArray[np.float64]], reader: Reader
+    arm: str, at: Place, group: list[Network], edges: Mapping[str, NDArray[np.float64]], reader: Reader
 ) -> list[Distribution]:
-    """Return the histograms of each layer at a place, over all replicates."""
+    """Return the histograms of each layer of an arm at a place, over all replicates."""
     counts: dict[str, NDArray[np.float64]] = {}
     sizes: dict[str, int] = defaultdict(int)
     for network in group:
@@ -191,10 +194,8 @@ def _histograms(
                 sizes[name] += before.size
     rows: list[Distribution] = []
     for name, both in counts.items():
-        start, end = (each / (sizes[name] * np.diff(edges[name])) for each in both)
-        rows.append(
-            Distribution(at=dict(at), layer=name, edges=edges[name].tolist(), start=start.tolist(), end=end.tolist())
-        )
+        start, end = ((each / (sizes[name] * np.diff(edges[name]))).tolist() for each in both)
+        rows.append(Distribution(arm=arm, at=dict(at), layer=name, edges=edges[name].tolist(), start=start, end=end))
     return rows
 
 

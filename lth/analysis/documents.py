@@ -193,6 +193,7 @@ class Curve(TypedDict):
 class LayerDensity(TypedDict):
     """How many weights of one layer are kept at one level (a mean over replicates)."""
 
+    arm: NotRequired[str]  # older documents have one arm at a place
     at: At
     layer: str
     weights: float
@@ -204,6 +205,7 @@ class LayerDensity(TypedDict):
 class Distribution(TypedDict):
     """Histograms of the surviving weights of one layer: n + 1 edges, n probability densities before and after."""
 
+    arm: NotRequired[str]  # older documents have one arm at a place
     at: At
     layer: str
     edges: list[float]
@@ -214,6 +216,7 @@ class Distribution(TypedDict):
 class Box(TypedDict):
     """Magnitudes of the surviving weights of one layer, before and after training: their quantiles at BOX_SHARES."""
 
+    arm: NotRequired[str]  # older documents have one arm at a place
     at: At
     layer: str
     start: list[float]

@@ -21,13 +21,20 @@ class Pair:
 
     Attributes:
         difference: the first minus the second, with the interval of this one alone.
-        gain: its mean as an improvement: above 0 is better, whatever the metric's direction; None without values.
-        settled: whether Student's paired t-test rejects that it is 0, together with all others (Holm).
+        gain: its mean as an improvement: above 0 is better, whatever the metric's direction; None where a replicate
+            is missing, since those that did not diverge would speak for all.
+        settled: whether Student's paired t-test rejects that it is 0, together with all others (Holm), and no
+            replicate is missing.
     """
 
     difference: Interval
     gain: float | None
     settled: bool
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every replicate has both."""
+        return None not in self.difference["values"]
 
     @property
     def is_better(self) -> bool:
@@ -43,7 +50,7 @@ class Pair:
         """Return whether the first is worse by no more than the margin, with the whole interval, which has a width."""
         worse = self.difference["low" if metric.better == "higher" else "high"]
         has_width = self.difference["low"] != self.difference["high"]
-        return worse is not None and has_width and metric.gain(worse) >= -margin
+        return worse is not None and has_width and self.is_complete and metric.gain(worse) >= -margin
 
 
 def values_by_place(results: Results, axis: str, measure: str = "primary") -> dict[tuple[str, float | str], Interval]:
@@ -60,10 +67,11 @@ def compare_pairs(differing: Sequence[tuple[Values, Values]], metric: Measure, c
         confidence: of the intervals, and of the tests together.
     """
     differences = [paired_difference(first, second, confidence) for first, second in differing]
-    are_settled = rejected([p_of_mean(each["values"]) for each in differences], 1 - confidence)
+    missing = [None in each["values"] for each in differences]
+    p_values = [1.0 if lacks else p_of_mean(each["values"]) for each, lacks in zip(differences, missing, strict=True)]
     return [
-        Pair(difference, None if difference["mean"] is None else metric.gain(difference["mean"]), holds)
-        for difference, holds in zip(differences, are_settled, strict=True)
+        Pair(each, None if lacks or each["mean"] is None else metric.gain(each["mean"]), holds)
+        for each, lacks, holds in zip(differences, missing, rejected(p_values, 1 - confidence), strict=True)
     ]
 
 
@@ -71,8 +79,12 @@ def pair_in_words(pair: Pair, results: Results, metric: Measure | None = None) -
     """Return a difference in words: '+0.31 points (95 % interval 0.10 to 0.52), settled'."""
     difference = pair.difference
     if difference["mean"] is None:
-        return "nothing to compare: a replicate of it diverged"
+        return "nothing to compare: every replicate diverged"
     shown = show_paired(difference, metric or metric_of(results, "primary"), results["confidence"])
+    if not pair.is_complete:
+        values = difference["values"]
+        known = len(values) - values.count(None)
+        return f"{shown} in {known} of {len(values)} replicates (a network of the others diverged), not settled"
     if difference["low"] is None:
         return f"{shown} in one replicate"
     if difference["low"] == difference["high"]:

@@ -27,7 +27,7 @@ def in_one_line(error: ValidationError) -> str:
     """Return what pydantic found, as one line for users."""
     problems = []
     for problem in error.errors():
-        path = [str(part) for part in problem["loc"]]
+        path = [part for part in problem["loc"] if isinstance(part, str)]  # without the place in a list
         option = path[-1] if path else "settings"
         message = problem["msg"].removeprefix("Value error, ")
         message = message[0].lower() + message[1:]

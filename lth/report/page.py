@@ -19,6 +19,7 @@ from lth.report.boxes import box_figure
 from lth.report.bundle import bundle
 from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
 from lth.report.curves import curve_figure
+from lth.report.distributions import distribution_figure
 from lth.report.figure import Figure, as_chart, draw_png, has_replicates, without_legends
 from lth.report.lines import line_figure
 from lth.report.marks import colour_domain, marks
@@ -27,7 +28,7 @@ from lth.report.side_by_side import questions, side_by_side
 from lth.report.study import StudyFiles
 from lth.report.tables import diverged, main_table, more_tables
 from lth.report.theme import DARK, LIGHT, Palette, category_colors, vega_config
-from lth.report.weights import distribution_figure, layer_density_figure
+from lth.report.weights import layer_density_figure
 
 
 def write_report(

@@ -101,7 +101,8 @@ def _others(results: Results) -> list[str]:
 
 def _table(results: Results, name: str, measures: list[str]) -> Table:
     baseline = [arm["name"] for arm in arms_of(results, "baseline")]
-    single = [arm for arm in baseline if len(places(results, arm)) == 1]
+    others = [at for arm in arms_of(results) if arm["name"] not in baseline for at in places(results, arm["name"])]
+    single = [arm for arm in baseline if len(own := places(results, arm)) == 1 and own[0] not in others]
     arms = [arm["name"] for arm in arms_of(results) if arm["name"] not in single]
     arms = arms or single
     axes = [axis_of(results, axis) for axis in axes_of(results)]

@@ -1,44 +1,83 @@
-"""Figures of the weights themselves: how dense each layer stays, and how the surviving weights are distributed."""
+"""The figure of layers: how dense each of them stays."""
+
+from collections.abc import Sequence
 
 import altair as alt
 
-from lth.analysis.documents import Distribution, LayerDensity
+from lth.analysis.documents import Distribution, LayerDensity, TableRow
+from lth.analysis.reading import arms_of
 from lth.report.bars import bar_figure
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import DataRow, falling_axis, rows, spread
-from lth.report.places import Axis, axis_of, main_axis
+from lth.report.frames import DataRow, falling_axis, rows
+from lth.report.places import axis_of
 from lth.report.replicates import replicate_layers
 from lth.report.study import StudyFiles
-
-NUM_PLACES = 5
-NUM_LAYERS = 6
 
 
 def layer_density_figure(study: StudyFiles) -> Figure | None:
     """Return the percentage of each layer's weights that remain, by place; None without layers.
 
-    With places of one density only it is a list of layers.
+    Where several arms stand at one place each has a panel. Where none has more than one density it is a list of layers.
     """
     layers = study.details["layers"]
     if not layers:
         return None
     overall = _overall(layers)
-    if len(set(overall.values())) < 2:
-        return _layer_list(study)
+    arms = arms_beside(layers)
+    if all(len({overall[_key(entry)] for entry in some}) < 2 for some in _by_arm(layers, arms).values()):
+        return _layer_list(study, arms)
     names = list(dict.fromkeys(short(entry["layer"]) for entry in layers))
     title = axis_of(study.results, "density").title
-    chart = _density_chart(_density_rows(study, overall), _replicates(layers, overall), overall, names, title)
+    charts = [
+        _density_chart(
+            _density_rows(study, some, overall),
+            _replicates(some, overall),
+            {key: overall[key] for key in map(_key, some)},
+            names,
+            title,
+            arm,
+        )
+        for arm, some in _shown(study, layers, arms).items()
+    ]
     gone = " Where a layer is empty it has no point." if any(entry["density"] <= 0 for entry in layers) else ""
     caption = (
         "Weights that remain in each layer against those that remain in the whole network, both logarithmic; colours "
         f"run from the first layer to the last. Dotted: the whole network; a layer above that is pruned less.{gone}"
     )
     entries = tuple((name, name) for name in names)
-    return Figure("layer_density", "Density per layer", caption, (chart,), (Key("color", "Layer", entries),))
+    return Figure("layer_density", "Density per layer", caption, tuple(charts), (Key("color", "Layer", entries),))
+
+
+def arms_beside(entries: Sequence[LayerDensity | Distribution]) -> list[str]:
+    """Return the arms, where two or more stand at one place; none where each place has one alone."""
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        found.setdefault(place_key(entry), set()).add(entry.get("arm", ""))
+    is_shared = any(len(arms) > 1 for arms in found.values())
+    return list(dict.fromkeys(entry.get("arm", "") for entry in entries)) if is_shared else []
+
+
+def _by_arm(layers: Sequence[LayerDensity], arms: Sequence[str]) -> dict[str, list[LayerDensity]]:
+    """Return the entries of each arm; all together where places have one arm."""
+    return {arm: [entry for entry in layers if entry.get("arm", "") == arm] for arm in arms} or {"": list(layers)}
+
+
+def _shown(study: StudyFiles, layers: Sequence[LayerDensity], arms: Sequence[str]) -> dict[str, list[LayerDensity]]:
+    """Return what each panel shows: an arm, and the baseline where it stands at a place of its own."""
+    by_arm = _by_arm(layers, arms)
+    baselines = {arm["name"] for arm in arms_of(study.results, "baseline")} & {*arms}
+    places = {arm: {place_key(entry) for entry in some} for arm, some in by_arm.items()}
+    alone = [
+        arm
+        for arm, own in places.items()
+        if arm in baselines and not any(own & other for name, other in places.items() if name != arm)
+    ]
+    before = [entry for arm in alone for entry in by_arm[arm]]
+    return {arm: [*before, *some] for arm, some in by_arm.items() if arm not in alone}
 
 
 def _overall(layers: list[LayerDensity]) -> dict[str, float]:
-    """Return the percentage of all layers' weights that remain at each place."""
+    """Return the percentage of all layers' weights that remain, of each arm at each place."""
     kept: dict[str, float] = {}
     total: dict[str, float] = {}
     for entry in layers:
@@ -48,7 +87,7 @@ def _overall(layers: list[LayerDensity]) -> dict[str, float]:
     return {key: 100 * kept[key] / total[key] for key in total}
 
 
-def _density_rows(study: StudyFiles, overall: dict[str, float]) -> list[DataRow]:
+def _density_rows(study: StudyFiles, layers: Sequence[LayerDensity], overall: dict[str, float]) -> list[DataRow]:
     """Return a row per layer and place, in percent; a logarithmic axis has no room for empty layers."""
     return [
         {
@@ -60,7 +99,7 @@ def _density_rows(study: StudyFiles, overall: dict[str, float]) -> list[DataRow]
             "density": 100 * entry["density"],
             "kept": entry["kept"],
         }
-        for entry in study.details["layers"]
+        for entry in layers
         if entry["density"] > 0 and overall[_key(entry)] > 0
     ]
 
@@ -76,7 +115,7 @@ def _replicates(layers: list[LayerDensity], overall: dict[str, float]) -> list[D
 
 
 def _density_chart(
-    table: list[DataRow], ones: list[DataRow], overall: dict[str, float], names: list[str], title: str
+    table: list[DataRow], ones: list[DataRow], overall: dict[str, float], names: list[str], title: str, arm: str
 ) -> Spec:
     """Return a line per layer, and the whole network's as the diagonal."""
     title = title.removesuffix(" (%)")
@@ -101,12 +140,19 @@ def _density_chart(
     both = [{"percent": percent, "density": percent} for percent in overall.values() if percent > 0]
     diagonal = alt.Chart(rows(both)).mark_line(style="reference-line").encode(x=x, y=y)
     each = replicate_layers(ones, y, lines=False, value="density", x=x, color=color)
-    return panel(alt.layer(diagonal, base.mark_line(), *each, points, height=320, description="Density of each layer"))
+    layers = alt.layer(diagonal, base.mark_line(), *each, points)
+    named = {"title": arm} if arm else {}
+    return panel(layers.properties(height=320, description="Density of each layer", **named))
 
 
-def _layer_list(study: StudyFiles) -> Figure | None:
-    """Return a bar per layer, for studies of one density."""
-    table = [{"layer": short(entry["layer"]), "density": entry["density"]} for entry in study.details["layers"]]
+def _layer_list(study: StudyFiles, arms: Sequence[str]) -> Figure | None:
+    """Return a bar per layer, and per arm where several stand at one place, for studies of one density."""
+    layers = study.details["layers"]
+    last = {(entry.get("arm", ""), entry["layer"]): entry for entry in layers}  # an arm has one density at all places
+    table: list[TableRow] = [
+        {"layer": short(entry["layer"]), "density": entry["density"], **({"arm": entry.get("arm", "")} if arms else {})}
+        for entry in (last.values() if arms else layers)
+    ]
     tables = {"layers": table}
     return bar_figure(
         StudyFiles(
@@ -122,7 +168,7 @@ def _layer_list(study: StudyFiles) -> Figure | None:
             "x_words": "",
             "y_words": axis_of(study.results, "density").title,
             "log_x": False,
-            "colour": "layer",
+            "colour": "arm" if arms else "layer",
             "panel": "",
             "table": "layers",
             "mark": "bar",
@@ -130,48 +176,13 @@ def _layer_list(study: StudyFiles) -> Figure | None:
     )
 
 
-def distribution_figure(study: StudyFiles) -> Figure | None:
-    """Return distributions of trained surviving weights, a panel per layer and a colour per place; None without any."""
-    entries = study.details["distributions"]
-    axis = main_axis(study.results, (entry["at"] for entry in entries))
-    if not entries:
-        return None
-    names = list(dict.fromkeys(entry["layer"] for entry in entries))
-    chosen = [names[index] for index in spread(range(len(names)), NUM_LAYERS)]
-    if axis is not None:
-        numbers = [value for entry in entries if isinstance(value := entry["at"].get(axis.name), int | float)]
-        wanted = study.results["verdict"]["at"].get(axis.name)
-        kept = spread(numbers, NUM_PLACES, wanted if isinstance(wanted, int | float) else None)
-        entries = [entry for entry in entries if entry["at"].get(axis.name) in kept or not numbers]
-        entries = sorted(entries, key=lambda entry: _order(entry, axis))
-    labels = list(dict.fromkeys(_label(entry, axis) for entry in entries))
-    title = axis.title if axis else "At the end"
-    panels = [
-        _distribution_panel([each for each in entries if each["layer"] == name], labels, title, axis) for name in chosen
-    ]
-    left_out = f" {len(chosen)} of {len(names)} layers, evenly spread." if len(chosen) < len(names) else ""
-    caption = (
-        "Probability density of the surviving weights at the end of training. Grey area: all weights of the layer at "
-        f"its start.{left_out}"
-    )
-    unit = axis.unit if axis else ""
-    key = Key("color", title.removesuffix(" (%)"), tuple((label, f"{label}{unit}") for label in labels))
-    return Figure("weight_distributions", "Surviving weights", caption, tuple(panels), (key,))
+def _key(entry: LayerDensity | Distribution) -> str:
+    return f"{entry.get('arm', '')} {place_key(entry)}"
 
 
-def _key(entry: LayerDensity) -> str:
+def place_key(entry: LayerDensity | Distribution) -> str:
+    """Return a place as text."""
     return repr(sorted(entry["at"].items()))
-
-
-def _order(entry: Distribution, axis: Axis) -> tuple[float, str]:
-    """Sort densities falling, other numbers rising."""
-    value = entry["at"].get(axis.name)
-    number = value if isinstance(value, int | float) else 0.0
-    return (-number if axis.name == "density" else number), str(value)
-
-
-def _label(entry: Distribution, axis: Axis | None) -> str:
-    return axis.text(entry["at"].get(axis.name)) if axis else "trained"
 
 
 def _one_two_five(table: list[DataRow]) -> list[float]:
@@ -184,28 +195,3 @@ def _one_two_five(table: list[DataRow]) -> list[float]:
 def short(layer: str) -> str:
     """Return a layer's name without the parameter's: 'hidden1.weight' -> 'hidden1'."""
     return layer.removesuffix(".weight")
-
-
-def _distribution_panel(entries: list[Distribution], labels: list[str], title: str, axis: Axis | None) -> Spec:
-    """Return one layer: the distribution at the start as an area, and a line per place."""
-    x = alt.X("weight:Q", title="Weight", axis=alt.Axis(tickCount=5), scale=alt.Scale(nice=False))
-    y = alt.Y("density:Q", title="Probability density", axis=alt.Axis(tickCount=4), scale=alt.Scale(nice=4))
-    start = (
-        alt.Chart(rows(_bins(entries[0], entries[0]["start"], ""))).mark_area(style="reference-area").encode(x=x, y=y)
-    )
-    color = alt.Color("place:O", scale=alt.Scale(domain=labels), sort=None, legend=alt.Legend(title=title))
-    table = [row for entry in entries for row in _bins(entry, entry["end"], _label(entry, axis))]
-    base = alt.Chart(rows(table)).encode(x=x, y=y, color=color)
-    pointed = base.mark_line(strokeWidth=9, opacity=0)
-    end = alt.layer(base.mark_line(strokeWidth=1.7), pointed.encode(tooltip=alt.Tooltip("place:N", title=title)))
-    name = short(entries[0]["layer"])
-    return panel(alt.layer(start, end, title=name, height=220, description=f"Distribution of weights of {name}"))
-
-
-def _bins(entry: Distribution, heights: list[float | None], label: str) -> list[DataRow]:
-    """Return one row per bin, at its centre."""
-    return [
-        {"weight": (low + high) / 2, "density": height, "place": label}
-        for low, high, height in zip(entry["edges"], entry["edges"][1:], heights, strict=False)
-        if height is not None
-    ]

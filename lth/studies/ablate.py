@@ -94,54 +94,87 @@ def derive(settings: Ablate, subject: "Subject", seeds: "Seeds", replicate: int)
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
     """Say how far each branch is from the ticket as it was found, from dense and from its controls.
 
-    A branch is better if the whole interval of its difference from the ticket is, and confirmed by Holm's test over all
-    branches.
+    A branch is better, or worse, than the ticket if a paired t-test says so, all branches tested together (Holm).
     """
-    from lth.analysis.numbers import show, show_paired
+    from lth.analysis.numbers import show
+    from lth.analysis.pairs import compare_pairs, unlearned
     from lth.analysis.reading import arms_of, cells, metric_of
-    from lth.analysis.significance import holm, p_of_mean
-    from lth.analysis.statistics import paired_difference
 
-    metric, confidence = metric_of(results, "primary"), results["confidence"]
+    metric = metric_of(results, "primary")
     values = {cell["arm"]: cell["interval"] for cell in cells(results, "primary")}
-    branches = [arm["name"] for arm in arms_of(results, "subject") if values[arm["name"]]["mean"] is not None]
+    branches = [arm["name"] for arm in arms_of(results, "subject")]
+    differing = [(values[each]["values"], values["ticket"]["values"]) for each in branches]
+    pairs = dict(zip(branches, compare_pairs(differing, metric, results["confidence"]), strict=True))
+    warning = unlearned(results)
+    better = [each for each in branches if pairs[each].is_better and not warning]
+    worse = [each for each in branches if pairs[each].is_worse and not warning]
     level = next(row["at"]["level"] for row in results["rows"] if row["arm"] == "ticket")
-    name = f"level {level} of {results['config']['model']} on {results['config']['data']}"
-    shown = {arm: show(values[arm]["mean"], metric) for arm in values}
-    sentences = [f"The ticket as found reaches {metric.part} {metric.name} {shown['ticket']}, dense {shown['dense']}."]
-    from_ticket = {}
-    for branch in branches:
-        own = [arm["name"] for arm in arms_of(results, "control") if arm["name"].endswith(f" {branch}")]
-        beside = {each: paired_difference(values[branch]["values"], values[each]["values"], confidence)
-                  for each in ("ticket", "dense", *own)}  # fmt: skip
-        from_ticket[branch] = beside["ticket"]
-        words = [f"{show_paired(difference, metric, confidence)} from {each}" for each, difference in beside.items()]
-        sentences.append(f"With {spoken(branch)}: {shown[branch]}; {'; '.join(words)}.")
-    lost = [arm["name"] for arm in arms_of(results, "subject") if arm["name"] not in branches]
-    sentences += [f"With {spoken(branch)} every replicate diverged. Try a lower --lr." for branch in lost]
-    adjusted = dict(zip(branches, holm([p_of_mean(from_ticket[each]["values"]) for each in branches]), strict=True))
-    gains = {each: metric.gain(from_ticket[each]["mean"] or 0.0) for each in branches}
-    settled = [each for each in branches if adjusted[each] <= 1 - confidence]
-    better, worse = ([each for each in settled if sign * gains[each] > 0] for sign in (1, -1))
+    ticket, dense = (show(values[arm]["mean"], metric) for arm in ("ticket", "dense"))
     together = f" ({len(branches)} branches tested together, Holm)" if len(branches) > 1 else ""
     first = [f"better than the ticket: {', '.join(better)}"] if better else []
     first += [f"worse than the ticket: {', '.join(worse)}"] if worse else []
     head = "; ".join(first) or "no branch is settled to differ from the ticket as it was found"
+    summary = [f"{word}: {', '.join(some)}" for word, some in (("better", better), ("worse", worse)) if some]
     return Conclusion(
         {
             "found": bool(better),
             "confirmed": True if better else None,
-            "summary": f"better: {', '.join(better)}"
-            if better
-            else f"worse: {', '.join(worse)}"
-            if worse
-            else "no difference settled",
-            "title": f"Ablation of {name}",
-            "sentences": [f"{head[0].upper()}{head[1:]}{together}.", *sentences],
+            "summary": summary[0] if summary else "no difference settled",
+            "title": f"Ablation of level {level} of {results['config']['model']} on {results['config']['data']}",
+            "sentences": [
+                *warning,
+                f"{head[0].upper()}{head[1:]}{together}.",
+                f"The ticket as found reaches {metric.part} {metric.name} {ticket}, dense {dense}.",
+                *_branch_sentences(results, _densities(reader, points)),
+            ],
             "tiles": [],
             "at": {"level": level},
         }
     )
+
+
+def _branch_sentences(results: Results, kept: dict[str, float]) -> Iterator[str]:
+    """Give each branch beside the ticket, dense and its controls, and its density where that is not the ticket's."""
+    from lth.analysis.numbers import remaining, show, show_paired
+    from lth.analysis.reading import arms_of, cells, metric_of
+    from lth.analysis.statistics import paired_difference
+
+    metric, confidence = metric_of(results, "primary"), results["confidence"]
+    values = {cell["arm"]: cell["interval"] for cell in cells(results, "primary")}
+    for branch in (arm["name"] for arm in arms_of(results, "subject")):
+        own = values[branch]
+        if own["mean"] is None:
+            yield f"With {spoken(branch)} every replicate diverged. Try a lower --lr."
+            continue
+        controls = [arm["name"] for arm in arms_of(results, "control") if arm["name"].endswith(f" {branch}")]
+        beside = {
+            each: paired_difference(own["values"], values[each]["values"], confidence)
+            for each in ("ticket", "dense", *controls)
+        }
+        words = [
+            f"{show_paired(difference, metric, confidence)} from {each}"
+            for each, difference in beside.items()
+            if difference["mean"] is not None
+        ]
+        lost = own["values"].count(None)
+        words += [f"{lost} of {len(own['values'])} replicates diverged"] if lost else []
+        density, tickets = (remaining(kept[each]) if each in kept else "" for each in (branch, "ticket"))
+        words += [f"with {density} % of the weights, where the ticket has {tickets} %"] if density != tickets else []
+        yield f"With {spoken(branch)}: {'; '.join((show(own['mean'], metric), *words))}."
+
+
+def _densities(reader: "Reader", points: list[Point]) -> dict[str, float]:
+    """Return the share of the prunable weights that each arm keeps, a mean over replicates."""
+    from statistics import fmean
+
+    from lth.lineage import Trained
+    from lth.sparsity import density
+
+    kept: dict[str, list[float]] = {}
+    for point in points:
+        if isinstance(point.job, Trained) and point.arm != "dense" and reader.store.has(point.job):
+            kept.setdefault(point.arm, []).append(density(reader.masks(point.job.masks)))
+    return {arm: fmean(each) for arm, each in kept.items()}
 
 
 ABLATE = StudyType(
@@ -150,7 +183,7 @@ ABLATE = StudyType(
     settings=Ablate,
     arms=(
         Arm("dense", "the dense network", "baseline"),
-        Arm("ticket", "the ticket of the level as it was found", "control"),
+        Arm("ticket", "the ticket of the level as it was found", "baseline"),
     ),
     arms_of=arms_of,
     derive=derive,

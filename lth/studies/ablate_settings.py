@@ -95,7 +95,7 @@ def changed(search: FindTicket, branch: str) -> FindTicket:
     if {"scope", "granularity"} & changes.keys() and flat.get("rates"):
         flat["rates"] = None  # those of the search go with its scope: `resolve` fills in what is usual
     kept = changes.get("kept", search.restart.kept)
-    if "rewind_to" not in changes and kept in KEPT_ACTIONS and KEPT_ACTIONS[kept].goes_on != "rewind":
+    if "rewind_to" not in changes and kept in KEPT_ACTIONS and KEPT_ACTIONS[kept].goes_on == "zero":
         flat["rewind_to"] = "0it"  # such weights go back to no step
     found = FindTicket(**flat | changes)
     if all(found.flat()[name] == search.flat()[name] for name in changes):

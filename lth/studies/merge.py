@@ -99,18 +99,20 @@ def _searches(settings: Merge, subject: "Subject", seeds: "Seeds", step: int) ->
 
 def resolve(settings: Merge, subject: "Subject") -> Merge:
     """Return the settings, checked, with rates filled in."""
+    from lth.sparsity import criterion
     from lth.studies.entries import with_names
     from lth.studies.pruning import checked, with_rates
 
-    if other := settings.second_criterion:
-        if other == settings.masks.criterion:
-            raise ValueError(
-                f"second_criterion: {other!r} is the first one too, so that both tickets would be the same: name "
-                "another, or leave it out"
-            )
-        checked(settings.with_(criterion=other))
+    own, other = settings.masks.criterion, settings.second_criterion
+    if other == own:
+        raise ValueError(
+            f"second_criterion: {other!r} is the first one too, so that both tickets would be the same: name another, "
+            "or leave it out"
+        )
+    readers = [each for each in (other, own) if each and criterion(each).needs_examples is not False]
+    settings = checked(settings.with_(criterion=(readers or [own])[0])).with_(criterion=own)  # samples are for both
     subject.densities(settings.masks, settings.levels)  # says if a level would empty a layer
-    return with_names(with_rates(checked(settings), subject), subject.module)
+    return with_names(with_rates(settings, subject), subject.module)
 
 
 def traces(settings: Merge) -> tuple[str, ...]:
@@ -186,7 +188,8 @@ def _verdict(results: Results, densities: Sequence[TableRow]) -> Verdict:
     tickets, denser = pairs[:2], pairs[2]
     is_better = not warning and all(pair.gain is not None and pair.gain > 0 for pair in tickets)
     is_settled = is_better and all(pair.is_better for pair in tickets)
-    first = _answer(is_better, is_settled, all(pair.is_worse for pair in tickets), denser.is_better)
+    is_worse = not warning and all(pair.is_worse for pair in tickets)
+    first = _answer(is_better, is_settled, is_worse, denser.is_better)
     state = "better than its tickets" if is_settled else "gain not settled" if is_better else "no gain"
     return {
         "found": is_better,
@@ -204,14 +207,14 @@ def _rivals(kept: dict[tuple[str, Any], float], last: float) -> dict[str, tuple[
     """Return what the union is compared with, in words: an arm at a level each."""
     enough = [level for arm, level in kept if arm == "first" and kept[arm, level] >= kept.get(("union", last), 1.0)]
     single = ("first", max(enough)) if enough else ("dense", 0.0)
-    where = f"of level {single[1]:g}" if enough else "there is, the dense network"
+    where = f", of level {max(enough):g}" if enough else " there is, the dense network"
     return {
         "the first ticket": ("first", last),
         "the second ticket": ("second", last),
-        f"the sparsest single ticket with no fewer weights, {where}": single,
+        f"the sparsest single ticket with no fewer weights{where}": single,
         "a random mask of its density": ("random", last),
         "the union of two random masks": ("random union", last),
-        "the dense network": ("dense", 0.0),
+        **({"the dense network": ("dense", 0.0)} if enough else {}),
     }
 
 

@@ -147,8 +147,9 @@ def _validated(reader: "Reader", points: Sequence[Point], results: Results) -> d
     for point in sorted(points, key=lambda point: point.replicate):
         number = int(point.at["round"])
         if point.arm == "regrown" or number == 0:
-            curves = read_history(reader.document(point.job)).curves if reader.store.has(point.job) else {}
-            curve = curves.get(f"validation/{results['primary']}", [])
+            history = read_history(reader.document(point.job)) if reader.store.has(point.job) else None
+            ended = history is not None and history.diverged_at is None
+            curve = history.curves.get(f"validation/{results['primary']}", []) if history and ended else []
             found.setdefault(number, []).append(curve[-1] if curve else None)
     return found
 
@@ -203,7 +204,7 @@ def _verdict(results: Results, validated: dict[int, list[float | None]], limit: 
     return {
         "found": is_better,
         "confirmed": is_settled if is_better else None,
-        "summary": f"{state}, {_where(found, limit)}",
+        "summary": f"{state}, {_where(found, limit, reached)}",
         "title": f"{studied(results['config'])}: {state} from drawing weights anew",
         "sentences": [*warning, _first(here, state), _plateau_words(found, limit, reached), *sentences,
                       how_tested(len(pairs), results)],
@@ -212,12 +213,14 @@ def _verdict(results: Results, validated: dict[int, list[float | None]], limit: 
     }  # fmt: skip
 
 
-def _where(found: int, limit: int) -> str:
+def _where(found: int, limit: int, reached: dict[tuple[str, float | str], Interval]) -> str:
+    if len(reached["regrown", limit]["values"]) < 2:
+        return "one replicate, so no plateau"
     return f"plateau from round {found}" if found < limit else f"no plateau in {limit} rounds"
 
 
 def _first(here: Sequence[Any], state: str) -> str:
-    if any(pair.is_worse for pair in here[:1]):
+    if state == "no gain" and here[0].is_worse:
         return "To draw the lowest weights anew makes the network worse than as much training with nothing redrawn."
     return (
         f"To draw the lowest weights anew, beside as much training with nothing redrawn and beside a random choice: "

@@ -133,7 +133,7 @@ def _verdict(results: Results, overlaps: Sequence[TableRow]) -> Verdict:
     rounds = sorted({float(number) for _, number in reached})
     warning = unlearned(results)
     compared = [] if warning else compare(results, margin=results["config"]["margin"])
-    confirmed = [float(each.at["round"]) for each in compared if each.wins]
+    confirmed = _confirmed(compared, results)
     matching = [float(each.at["round"]) for each in compared if each.matches]
     later = [(arm, number) for arm in ("dense", "ticket") for number in rounds[1:]]
     differing = [(reached[arm, number]["values"], reached[arm, 1.0]["values"]) for arm, number in later]
@@ -144,7 +144,8 @@ def _verdict(results: Results, overlaps: Sequence[TableRow]) -> Verdict:
         sentences.append(_beside_first(arm, of_arm, results))
     many = f"{len(matching)} of {len(rounds)} rounds"
     found = f"Tickets that match the dense network of their round: in {many}"
-    found += f"; confirmed, with controls clearly worse, in {_listed(confirmed)}." if matching else "."
+    tested = f" ({len(compared)} rounds tested together, Holm)" if len(compared) > 1 else ""
+    found += f"; confirmed, with controls clearly worse, in {_listed(confirmed)}{tested}." if matching else "."
     return {
         "found": bool(matching),
         "confirmed": set(confirmed) >= set(matching) if matching else None,
@@ -161,6 +162,26 @@ def _verdict(results: Results, overlaps: Sequence[TableRow]) -> Verdict:
         "at": {"round": max(matching)} if matching else {},
         "margin": results["config"]["margin"],
     }
+
+
+def _confirmed(compared: "Sequence[Comparison]", results: Results) -> list[float]:
+    """Return the rounds that have a winning ticket by its whole intervals, and by Holm's test over all rounds.
+
+    A round's p-value is the largest of its claims, which must all hold: as good as dense within the margin, better than
+    each control.
+    """
+    from lth.analysis.reading import metric_of
+    from lth.analysis.significance import p_of_mean, rejected
+
+    metric, margin = metric_of(results, "primary"), results["config"]["margin"]
+
+    def p_of(each: "Comparison") -> float:
+        gains = [None if value is None else metric.gain(value) + margin for value in each.difference["values"]]
+        return max(p_of_mean(values) for values in (gains, *(rival.difference["values"] for rival in each.controls)))
+
+    p_values = [p_of(each) if each.wins else 1.0 for each in compared]
+    holds = rejected(p_values, 1 - results["confidence"])
+    return [float(each.at["round"]) for each, held in zip(compared, holds, strict=True) if held]
 
 
 def _listed(rounds: Sequence[float]) -> str:
@@ -200,7 +221,8 @@ def _beside_first(arm: str, pairs: Sequence[tuple[float, Any]], results: Results
     as_good = [number for number, pair in pairs if pair.is_within(metric, margin)]
     last, pair = pairs[-1]
     what = "Dense networks without the tickets of earlier rounds are" if arm == "dense" else "Later tickets are"
-    necessary = ", so that those tickets were not necessary" if arm == "dense" and as_good else ""
+    is_enough = arm == "dense" and len(as_good) == len(pairs)  # a claim about all rounds, each shown by itself
+    necessary = ", so that the tickets taken out were not necessary" if is_enough else ""
     return (
         f"{what} worse than those of round 1 in {_listed(worse)}, and no worse than them (margin "
         f"{show_margin(margin, metric)}, with the whole interval) in {_listed(as_good)}{necessary}. Round {last:g} "

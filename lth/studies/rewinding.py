@@ -2,7 +2,8 @@
 
 Weight rewinding takes weights and learning-rate schedule back to a step of the dense training; learning-rate rewinding
 takes the schedule back alone; fine-tuning neither. The last two go on from trained weights for as many steps as the
-schedule has after their step, so that all retrain equally long. Each has a chain of masks of its own, which is that of
+schedule has after their step: as many as weights that are rewound to it, and fewer than weights that are rewound to an
+earlier one. Each has a chain of masks of its own, which is that of
 `find-ticket` with this choice of kept weights and this rewind step: what that study has trained is not trained again.
 
 Sources: Frankle et al. 2019, arXiv:1903.01611 (rewinding to a later step); Renda et al. 2020, arXiv:2003.02389

@@ -208,7 +208,7 @@ def _verdict(results: Results, shares: list[float], pairs: dict[tuple[float, str
     words = [f"better than {rival} {_listed(better[rival])}" for rival in RIVALS if better[rival]]
     words += [f"worse than {rival} {_listed(worse[rival])}" for rival in RIVALS if worse[rival]]
     first = f"Selective noise is {'; '.join(words)}." if words else "No effect of selective noise is settled."
-    state = "better than all" if everywhere else "not settled" if leads else "no gain"
+    state = "no gain" if not found else "better than all" if everywhere else "not settled"
     return {
         "found": found,
         "confirmed": bool(everywhere) if found else None,

@@ -95,7 +95,7 @@ def resolve(settings: Transfer, subject: "Subject") -> Transfer:
     """Return the settings, checked, with rates filled in; a head that is drawn anew is not pruned.
 
     Raises:
-        ValueError: if the networks of source and target differ in more than a head.
+        ValueError: if the networks of source and target differ in more than a head, or have none to draw anew.
     """
     from lth.sparsity.patterns import matching
     from lth.studies.entries import with_names
@@ -110,6 +110,8 @@ def resolve(settings: Transfer, subject: "Subject") -> Transfer:
                 "only a head can differ, and only where it is drawn anew (--head redraw)"
             )
     if settings.head == "redraw":
+        if not _head_of(subject):
+            raise ValueError(f"head: {settings.model!r} has no head of its own to draw anew: take --head rewind")
         pruned = {*subject.prunable(settings.masks)} & {*_head_of(subject)}
         never = settings.masks.never_prune
         settings = settings.with_(never_prune=(*never, *sorted(pruned - {*matching(pruned, never)})))

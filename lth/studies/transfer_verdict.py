@@ -50,13 +50,14 @@ def compare_sources(results: Results) -> Conclusion:
 
     They serve it at a level where they are as good as the target's own within the margin and better than random masks
     of their layer-wise densities: with the whole intervals it is confirmed, if Holm's test over both questions at all
-    levels holds too. Nothing is found where no dense network clearly beats a constant answer.
+    levels holds too. Nothing is found where no dense network clearly beats a constant answer, at levels where a
+    replicate is missing, and where source and target are one training.
     """
     metric, config = metric_of(results, "primary"), results["config"]
     found = list(_levels(results, config["margin"]))
     base = baseline_cell(results, "primary")
     is_learned = base is not None and beats_constant(base["interval"], results)
-    serving = [each for each in found if is_learned and each.is_found(settled=False)]
+    serving = [each for each in found if is_learned and _own_words(config) and each.is_found(settled=False)]
     settled = [each for each in serving if each.is_found(settled=True)]
     tests = rejected([p for each in found for p in each.p_values], 1 - results["confidence"])
     held = [each for index, each in enumerate(found) if each in settled and all(tests[2 * index : 2 * index + 2])]
@@ -116,10 +117,13 @@ def _levels(results: Results, margin: float) -> Iterator[LevelFound]:
 
 
 def _at_least(difference: Interval, limit: float, metric: Measure, *, strictly: bool = False) -> tuple[bool, bool]:
-    """Return whether a gain is a limit or more by its mean, and with its whole interval, if that has a width."""
+    """Return whether a gain is a limit or more by its mean, and with its whole interval, if that has a width.
+
+    Neither where a replicate is missing: those that did not diverge would speak for all.
+    """
     worse = difference["low"] if metric.better == "higher" else difference["high"]
     mean = difference["mean"]
-    if mean is None:
+    if mean is None or None in difference["values"]:
         return False, False
     by_mean = metric.gain(mean) > limit if strictly else metric.gain(mean) >= limit - 1e-12
     has_width = difference["low"] != difference["high"]

@@ -40,6 +40,16 @@ def test_a_loss_is_better_where_it_is_lower() -> None:
     assert pair.is_within(metric, 0.1)
 
 
+def test_nothing_is_settled_by_the_replicates_that_did_not_diverge() -> None:
+    document = results([*arm("dense", 0, BASE), *arm("ticket", 1, BETTER)])
+    metric = metric_of(document, "primary")
+    survivors = [None, *BETTER[1:]]
+    whole, lucky = compare_pairs([(BETTER, BASE), (survivors, BASE)], metric, 0.95)
+    assert (whole.is_better, whole.is_within(metric, 0.01)) == (True, True)
+    assert (lucky.is_better, lucky.is_worse, lucky.gain, lucky.is_within(metric, 0.01)) == (False, False, None, False)
+    assert "in 4 of 5 replicates (a network of the others diverged), not settled" in pair_in_words(lucky, document)
+
+
 def test_words_say_what_is_settled() -> None:
     document = results([*arm("dense", 0, BASE), *arm("ticket", 1, BETTER)])
     metric = metric_of(document, "primary")
@@ -47,7 +57,7 @@ def test_words_say_what_is_settled() -> None:
     cases: dict[str, list[float | None]] = {
         "points (95 % interval": BETTER,
         "+1.00 points (95 % interval +1.00 to +1.00), the same in all replicates, not settled": same,
-        "a replicate of it diverged": [None] * 5,
+        "every replicate diverged": [None] * 5,
     }
     for words, values in cases.items():
         (pair,) = compare_pairs([(values, BASE)], metric, 0.95)

@@ -15,7 +15,8 @@ from lth.launch.load import load_studies
 from lth.launch.stored import filled
 from lth.lineage import Combined, Pruned, Reader, Shuffled, Store, Trained, plan
 from lth.studies import STUDIES, settings_of
-from lth.studies.ablate_settings import changes_of, spoken
+from lth.studies.ablate_settings import changed, changes_of, spoken
+from lth.studies.find_ticket_settings import FindTicket
 from lth.studies.prepare import Study
 
 SMALL: dict[str, Any] = {
@@ -75,13 +76,24 @@ def test_a_branch_starts_from_what_the_ticket_did(stored: tuple[Path, str]) -> N
     assert (moved.training.first_step, ticket.training.first_step) == (5, 5)
 
 
+def test_a_branch_of_fine_tuning_trains_as_long_as_the_ticket() -> None:
+    """It keeps the search's rewind point, which says how many steps are left; a new draw goes back to no step."""
+    search = FindTicket(**SMALL)
+    tuned = changed(search, "kept=keep")
+    assert (tuned.restart.kept, tuned.restart.rewind_to) == ("keep", "5it")
+    assert changed(tuned, "criterion=movement").restart == tuned.restart
+    assert changed(search, "kept=reinit").restart.rewind_to == "0it"
+
+
 def test_it_runs_and_says_what_each_branch_is_worth(
     stored: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, id_of_search = stored
     found = lth.study("ablate", study=id_of_search[:5], store=store, out=tmp_path / "out", execution=HERE,
                       progress=False, level=3, branches="kept=shuffle; criterion=random,scope=global")  # fmt: skip
-    sentences = found.verdict["sentences"]
+    warning, *sentences = found.verdict["sentences"]
+    assert warning.startswith("No finding: the dense network's accuracy of")  # of 20 steps and two replicates
+    assert found.verdict["found"] is False
     assert "(2 branches tested together, Holm)" in sentences[0]
     assert sentences[2].startswith("With kept shuffle: ")
     assert sentences[3].startswith("With criterion random and scope global: ")
@@ -92,6 +104,11 @@ def test_it_runs_and_says_what_each_branch_is_worth(
         (branch, against) for branch in ("kept=shuffle", "criterion=random,scope=global")
         for against in ("dense", "ticket", f"random {branch}")
     ]  # fmt: skip
+    shown = {(entry["arm"], entry["at"]["level"]) for entry in found.details["layers"]}
+    assert shown == {("dense", 0), ("ticket", 3), ("kept=shuffle", 3), ("criterion=random,scope=global", 3)}
+    assert shown == {(entry["arm"], entry["at"]["level"]) for entry in found.details["distributions"]}
+    assert "of the weights, where the ticket has" not in sentences[2]
+    assert "with 34.3 % of the weights, where the ticket has 34.8 %." in sentences[3]  # one rate for all layers
     files = {path.name for path in (tmp_path / "out" / "tickets").iterdir()}
     names = [f"{branch}-level-03" for branch in ("kept-shuffle", "criterion-random-scope-global")]
     assert files == {f"{name}-replicate-{each}.ticket.safetensors" for name in names for each in (0, 1)}

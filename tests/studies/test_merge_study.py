@@ -56,6 +56,8 @@ def test_the_second_ticket_may_be_found_by_another_criterion() -> None:
     first, second = (jobs[name, 1].masks for name in ("first", "second"))
     assert (first.pruning.criterion, second.pruning.criterion) == ("large_final", "movement")
     assert first.end == second.end  # one dense network, so one data order
+    second = jobs_of(made(second_criterion="taylor", samples=50))["second", 1].masks
+    assert (second.pruning.criterion, second.pruning.samples) == ("taylor", 50)  # without a warning that none reads it
     with pytest.raises(ValueError, match="second_criterion: 'large_final' is the first one too"):
         made(second_criterion="large_final")
     with pytest.raises(ValueError, match="unknown criterion 'movemnt'"):
@@ -100,4 +102,8 @@ def test_the_verdict_weighs_the_union_against_tickets_and_density(
     assert (verdict["found"], verdict["confirmed"], verdict["at"]) == (found, confirmed, {"level": 2})
     assert words in verdict["sentences"][0]
     where = "of level 1, 95.00 % (50 %)" if single == 0.5 else "the dense network, 91.50 % (100 %)"
-    assert any(where in sentence for sentence in verdict["sentences"])
+    assert len([sentence for sentence in verdict["sentences"] if where in sentence]) == 1
+    assert (
+        f"Settled: Student's paired t-test over replicates, at 95 % for {6 if single == 0.5 else 5} differences"
+        in (verdict["sentences"][-1])
+    )

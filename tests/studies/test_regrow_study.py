@@ -13,7 +13,8 @@ from lth.data import load_data
 from lth.lineage import Combined, Reader, Store, Trained, build
 from lth.studies import settings_of
 from lth.studies.prepare import Study, prepare
-from lth.studies.regrow import ARMS, REGROW, Regrow, _verdict, plateau, rate_of
+from lth.studies.regrow import ARMS, REGROW, Regrow, _validated, _verdict, plateau, rate_of
+from lth.training import read_history
 
 
 def made(**settings: Any) -> Study:
@@ -100,3 +101,24 @@ def test_networks_are_compared_at_the_plateau_and_at_the_last_round(
     assert (verdict["found"], verdict["confirmed"], verdict["at"]) == (True, True, {"round": at})
     assert words in verdict["sentences"][1]
     assert len([each for each in verdict["sentences"] if each.startswith("At ")]) == (2 if at == 1 else 1)
+
+
+def test_one_replicate_has_no_plateau() -> None:
+    rows = arm("normal", 0, [0.8])
+    for number in (1, 2):
+        rows += [row for name in ("normal", "regrown", "random") for row in arm(name, number, [0.8 + number / 100])]
+    arms = [{"name": each.name, "words": each.words, "role": each.role} for each in ARMS]
+    document = results([{**row, "at": {"round": row["at"]["level"]}} for row in rows], arms=arms, axis="round")
+    verdict = _verdict(document, {0: [0.8], 1: [0.85], 2: [0.9]}, 2)
+    assert verdict["summary"] == "no gain, one replicate, so no plateau"
+    assert any("needs intervals" in each for each in verdict["sentences"])
+
+
+def test_what_a_network_reached_before_it_diverged_does_not_count(tmp_path: Path) -> None:
+    study, store = made(limit=2, optimizer="sgd", lr=1e12, evaluate_every=1), Store(tmp_path)
+    build(study.targets, store, study.sources, HERE)
+    reader = Reader(store, study.sources)
+    history = read_history(reader.document(study.points[0].job))
+    assert history.diverged_at is not None
+    assert history.curves["validation/accuracy"]
+    assert _validated(reader, study.points, results([])) == {0: [None], 1: [None], 2: [None]}

@@ -52,9 +52,14 @@ def test_a_round_starts_without_the_tickets_before_it(tmp_path: Path) -> None:
     assert all(row["overlap"] == pytest.approx(1 / 7, abs=0.01) for row in rows if row["masks"] == "chance")
 
 
-def document(dense: list[float | None], later: list[float | None], margin: float) -> Results:
+FIRST: list[float | None] = [0.93, 0.931, 0.945, 0.928]
+
+
+def document(
+    dense: list[float | None], later: list[float | None], margin: float, first: list[float | None] = FIRST
+) -> Results:
     """Two rounds, whose first tickets are winning ones."""
-    rows = [*arm("dense", 1, [0.9, 0.91, 0.92, 0.9]), *arm("ticket", 1, [0.93, 0.931, 0.945, 0.928])]
+    rows = [*arm("dense", 1, [0.9, 0.91, 0.92, 0.9]), *arm("ticket", 1, first)]
     rows += [*arm("dense", 2, dense), *arm("ticket", 2, later)]
     for level in (1, 2):
         rows += [*arm("reinit", level, [0.80, 0.81, 0.82, 0.805]), *arm("random", level, [0.70, 0.71, 0.72, 0.705])]
@@ -69,11 +74,16 @@ def test_rounds_with_tickets_are_counted_and_networks_compared_with_the_first() 
     verdict = _verdict(document([0.901, 0.91, 0.921, 0.9], good, 0.005), [])
     assert (verdict["found"], verdict["confirmed"], verdict["at"]) == (True, True, {"round": 2})
     text = " ".join(verdict["sentences"])
-    assert "in 2 of 2 rounds; confirmed, with controls clearly worse, in rounds 1, 2." in text
-    assert "with the whole interval) in round 2, so that those tickets were not necessary" in text
+    assert (
+        "in 2 of 2 rounds; confirmed, with controls clearly worse, in rounds 1, 2 (2 rounds tested together, Holm)."
+        in text
+    )
+    assert "with the whole interval) in round 2, so that the tickets taken out were not necessary" in text
     lost = _verdict(document([0.85, 0.861, 0.86, 0.852], [0.8, 0.81, 0.805, 0.8], 0.005), [])
     text = " ".join(lost["sentences"])
-    assert "in 1 of 2 rounds; confirmed, with controls clearly worse, in round 1." in text
+    assert (
+        "in 1 of 2 rounds; confirmed, with controls clearly worse, in round 1 (2 rounds tested together, Holm)." in text
+    )
     assert "are worse than those of round 1 in round 2, and no worse" in text
     assert "were not necessary" not in text
     unclear = _verdict(document([0.9, 0.85, 0.95, 0.91], good, 0.005), [])
@@ -91,3 +101,16 @@ def test_overlap_is_beside_chance() -> None:
     text = " ".join(_verdict(document([0.9] * 4, [0.9, 0.91, 0.9, 0.92], 0.0), rows)["sentences"])
     assert "3 overlaps tested together by Holm): round 2 0.304 (chance 0.102, beyond chance), round 3" in text
     assert "round 3 0.055 (chance 0.102, less than chance)" in text
+
+
+def test_rounds_are_confirmed_together() -> None:
+    """A match of p = 0.03 is confirmed beside a clear one, as Holm's second, and not beside another of p = 0.04."""
+    base: list[float | None] = [0.90, 0.91, 0.92, 0.9]
+    close: list[float | None] = [0.9205, 0.914, 0.938, 0.9135]
+    closer: list[float | None] = [0.927, 0.915, 0.932, 0.92]
+    for first, confirmed in ((FIRST, True), (closer, False)):
+        verdict = _verdict(document(base, close, 0.0, first), [])
+        assert (verdict["found"], verdict["confirmed"]) == (True, confirmed)
+        assert (
+            f"in {'rounds 1, 2' if confirmed else 'none'} (2 rounds tested together, Holm)" in verdict["sentences"][0]
+        )

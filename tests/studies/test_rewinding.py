@@ -8,6 +8,7 @@ import yaml
 from builds import tiny
 
 from lth.analysis.documents import Results
+from lth.config import SettingsError
 from lth.config.sweep import expand_sweep
 from lth.data import load_data
 from lth.launch.load import load_studies
@@ -94,6 +95,12 @@ def test_arms_follow_from_the_settings() -> None:
 def test_what_does_not_go_together_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         made(**fields)
+
+
+@pytest.mark.parametrize(("name", "value"), [("rewind_steps", "5"), ("methods", "weigths")])
+def test_what_is_wrong_in_a_list_is_said_of_its_setting(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{name}: .*'{value}'"):
+        settings_of(STUDIES["rewinding"], {name: value})
 
 
 DENSE = [0.9, 0.91, 0.92, 0.9]

@@ -148,7 +148,10 @@ def test_the_verdict_names_what_is_settled(values: list[float | None], words: st
     from lth.analysis.reading import metric_of
 
     made_of = compare_pairs([(values, base)] * 3, metric_of(document, "primary"), 0.95)
-    verdict = _verdict(document, [0.2], {(0.2, rival): pair for rival, pair in zip(RIVALS, made_of, strict=True)})
+    pairs = {(0.2, rival): pair for rival, pair in zip(RIVALS, made_of, strict=True)}
+    verdict = _verdict(document, [0.2], pairs)
     assert words in verdict["sentences"][0]
     assert verdict["found"] == found
     assert "as strong as dropout 0.167" in verdict["sentences"][1]
+    unlearned = _verdict({**document, "constant": {"accuracy": 0.95}}, [0.2], pairs)
+    assert (unlearned["found"], unlearned["summary"]) == (False, "selective noise: no gain")
