@@ -194,6 +194,9 @@ def test_an_archive_at_hand_is_unpacked(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "environment").mkdir()
     kept = packed(tmp_path / "environment" / form.archive, made)
     monkeypatch.setenv("LTH_DATA_DIR", str(tmp_path / "environment"))
+    with pytest.raises(ValueError, match=f"cifar-100-python.tar.gz has the checksum .*, expected {form.checksum}"):
+        load_data("cifar-100", tmp_path / "data")  # its bytes are not the published ones
+    pinned(monkeypatch, "cifar-100", kept)
     assert load_data("cifar-100", tmp_path / "data").digest == load_data("cifar-100", made).digest
     assert kept.exists()
 
