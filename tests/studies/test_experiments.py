@@ -3,8 +3,10 @@
 import gzip
 import itertools
 import json
+import shutil
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from lth.data.cifar import COUNTS
-from lth.launch.reproduce import load_experiments, other_subject, with_beside
+from lth.launch.reproduce import left_out, load_experiments, other_subject, with_beside
 from lth.lineage import Trained, derivation
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES, Published
 from lth.studies.experiments.experiment import comparison, is_inside
@@ -181,6 +183,28 @@ def test_each_plans_and_every_number_finds_its_rows(name: str, tiny: Path) -> No
     if experiment.study in ("find-ticket", "connect", "supermask"):
         assert experiment.steps == whole["replicates"] * len(jobs) * steps
     assert 0 < experiment.steps <= whole["replicates"] * len(jobs) * steps
+
+
+def test_data_of_the_source_count_too(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTH_MIRROR", "http://127.0.0.1:9")
+    name = "morcos-transfer-cifar100-to-cifar10"
+    assert "cifar-100 could not be downloaded" in left_out({name: EXPERIMENTS[name]}, tiny)[name]
+
+    shutil.copytree(tiny / "fashion-mnist", tmp_path / "fashion-mnist")
+    shutil.copytree(tiny / "cifar-10-batches-bin", tmp_path / "cifar-10-batches-bin")
+    (tmp_path / "cifar-10-batches-bin" / "data_batch_3.bin").unlink()
+    name = "morcos-transfer-cifar10-to-fashion"
+    paper = EXPERIMENTS[name]
+    small = replace(
+        paper, settings=lambda scale: paper.settings(scale).with_(model="conv-2", levels=1), data_rows=(TRAIN, TEST)
+    )
+    assert "lacks data_batch_3.bin of cifar-10" in left_out({name: small}, tmp_path)[name]
+    with pytest.warns(UserWarning, match="not the whole of cifar-10"):
+        assert left_out({name: small}, tmp_path, is_partial=True) == {}
+    with pytest.warns(UserWarning, match="not the whole of cifar-10"):
+        [study] = load_experiments([small], 0.005, 1, tmp_path, is_partial=True)
+    assert study.settings.data_sets == {"data": "fashion-mnist", "source_data": "cifar-10:partial=true"}
+    assert other_subject(small, study).startswith("other data: those of the source are not the whole of cifar-10")
 
 
 def test_what_one_compares_with_is_run_before_it() -> None:
