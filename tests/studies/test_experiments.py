@@ -58,6 +58,8 @@ def _write_mnist(folder: Path, draws: np.random.Generator) -> None:
                 file.write(header + array.tobytes())
 
 
+VGG_19 = "vgg-19:init=glorot"
+WHOLE = ["*shortcut*", "output.weight"]
 PAPERS: dict[str, dict[str, Any]] = {
     "frankle-carbin-fig4": {"model": "lenet-300-100", "lr": 1.2e-3, "duration": "50000it", "levels": 21},
     "frankle-carbin-fig5-conv2": {"model": "conv-2", "lr": 2e-4, "duration": "20000it"},
@@ -66,15 +68,15 @@ PAPERS: dict[str, dict[str, Any]] = {
     "frankle-carbin-fig5-conv2-dropout": {"model": "conv-2:dropout=0.5", "lr": 3e-4, "duration": "20000it"},
     "frankle-carbin-fig5-conv4-dropout": {"model": "conv-4:dropout=0.5", "lr": 2e-4, "duration": "25000it"},
     "frankle-carbin-fig5-conv6-dropout": {"model": "conv-6:dropout=0.5", "lr": 2e-4, "duration": "30000it"},
-    "frankle-carbin-fig7-warmup": {"model": "vgg-19", "lr": 0.1, "warmup": "10000it", "duration": "112480it"},
-    "frankle-carbin-fig7-high": {"model": "vgg-19", "lr": 0.1, "warmup": "0it", "batch_size": 64},
-    "frankle-carbin-fig7-low": {"model": "vgg-19", "lr": 0.01, "warmup": "0it", "scope": "global"},
-    "frankle-carbin-fig8-warmup": {"model": "frankle-resnet-18", "lr": 0.03, "warmup": "20000it"},
+    "frankle-carbin-fig7-warmup": {"model": VGG_19, "lr": 0.1, "warmup": "10000it", "duration": "112480it"},
+    "frankle-carbin-fig7-high": {"model": VGG_19, "lr": 0.1, "warmup": "0it", "batch_size": 64},
+    "frankle-carbin-fig7-low": {"model": VGG_19, "lr": 0.01, "warmup": "0it", "scope": "global"},
+    "frankle-carbin-fig8-warmup": {"lr": 0.03, "warmup": "20000it", "never_prune": WHOLE},
     "frankle-carbin-fig8-high": {"model": "frankle-resnet-18", "lr": 0.1, "duration": "30000it", "batch_size": 128},
     "zhou-supermasks-fc": {"optimizer": "sgd", "lr": 100.0, "batch_size": 250, "rescale": False, "draws": 10},
     "zhou-supermasks-conv2": {"model": "conv-2", "rescale": True, "weights": "signed_constant"},
     "zhou-supermasks-heuristic-fc": {"criterion": "large_final_same_sign", "schedule": "one-shot"},
-    "rewinding-vgg19": {"model": "vgg-19", "lr": 0.1, "rewind_steps": ["0it", "100it"], "duration": "112480it"},
+    "rewinding-vgg19": {"model": VGG_19, "lr": 0.1, "rewind_steps": ["0it", "100it"], "duration": "112480it"},
     "rewinding-resnet18": {"model": "frankle-resnet-18", "lr": 0.1, "rewind_steps": ["0it", "500it"]},
     "renda-resnet20": {
         "duration": "71108it",
