@@ -19,7 +19,7 @@ from lth.lineage import Trained, derivation
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES, Published
 from lth.studies.experiments.experiment import comparison, is_inside
 from lth.studies.experiments.frankle_carbin import CONVS, Conv
-from lth.studies.experiments.measures import at, combined, difference, highest_at_start, mean, of_table
+from lth.studies.experiments.measures import at, combined, difference, highest_at_start, mean, of_table, shrunk
 from lth.studies.prepare import Study
 
 VISION = [name for name in EXPERIMENTS if not name.startswith(("lwh-", "bert-"))]
@@ -156,7 +156,9 @@ def imagined(study: Study) -> tuple[Any, Any]:
     ]
     curves = [{"arm": arm.name, "steps": [0], "values": {"validation/accuracy": [0.9]}} for arm in study.arms]
     arms = [{"name": arm.name, "role": arm.role} for arm in study.arms]
-    return {"rows": rows, "arms": arms, "confidence": 0.95}, {"tables": {"barriers": table}, "curves": curves}
+    config = study.settings.flat()
+    results = {"rows": rows, "arms": arms, "confidence": 0.95, "config": config}
+    return results, {"tables": {"barriers": table}, "curves": curves}
 
 
 CIFAR = (
@@ -245,6 +247,22 @@ def test_measures_by_hand() -> None:
     assert of_table("barriers", arm="ticket", rewind_step=90)(results, details)["mean"] == 1.0  # type: ignore[index]
     assert of_table("barriers", arm="dense", rewind_step=90)(results, details) is None
     assert highest_at_start("ticket", "validation/accuracy")(results, details)["mean"] == 40.0  # type: ignore[index]
+
+
+def test_a_step_of_the_paper_is_found_in_shorter_trainings() -> None:
+    config = {"duration": "630it"}
+    table = [{"arm": "ticket", "rewind_step": step, "density": 0.168, "mean": step / 100, "low": None, "high": None}
+             for step in (0, 5, 20)]  # fmt: skip
+    rows = [{**row("ticket", 0, 0.168, step / 100), "at": {"rewind_step": step, "density": 0.168, "share": 0.0}}
+            for step in (0, 5, 20)]  # fmt: skip
+    results: Any = {"rows": rows, "confidence": 0.95, "config": config}
+    numbers = comparison(
+        EXPERIMENTS["linear-mode-connectivity-resnet20"], results, {"tables": {"barriers": table}}, 0.01
+    )  # type: ignore[typeddict-item]
+    ours = {number["words"].partition(" (")[0]: number["ours"]["mean"] for number in numbers}  # type: ignore[index]
+    assert ours["barrier of tickets with 16.8 % of the weights, copies part at step 500"] == 5.0
+    assert ours["barrier of the dense network, copies part at step 2,000"] == 20.0
+    assert at("ticket", rewind_step=shrunk(500, 63_000))(results) == [0.05]
 
 
 def test_rows_of_another_run_stand_beside_ones_own() -> None:
