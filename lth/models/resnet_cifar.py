@@ -33,7 +33,7 @@ class CifarResNet(nn.Module):
         init: how weights of convolutions are drawn: `he` or `glorot`.
 
     Raises:
-        ValueError: if the inputs are no images or too small, or `init` is none of these.
+        ValueError: if the inputs are no images or too small, or `blocks` or `init` is none of these.
 
     Sources: He et al. 2015, arXiv:1512.03385, Section 4.2 (option A); Frankle & Carbin 2019, arXiv:1803.03635, Figure 2
     and Appendix I; initialisation: He et al. 2015, arXiv:1502.01852.
@@ -48,6 +48,8 @@ class CifarResNet(nn.Module):
         init: str = "he",
     ) -> None:
         super().__init__()
+        if blocks < 1:
+            raise ValueError(f"blocks is {blocks}; 1 of each stage is the least")
         channel, _, _ = image_shape(input_shape, least=4)
         self.conv = nn.Conv2d(channel, WIDTHS[0], 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(WIDTHS[0])
@@ -56,7 +58,7 @@ class CifarResNet(nn.Module):
             Block(before, after, projection) for before, after in zip([WIDTHS[0], *widths[:-1]], widths, strict=True)
         )
         self.output = nn.Linear(WIDTHS[-1], num_classes)
-        draw = DRAWS.pick(init)
+        draw = DRAWS.pick(str(init))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 draw(layer.weight)

@@ -68,7 +68,7 @@ class Vgg(nn.Module):
             positions = (height // 32) * (width // 32)
             self.head, channel = _classifier(512 * positions, 4096, dropout), 4096
         self.output = nn.Linear(channel, num_classes)
-        draw = DRAWS.pick(init)
+        draw = DRAWS.pick(str(init))
         for layer in (*self.features, *self.head):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 draw(layer.weight)
