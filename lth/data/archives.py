@@ -59,12 +59,16 @@ def unpack(path: Path, into: Path, inside: str, files: Sequence[str]) -> Path:
     Only files of these very names are written, whatever else an archive holds.
 
     Raises:
-        ValueError: if the archive is damaged, lacks a file, or has one that is too large or no plain file.
+        ValueError: if the archive is damaged, lacks a file, or has one that is too large or no plain file; or if the
+            folder is there and lacks one.
     """
     place, incoming = into / inside, into / f"{inside}.incoming"
     into.mkdir(parents=True, exist_ok=True)
     with FileLock(into / "unpack.lock"):
-        if place.is_dir():
+        if place.is_dir() and any(place.iterdir()):
+            missing = [file for file in files if not (place / file).is_file()]
+            if missing:
+                raise ValueError(f"{place} lacks {', '.join(missing)}: remove the folder to have {path.name} unpacked")
             return place
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir()
@@ -83,6 +87,8 @@ def unpack(path: Path, into: Path, inside: str, files: Sequence[str]) -> Path:
         if wanted:
             shutil.rmtree(incoming, ignore_errors=True)
             raise ValueError(f"{path} lacks {', '.join(wanted.values())}: it is another archive")
+        if place.is_dir():
+            place.rmdir()
         incoming.rename(place)
     return place
 
