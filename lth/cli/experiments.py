@@ -35,8 +35,9 @@ def _length(names: Sequence[str]) -> str:
 
 def _data(names: Sequence[str]) -> str:
     """Return the data sets of some experiments at full scale; those that cannot be run have none."""
-    found = dict.fromkeys(EXPERIMENTS[name].settings(1.0).data for name in names if not EXPERIMENTS[name].not_run)
-    return " ".join(found) if len(found) < 3 else f"{len(found)} sets"
+    settings = [EXPERIMENTS[name].settings(1.0) for name in names if not EXPERIMENTS[name].not_run]
+    found = dict.fromkeys(data for each in settings for data in each.data_sets.values())
+    return " ".join(found) if len(found) < 4 else f"{len(found)} sets"
 
 
 def _entry(name: str, data: str, cost: str, words: str) -> Iterator[str]:

@@ -13,7 +13,6 @@ from pydantic_core import PydanticUndefined
 from lth.cli.errors import UsageError, settings_as_usage
 from lth.config import Running, SettingsError, StudySettings, as_settings_error, expand_sweep, flat_fields
 from lth.config.settings import usual_text
-from lth.config.text import with_partial
 from lth.studies import StudyType, settings_of
 
 POSITIONAL = ("model", "data", "folder")
@@ -99,7 +98,9 @@ def read_settings(
             wanted = [settings for each in swept for settings in _of_group(study, each)]
             studies = [settings_of(study, _filled(study, settings, running.store)) for settings in wanted]
             if running.allow_partial:
-                studies = [each.with_(data=with_partial(each.data)) for each in studies]
+                from lth.launch.partial import allowing_partial  # loads torch, which help does without
+
+                studies = [allowing_partial(each) for each in studies]
     except SettingsError as error:
         raise UsageError(f"{prefix}{error}") from error
     return studies, running

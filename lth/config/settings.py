@@ -65,6 +65,12 @@ class StudySettings(BaseModel):
     def _nest(cls, given: Any) -> Any:
         return nested(cls, given) if isinstance(given, Mapping) else given
 
+    @property
+    def data_sets(self) -> dict[str, str]:
+        """Every data set by the setting that names it: `data`, and as `source_data` those of further subjects."""
+        names = [name for name in type(self).model_fields if name == "data" or name.endswith("_data")]
+        return {name: value for name in names if isinstance(value := getattr(self, name), str)}
+
     def flat(self, *, only_changed: bool = False) -> dict[str, Any]:
         """Return every field by its own name, as JSON values; parts that are not in use are left out.
 

@@ -1,7 +1,9 @@
 """Archives of data sets: the files that are wanted come out of them, and nothing else."""
 
+import hashlib
 import shutil
 import tarfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -26,7 +28,7 @@ def fetch_archive(
     """Return a folder with the files of an archive, which is unpacked, and downloaded before unless it is at hand.
 
     The archive is looked for in FOLDER, FOLDER/NAME and the same places of LTH_DATA_DIR; a downloaded one is removed
-    once it is unpacked.
+    once it is unpacked. None is opened before its bytes are known to be the published ones.
 
     Args:
         name: of the data set.
@@ -37,12 +39,13 @@ def fetch_archive(
         files: names of files.
         public: addresses to download it from.
     Raises:
-        ValueError: if the download fails, or the archive is damaged or lacks a file.
+        ValueError: if the download fails, or the archive is damaged or another one.
     """
     into = target(name, folder)
     at_hand = (place / archive for root in roots(folder) for place in (root, root / name))
     path = next((each for each in at_hand if each.is_file()), None)
     if path is not None:
+        _check(path, checksum)
         return unpack(path, into, inside, files)
     download({archive: checksum}, into, mirrors(name, public), name)
     unpacked = unpack(into / archive, into, inside, files)
@@ -56,12 +59,16 @@ def unpack(path: Path, into: Path, inside: str, files: Sequence[str]) -> Path:
     Only files of these very names are written, whatever else an archive holds.
 
     Raises:
-        ValueError: if the archive is damaged, lacks a file, or has one that is too large or no plain file.
+        ValueError: if the archive is damaged, lacks a file, or has one that is too large or no plain file; or if the
+            folder is there and lacks one.
     """
     place, incoming = into / inside, into / f"{inside}.incoming"
     into.mkdir(parents=True, exist_ok=True)
     with FileLock(into / "unpack.lock"):
-        if place.is_dir():
+        if place.is_dir() and any(place.iterdir()):
+            missing = [file for file in files if not (place / file).is_file()]
+            if missing:
+                raise ValueError(f"{place} lacks {', '.join(missing)}: remove the folder to have {path.name} unpacked")
             return place
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir()
@@ -72,14 +79,26 @@ def unpack(path: Path, into: Path, inside: str, files: Sequence[str]) -> Path:
                     file = wanted.pop(member.name.removeprefix("./"), None)
                     if file is not None:
                         _write(tar, member, incoming / file)
-        except (tarfile.TarError, OSError, EOFError) as error:
+                    if not wanted:
+                        break
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
             shutil.rmtree(incoming, ignore_errors=True)
             raise ValueError(f"{path} cannot be unpacked ({error}): fetch it again") from error
         if wanted:
             shutil.rmtree(incoming, ignore_errors=True)
             raise ValueError(f"{path} lacks {', '.join(wanted.values())}: it is another archive")
+        if place.is_dir():
+            place.rmdir()
         incoming.rename(place)
     return place
+
+
+def _check(path: Path, checksum: str) -> None:
+    kind, _, digest = checksum.rpartition(":")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, kind or "sha256").hexdigest()
+    if found != digest:
+        raise ValueError(f"{path} has the checksum {found}, expected {digest}: fetch it again, or remove it")
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:

@@ -85,10 +85,13 @@ def check_augment(names: Sequence[str], shape: Any) -> None:
         names: entries of AUGMENTATIONS; one may carry a number, as `pad-crop:4`.
         shape: of one example; None where it has none.
     Raises:
-        ValueError: if a name is unknown, or examples are no images.
+        ValueError: if a name is unknown or stands there twice, or examples are no images.
     """
-    for name in names:
-        _read(name)
+    known = [_read(name).name for name in names]
+    if twice := [name for name in known if known.count(name) > 1]:
+        raise SettingsError(
+            f"augment: {twice[0]!r} stands there more than once, and draws the same each time: once will do"
+        )
     is_image = isinstance(shape, list | tuple) and len(shape) in (2, 3)
     if names and not is_image:
         found = "have no shape" if shape is None else f"have the shape {tuple(shape)}"

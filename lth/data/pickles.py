@@ -16,6 +16,15 @@ import numpy as np
 LARGEST = 2**29
 """Bytes of a file, unless told otherwise."""
 
+STEPS = 2**22
+"""Steps of a pickle, at most: each may make a list, which takes many times the byte that it is written as."""
+
+COPIES = 4
+"""Bytes that calls of numpy may make, in multiples of the file's: an array is made once or twice from what is there."""
+
+AXES = 32
+"""Axes of an array, at most."""
+
 NUMBERS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8", "b1")
 """Types of arrays that are read."""
 
@@ -97,9 +106,13 @@ class _Reader:
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.bytes_left = 0
 
     def read(self, content: bytes) -> Any:
-        for step, argument, _ in pickletools.genops(content):
+        self.bytes_left = COPIES * len(content)
+        for number, (step, argument, _) in enumerate(pickletools.genops(content)):
+            if number == STEPS:
+                raise _Refused(f"it has more than {STEPS:,} steps: it is another file")
             if step.name == "STOP":
                 [value] = self.stack
                 _check_plain([value])
@@ -126,7 +139,7 @@ class _Reader:
             stack.append(self._named(" ".join(reversed([stack.pop(), stack.pop()])) if argument is None else argument))
         elif name in ("REDUCE", "BUILD"):
             given, target = stack.pop(), stack.pop()
-            stack.append(_called(target, given) if name == "REDUCE" else _built(target, given))
+            stack.append(self._counted(_called(target, given) if name == "REDUCE" else _built(target, given)))
         elif name not in ("PROTO", "FRAME"):
             self._collect(name)
 
@@ -156,10 +169,17 @@ class _Reader:
             items.append(item)
         return items[::-1]
 
+    def _counted(self, made: Any) -> Any:
+        """Return what was made of bytes that are there, unless the same ones are used again and again."""
+        self.bytes_left -= made.nbytes if isinstance(made, np.ndarray) else len(made) if isinstance(made, bytes) else 0
+        if self.bytes_left < 0:
+            raise _Refused("its arrays take many times the bytes that are there")
+        return made
+
     def _named(self, name: str) -> _Name:
         if name not in GLOBALS:
             raise _Refused(
-                f"it holds {name.replace(' ', '.')!r}, and only plain values and numpy arrays of numbers are read"
+                f"it holds {name[:80].replace(' ', '.')!r}, and only plain values and numpy arrays of numbers are read"
             )
         return _Name(GLOBALS[name])
 
@@ -201,8 +221,10 @@ def _built(target: Any, given: tuple[Any, ...]) -> Any:
 def _array(content: bytes, kind: _Type, shape: tuple[Any, ...], order: Any) -> Any:
     """Return an array of its own, whose shape fits the bytes that are there."""
     numbers = np.frombuffer(content, np.dtype(kind.code))
-    if not all(type(size) is int and size >= 0 for size in shape) or math.prod(shape) != len(numbers):
-        raise _Refused(f"an array of shape {shape} does not fit the {len(content):,} bytes that are there")
+    is_shape = len(shape) <= AXES and all(type(size) is int and 0 <= size < 2**63 for size in shape)
+    if not is_shape or math.prod(shape) != len(numbers):
+        words = shape if is_shape else "unknown"
+        raise _Refused(f"an array of shape {words} does not fit the {len(content):,} bytes that are there")
     return numbers.reshape(shape, order=order).copy()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,10 @@ def data_of_pictures(
 
 def _images(some: Pictures, size: int | None, channels: int, example: str) -> Tensor:
     """Return the pictures of a part, (image, channel, height, width) uint8."""
+    if size is not None:
+        _check_memory(len(some.names), (channels, size, size), example)
     first = _decoded(some, 0, size, channels)
-    needed = first.nbytes * len(some.names)
-    if needed > LARGEST:
-        raise ValueError(
-            f"{len(some.names):,} pictures of {_pixels(first.shape)} take {needed / 2**30:.0f} GiB of memory: give a "
-            f"smaller size, as {example}"
-        )
+    _check_memory(len(some.names), first.shape, example)
     images = np.empty((len(some.names), *first.shape), np.uint8)
 
     def put(number: int) -> None:
@@ -99,6 +97,15 @@ def _images(some: Pictures, size: int | None, channels: int, example: str) -> Te
     return torch.from_numpy(images)
 
 
+def _check_memory(count: int, shape: tuple[int, ...], example: str) -> None:
+    needed = count * prod(shape)
+    if needed > LARGEST:
+        raise ValueError(
+            f"{count:,} pictures of {_pixels(shape)} take {needed / 2**30:.0f} GiB of memory: give a smaller size, as "
+            f"{example}"
+        )
+
+
 def _decoded(some: Pictures, number: int, size: int | None, channels: int) -> Any:
     """Return a picture, (channel, height, width) uint8."""
     try:
@@ -108,10 +115,12 @@ def _decoded(some: Pictures, number: int, size: int | None, channels: int) -> An
     held = some.read(number)
     try:
         with Image.open(BytesIO(held) if isinstance(held, bytes) else held, formats=("PNG", "JPEG")) as opened:
-            picture = opened.convert(MODES[channels])
+            is_deep, picture = opened.mode[0] in "IF", opened.convert(MODES[channels])
     except Exception as error:  # of many kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{some.names[number]} is no whole PNG or JPEG picture ({reason}): replace it") from error
+    if is_deep:  # converting it cuts off what is above 255
+        raise ValueError(f"{some.names[number]} has more than 8 bits a pixel: save it with 8, as grey or colour")
     if size is not None:
         picture = ImageOps.fit(picture, (size, size))
     values = np.asarray(picture)

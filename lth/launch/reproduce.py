@@ -16,12 +16,13 @@ from lth.analysis.reproduction import (
     published_words,
     scale_words,
 )
-from lth.config import Running, SettingsError, as_settings_error, check_choice
-from lth.config.text import last_part, with_partial
+from lth.config import Running, SettingsError, StudySettings, as_settings_error, check_choice
+from lth.config.text import last_part
 from lth.data import load_data
 from lth.launch.foreign_model import foreign_model
 from lth.launch.found import Found
 from lth.launch.load import load_studies
+from lth.launch.partial import allowing_partial, takes_partial
 from lth.launch.progress import make_progress
 from lth.launch.run import run_study
 from lth.lineage import Execution, Store, json_to_bytes, write_file
@@ -60,12 +61,19 @@ def left_out(
 
 
 def _lacking_data(experiment: Experiment, folder: Path | None, *, is_partial: bool) -> str:
-    data = experiment.settings(1.0).data
-    try:
-        load_data(with_partial(data) if is_partial else data, folder)
-    except ValueError as error:
-        return f"{NO_DATA} ({error})"
+    for data in _settings(experiment, 1.0, is_partial=is_partial).data_sets.values():
+        try:
+            load_data(data, folder)
+        except ValueError as error:
+            return f"{NO_DATA} ({error})"
     return ""
+
+
+def _settings(experiment: Experiment, scale: float, *, is_partial: bool) -> StudySettings:
+    """Return an experiment's settings; its data sets may lack files where that is allowed, and they can."""
+    settings = experiment.settings(scale)
+    can_lack = any(map(takes_partial, settings.data_sets.values()))
+    return allowing_partial(settings) if is_partial and can_lack else settings
 
 
 def _lacking_model(name: str, folder: Path | None) -> str:
@@ -129,9 +137,9 @@ def load_experiments(
     studies = []
     changes = {name: value for name, value in (("replicates", replicates), ("model", model)) if value is not None}
     for experiment in experiments:
-        settings = experiment.settings(scale)
+        settings = _settings(experiment, scale, is_partial=is_partial)
         with as_settings_error():
-            settings = settings.with_(**changes | ({"data": with_partial(settings.data)} if is_partial else {}))
+            settings = settings.with_(**changes)
         studies += load_studies(STUDIES[experiment.study], [settings], folder)
     return studies
 
@@ -146,6 +154,9 @@ def other_subject(experiment: Experiment, prepared: Study) -> str:
     if experiment.data_rows not in ((0, 0), found):
         (train, test), (theirs, dev) = found, experiment.data_rows
         return f"other data: {train:,} and {test:,} rows, not the published split of {theirs:,} and {dev:,}"
+    for name, other in prepared.subject.others.items():
+        if other.data_note:
+            return f"other data: those of the {name} are {other.data_note}"
     return ""
 
 

@@ -15,7 +15,8 @@ class FrankleConv(nn.Module):
     """Blocks of two 3x3 convolutions with ReLU and 2x2 pooling; two hidden layers of 256 units, and an output layer.
 
     Weights are Glorot-normal, biases zero. Colour images of 32x32 pixels and ten classes give 4,301,642 parameters with
-    one block (Conv-2), 2,425,930 with two (Conv-4), 2,262,602 with three (Conv-6).
+    one block (Conv-2), 2,425,930 with two (Conv-4), 2,262,602 with three (Conv-6): the 4.3M and 2.4M of the paper's
+    Figure 2, whose 1.7M of Conv-6 do not follow from its layers.
 
     Args:
         input_shape: (height, width), (channel, height, width) or (height, width, channel).

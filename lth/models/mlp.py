@@ -25,7 +25,7 @@ class Mlp(nn.Module):
         self, input_shape: Sequence[int] = (28, 28), num_classes: int = 10, widths: Sequence[int] | int = (300, 100)
     ) -> None:
         super().__init__()
-        hidden = [widths] if isinstance(widths, int) else list(widths)
+        hidden = [widths] if isinstance(widths, int | str) else list(widths)
         if wrong := [each for each in hidden if not isinstance(each, int) or each < 1]:
             raise ValueError(f"{wrong[0]!r} is no width; whole numbers of 1 or more are needed, as mlp:300,100")
         sizes = [prod(input_shape), *hidden]

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lth.models.images import as_images, image_shape
+from lth.models.initialisation import DRAWS
 
 WIDTHS = (16, 32, 64)
 """Filters of each stage."""
@@ -15,13 +16,13 @@ class CifarResNet(nn.Module):
     """A 3x3 convolution, three stages of residual blocks, the mean over positions, and an output layer.
 
     A block is two 3x3 convolutions with batch norm and a shortcut. The second and third stage begin by halving the
-    image. Weights of convolutions are drawn as by He et al., the output layer's Glorot-normal, biases zero.
+    image. Weights of convolutions are drawn as by He et al. (or `init`), the output layer's Glorot-normal, biases zero.
 
     Trainable parameters for colour images and ten classes: ResNet-20 269,722, ResNet-32 464,154, ResNet-56 853,018.
     The network that Frankle & Carbin call Resnet-18 is ResNet-20 with shortcuts by projection: 272,474 parameters and
     1,568 means and variances of its batch norms make the 274K of their Figure 2, 270,256 weights of convolutions its
-    270K. They prune neither the 2,560 weights of those projections nor the 640 of the output layer
-    (`--never-prune "*shortcut*,output.weight"`).
+    270K; it is drawn Glorot-normal. They prune neither the 2,560 weights of those projections nor the 640 of the output
+    layer (`--never-prune "*shortcut*,output.weight"`).
 
     Args:
         input_shape: (height, width), (channel, height, width) or (height, width, channel); 4 pixels or more a side.
@@ -29,9 +30,10 @@ class CifarResNet(nn.Module):
         blocks: of each stage; layers are six times as many, and two.
         projection: whether shortcuts that halve the image are 1x1 convolutions with batch norm (the paper's option B),
             in place of every second pixel with zeros for the channels that come in addition (option A).
+        init: how weights of convolutions are drawn: `he` or `glorot`.
 
     Raises:
-        ValueError: if the inputs are no images or too small.
+        ValueError: if the inputs are no images or too small, or `blocks` or `init` is none of these.
 
     Sources: He et al. 2015, arXiv:1512.03385, Section 4.2 (option A); Frankle & Carbin 2019, arXiv:1803.03635, Figure 2
     and Appendix I; initialisation: He et al. 2015, arXiv:1502.01852.
@@ -43,8 +45,11 @@ class CifarResNet(nn.Module):
         num_classes: int = 10,
         blocks: int = 3,
         projection: bool = False,
+        init: str = "he",
     ) -> None:
         super().__init__()
+        if blocks < 1:
+            raise ValueError(f"blocks is {blocks}; 1 of each stage is the least")
         channel, _, _ = image_shape(input_shape, least=4)
         self.conv = nn.Conv2d(channel, WIDTHS[0], 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(WIDTHS[0])
@@ -53,9 +58,10 @@ class CifarResNet(nn.Module):
             Block(before, after, projection) for before, after in zip([WIDTHS[0], *widths[:-1]], widths, strict=True)
         )
         self.output = nn.Linear(WIDTHS[-1], num_classes)
+        draw = DRAWS.pick(str(init))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                draw(layer.weight)
         nn.init.xavier_normal_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 

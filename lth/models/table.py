@@ -64,7 +64,7 @@ MODELS: Table[ModelEntry] = Table(
             CifarResNet,
             "output.weight",
             "the Resnet-18 of Frankle & Carbin: ResNet-20 with projections (274K)",
-            {"blocks": 3, "projection": True},
+            {"blocks": 3, "projection": True, "init": "glorot"},
         ),
         "resnet-18": ModelEntry(ResNet, "output.weight", "ResNet-18 for large images (11.7M)", {"depth": 18}),
         "resnet-50": ModelEntry(ResNet, "output.weight", "ResNet-50 for large images (25.6M)", {"depth": 50}),

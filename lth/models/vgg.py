@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from lth.models.images import as_images, image_shape
+from lth.models.initialisation import DRAWS
 
 WIDTHS = (64, 128, 256, 512, 512)
 """Filters of the convolutions of each block."""
@@ -18,9 +19,9 @@ HEADS = ("average", "paper")
 class Vgg(nn.Module):
     """Five blocks of 3x3 convolutions, each with batch norm and ReLU, 2x2 pooling between them, and a classifier.
 
-    Convolutions have no biases, which batch norm would take out again. Weights are drawn as by He et al., the output
-    layer's Glorot-normal, biases zero. Colour images of 32x32 pixels and ten classes give 20,035,018 parameters with
-    depth 19 and the head `average` (Frankle & Carbin: 20.0M).
+    Convolutions have no biases, which batch norm would take out again. Weights are drawn as by He et al. (or `init`),
+    the output layer's Glorot-normal, biases zero. Colour images of 32x32 pixels and ten classes give 20,035,018
+    parameters with depth 19 and the head `average` (Frankle & Carbin: 20.0M).
 
     Args:
         input_shape: (height, width), (channel, height, width) or (height, width, channel).
@@ -30,9 +31,10 @@ class Vgg(nn.Module):
             it; `paper`: a fifth pooling, then two hidden layers of 4096 units with dropout, then the output layer, as
             Simonyan & Zisserman have it.
         dropout: probability that a hidden unit of the head `paper` is dropped; the paper's is 0.5.
+        init: how weights before a ReLU are drawn: `he`, or `glorot`, as Frankle & Carbin have it.
 
     Raises:
-        ValueError: if the inputs are no images or too small, or `depth`, `head` or `dropout` is none of these.
+        ValueError: if the inputs are no images or too small, or `depth`, `head`, `dropout` or `init` is none of these.
 
     Sources: Simonyan & Zisserman 2015, arXiv:1409.1556; batch norm: Ioffe & Szegedy 2015, arXiv:1502.03167; for small
     images: Frankle & Carbin 2019, arXiv:1803.03635, Figure 2; initialisation: He et al. 2015, arXiv:1502.01852.
@@ -45,6 +47,7 @@ class Vgg(nn.Module):
         depth: int = 19,
         head: str = "average",
         dropout: float = 0.5,
+        init: str = "he",
     ) -> None:
         super().__init__()
         if depth not in CONVOLUTIONS:
@@ -65,9 +68,10 @@ class Vgg(nn.Module):
             positions = (height // 32) * (width // 32)
             self.head, channel = _classifier(512 * positions, 4096, dropout), 4096
         self.output = nn.Linear(channel, num_classes)
+        draw = DRAWS.pick(str(init))
         for layer in (*self.features, *self.head):
             if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                draw(layer.weight)
         nn.init.xavier_normal_(self.output.weight)
         for layer in (*self.head, self.output):
             if isinstance(layer, nn.Linear):

@@ -23,6 +23,14 @@ def test_the_flag_is_an_argument_of_the_data(written: str, resolved: str) -> Non
     assert without.data == written
 
 
+def test_of_several_data_sets_those_that_can_lack_files() -> None:
+    given = {"data": "fashion-mnist", "source_data": "cifar-10", "model": "mlp:3", "allow_partial": True}
+    [settings], _ = read_settings(STUDIES["transfer"], None, given)
+    assert settings.data_sets == {"data": "fashion-mnist", "source_data": "cifar-10:partial=true"}
+    [settings], _ = read_settings(STUDIES["transfer"], None, given | {"data": "cifar-100", "source_data": None})
+    assert settings.data_sets == {"data": "cifar-100:partial=true"}
+
+
 def test_presets_are_those_of_the_whole_data() -> None:
     given = {"model": "lenet-300-100", "data": "mnist"}
     [whole], _ = read_settings(STUDIES["find-ticket"], None, given)

@@ -66,6 +66,8 @@ def test_draws_are_of_seed_and_step_and_the_augmentation_alone(name: str) -> Non
         (["flip:2"], (3, 8, 8), "augment: 'flip:2': flip takes no number"),
         (["pad-crop:0"], (3, 8, 8), "pad-crop takes a whole number of 1 or more, as pad-crop:4"),
         (["pad-crop:x"], (3, 8, 8), "pad-crop takes a whole number"),
+        (["flip", "flip"], (3, 8, 8), "augment: 'flip' stands there more than once"),
+        (["pad-crop", "flip", "pad-crop:2"], (3, 8, 8), "augment: 'pad-crop' stands there more than once"),
         (["flip"], (10,), r"augment: 'flip' is for images, and these examples have the shape \(10,\); leave it out"),
         (["flip"], None, "augment: 'flip' is for images, and these examples have no shape"),
     ],

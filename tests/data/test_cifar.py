@@ -194,6 +194,9 @@ def test_an_archive_at_hand_is_unpacked(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "environment").mkdir()
     kept = packed(tmp_path / "environment" / form.archive, made)
     monkeypatch.setenv("LTH_DATA_DIR", str(tmp_path / "environment"))
+    with pytest.raises(ValueError, match=f"cifar-100-python.tar.gz has the checksum .*, expected {form.checksum}"):
+        load_data("cifar-100", tmp_path / "data")  # its bytes are not the published ones
+    pinned(monkeypatch, "cifar-100", kept)
     assert load_data("cifar-100", tmp_path / "data").digest == load_data("cifar-100", made).digest
     assert kept.exists()
 
@@ -210,6 +213,22 @@ def test_nothing_but_the_wanted_files_comes_out_of_an_archive(tmp_path: Path) ->
     found = unpack(archive, tmp_path / "data", "things", ["one"])
     assert [path.name for path in found.iterdir()] == ["one"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["all.tar.gz", "data", "made"]
+
+
+def test_a_folder_in_the_place_of_what_is_unpacked(tmp_path: Path) -> None:
+    place = tmp_path / "made" / "things"
+    place.mkdir(parents=True)
+    (place / "one").write_bytes(b"1")
+    archive = packed(tmp_path / "all.tar.gz", place)
+    there = tmp_path / "data" / "things"
+    there.mkdir(parents=True)
+    (there / "other").write_bytes(b"mine")
+    with pytest.raises(ValueError, match="things lacks one: remove the folder to have all.tar.gz unpacked"):
+        unpack(archive, tmp_path / "data", "things", ["one"])
+    (there / "other").unlink()
+    assert [path.name for path in unpack(archive, tmp_path / "data", "things", ["one"]).iterdir()] == ["one"]
+    (there / "one").write_bytes(b"mine")
+    assert (unpack(archive, tmp_path / "data", "things", ["one"]) / "one").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("kind", ["link", "large", "missing", "cut"])

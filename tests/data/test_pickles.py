@@ -105,6 +105,34 @@ def test_damaged_files(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
+TEXT = b"X" + struct.pack("<I", 1000) + b"a" * 1000 + b"q\x00" + b"X\x06\x00\x00\x00latin1q\x01"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x80\x02](" + TEXT + b"c_codecs\nencode\nh\x00h\x01\x86R" * 200 + b"e.", "many times the bytes"),
+        (b"\x80\x02(" + b"}" * 2**10, "it has more than 1,000 steps: it is another file"),
+        (b"\x80\x02c" + b"a" * 500 + b"\nb\n.", f"it holds '{80 * 'a'}', and only plain values"),
+    ],
+)
+def test_a_small_file_makes_nothing_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+) -> None:
+    """Bytes that are used again and again, lists without end, names as long as the file."""
+    monkeypatch.setattr("lth.data.pickles.STEPS", 1000)
+    (tmp_path / "small").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_pickle(tmp_path / "small")
+
+
+def test_an_array_of_more_axes_than_there_are(tmp_path: Path) -> None:
+    content = pickle.dumps(np.zeros((2, 3), np.uint8), 2)
+    (tmp_path / "axes").write_bytes(content.replace(b"K\x02K\x03\x86", b"(" + b"J\xff\xff\xff\x7f" * 33 + b"t"))
+    with pytest.raises(ValueError, match="an array of shape unknown does not fit the 6 bytes"):
+        read_pickle(tmp_path / "axes")
+
+
 def test_size_is_bounded(tmp_path: Path) -> None:
     path = written(tmp_path / "large", list(range(100)), 2)
     with pytest.raises(ValueError, match="expected 50 at most: it is another file"):

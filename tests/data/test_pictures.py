@@ -91,7 +91,16 @@ def test_broken_files_are_named(tmp_path: Path, content: bytes | None) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_pictures_of_16_bits_are_not_cut_off(tmp_path: Path) -> None:
+    folder = write(tmp_path / "pets")
+    (folder / "train" / "cat" / "1.png").write_bytes(picture(np.arange(30, dtype=np.uint16).reshape(6, 5) * 2000))
+    with pytest.raises(ValueError, match="cat/1.png has more than 8 bits a pixel: save it with 8"):
+        load_data(f"{folder}:channels=1")
+
+
 def test_too_large_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="4 pictures of 100000x100000 pixels take 112 GiB of memory"):
+        load_data(f"{write(tmp_path / 'pets', {'train': 2, 'test': 1})}:size=100000")  # before one is resized
     monkeypatch.setattr("lth.data.pictures.LARGEST", 500)
     with pytest.raises(ValueError, match="6 pictures of 6x5 pixels take .* give a smaller size, as .*:size=32"):
         load_data(str(write(tmp_path)))

@@ -3,8 +3,10 @@
 import gzip
 import itertools
 import json
+import shutil
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,12 @@ import numpy as np
 import pytest
 
 from lth.data.cifar import COUNTS
-from lth.launch.reproduce import load_experiments, other_subject, with_beside
+from lth.launch.reproduce import left_out, load_experiments, other_subject, with_beside
 from lth.lineage import Trained, derivation
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES, Published
 from lth.studies.experiments.experiment import comparison, is_inside
 from lth.studies.experiments.frankle_carbin import CONVS, Conv
-from lth.studies.experiments.measures import at, combined, difference, highest_at_start, mean, of_table
+from lth.studies.experiments.measures import at, combined, difference, highest_at_start, mean, of_table, shrunk
 from lth.studies.prepare import Study
 
 VISION = [name for name in EXPERIMENTS if not name.startswith(("lwh-", "bert-"))]
@@ -56,6 +58,8 @@ def _write_mnist(folder: Path, draws: np.random.Generator) -> None:
                 file.write(header + array.tobytes())
 
 
+VGG_19 = "vgg-19:init=glorot"
+WHOLE = ["*shortcut*", "output.weight"]
 PAPERS: dict[str, dict[str, Any]] = {
     "frankle-carbin-fig4": {"model": "lenet-300-100", "lr": 1.2e-3, "duration": "50000it", "levels": 21},
     "frankle-carbin-fig5-conv2": {"model": "conv-2", "lr": 2e-4, "duration": "20000it"},
@@ -64,15 +68,15 @@ PAPERS: dict[str, dict[str, Any]] = {
     "frankle-carbin-fig5-conv2-dropout": {"model": "conv-2:dropout=0.5", "lr": 3e-4, "duration": "20000it"},
     "frankle-carbin-fig5-conv4-dropout": {"model": "conv-4:dropout=0.5", "lr": 2e-4, "duration": "25000it"},
     "frankle-carbin-fig5-conv6-dropout": {"model": "conv-6:dropout=0.5", "lr": 2e-4, "duration": "30000it"},
-    "frankle-carbin-fig7-warmup": {"model": "vgg-19", "lr": 0.1, "warmup": "10000it", "duration": "112480it"},
-    "frankle-carbin-fig7-high": {"model": "vgg-19", "lr": 0.1, "warmup": "0it", "batch_size": 64},
-    "frankle-carbin-fig7-low": {"model": "vgg-19", "lr": 0.01, "warmup": "0it", "scope": "global"},
-    "frankle-carbin-fig8-warmup": {"model": "frankle-resnet-18", "lr": 0.03, "warmup": "20000it"},
+    "frankle-carbin-fig7-warmup": {"model": VGG_19, "lr": 0.1, "warmup": "10000it", "duration": "112480it"},
+    "frankle-carbin-fig7-high": {"model": VGG_19, "lr": 0.1, "warmup": "0it", "batch_size": 64},
+    "frankle-carbin-fig7-low": {"model": VGG_19, "lr": 0.01, "warmup": "0it", "scope": "global"},
+    "frankle-carbin-fig8-warmup": {"lr": 0.03, "warmup": "20000it", "never_prune": WHOLE},
     "frankle-carbin-fig8-high": {"model": "frankle-resnet-18", "lr": 0.1, "duration": "30000it", "batch_size": 128},
     "zhou-supermasks-fc": {"optimizer": "sgd", "lr": 100.0, "batch_size": 250, "rescale": False, "draws": 10},
     "zhou-supermasks-conv2": {"model": "conv-2", "rescale": True, "weights": "signed_constant"},
     "zhou-supermasks-heuristic-fc": {"criterion": "large_final_same_sign", "schedule": "one-shot"},
-    "rewinding-vgg19": {"model": "vgg-19", "lr": 0.1, "rewind_steps": ["0it", "100it"], "duration": "112480it"},
+    "rewinding-vgg19": {"model": VGG_19, "lr": 0.1, "rewind_steps": ["0it", "100it"], "duration": "112480it"},
     "rewinding-resnet18": {"model": "frankle-resnet-18", "lr": 0.1, "rewind_steps": ["0it", "500it"]},
     "renda-resnet20": {
         "duration": "71108it",
@@ -152,7 +156,9 @@ def imagined(study: Study) -> tuple[Any, Any]:
     ]
     curves = [{"arm": arm.name, "steps": [0], "values": {"validation/accuracy": [0.9]}} for arm in study.arms]
     arms = [{"name": arm.name, "role": arm.role} for arm in study.arms]
-    return {"rows": rows, "arms": arms, "confidence": 0.95}, {"tables": {"barriers": table}, "curves": curves}
+    config = study.settings.flat()
+    results = {"rows": rows, "arms": arms, "confidence": 0.95, "config": config}
+    return results, {"tables": {"barriers": table}, "curves": curves}
 
 
 CIFAR = (
@@ -181,6 +187,28 @@ def test_each_plans_and_every_number_finds_its_rows(name: str, tiny: Path) -> No
     if experiment.study in ("find-ticket", "connect", "supermask"):
         assert experiment.steps == whole["replicates"] * len(jobs) * steps
     assert 0 < experiment.steps <= whole["replicates"] * len(jobs) * steps
+
+
+def test_data_of_the_source_count_too(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTH_MIRROR", "http://127.0.0.1:9")
+    name = "morcos-transfer-cifar100-to-cifar10"
+    assert "cifar-100 could not be downloaded" in left_out({name: EXPERIMENTS[name]}, tiny)[name]
+
+    shutil.copytree(tiny / "fashion-mnist", tmp_path / "fashion-mnist")
+    shutil.copytree(tiny / "cifar-10-batches-bin", tmp_path / "cifar-10-batches-bin")
+    (tmp_path / "cifar-10-batches-bin" / "data_batch_3.bin").unlink()
+    name = "morcos-transfer-cifar10-to-fashion"
+    paper = EXPERIMENTS[name]
+    small = replace(
+        paper, settings=lambda scale: paper.settings(scale).with_(model="conv-2", levels=1), data_rows=(TRAIN, TEST)
+    )
+    assert "lacks data_batch_3.bin of cifar-10" in left_out({name: small}, tmp_path)[name]
+    with pytest.warns(UserWarning, match="not the whole of cifar-10"):
+        assert left_out({name: small}, tmp_path, is_partial=True) == {}
+    with pytest.warns(UserWarning, match="not the whole of cifar-10"):
+        [study] = load_experiments([small], 0.005, 1, tmp_path, is_partial=True)
+    assert study.settings.data_sets == {"data": "fashion-mnist", "source_data": "cifar-10:partial=true"}
+    assert other_subject(small, study).startswith("other data: those of the source are not the whole of cifar-10")
 
 
 def test_what_one_compares_with_is_run_before_it() -> None:
@@ -219,6 +247,22 @@ def test_measures_by_hand() -> None:
     assert of_table("barriers", arm="ticket", rewind_step=90)(results, details)["mean"] == 1.0  # type: ignore[index]
     assert of_table("barriers", arm="dense", rewind_step=90)(results, details) is None
     assert highest_at_start("ticket", "validation/accuracy")(results, details)["mean"] == 40.0  # type: ignore[index]
+
+
+def test_a_step_of_the_paper_is_found_in_shorter_trainings() -> None:
+    config = {"duration": "630it"}
+    table = [{"arm": "ticket", "rewind_step": step, "density": 0.168, "mean": step / 100, "low": None, "high": None}
+             for step in (0, 5, 20)]  # fmt: skip
+    rows = [{**row("ticket", 0, 0.168, step / 100), "at": {"rewind_step": step, "density": 0.168, "share": 0.0}}
+            for step in (0, 5, 20)]  # fmt: skip
+    results: Any = {"rows": rows, "confidence": 0.95, "config": config}
+    numbers = comparison(
+        EXPERIMENTS["linear-mode-connectivity-resnet20"], results, {"tables": {"barriers": table}}, 0.01
+    )  # type: ignore[typeddict-item]
+    ours = {number["words"].partition(" (")[0]: number["ours"]["mean"] for number in numbers}  # type: ignore[index]
+    assert ours["barrier of tickets with 16.8 % of the weights, copies part at step 500"] == 5.0
+    assert ours["barrier of the dense network, copies part at step 2,000"] == 20.0
+    assert at("ticket", rewind_step=shrunk(500, 63_000))(results) == [0.05]
 
 
 def test_rows_of_another_run_stand_beside_ones_own() -> None:

@@ -5,10 +5,12 @@ from typing import Any
 from lth.analysis.points import Plot
 from lth.studies.experiments.experiment import Band, Experiment, Published
 from lth.studies.experiments.frankle_carbin import CIFAR_ROWS, MNIST_ROWS
-from lth.studies.experiments.measures import at, difference, of_table
+from lth.studies.experiments.measures import at, difference, of_table, shrunk
 from lth.studies.experiments.scaled import its, length, momentum_sgd
 
 PAPER = "Frankle et al. 2020, arXiv:1912.05671"
+STEPS = 63_000
+"""Of a training on CIFAR-10."""
 STABLE: Band = (None, 2.0)
 UNSTABLE: Band = (2.0, None)
 MATCHING: Band = (-0.5, None)
@@ -36,7 +38,7 @@ def _barrier(step: int, band: Band, source: str, density: float = 1.0) -> Publis
     state = "stable" if band == STABLE else "not stable"
     return Published(
         f"barrier of {network}, copies part at step {step:,} (points of error): {state}",
-        of_table("barriers", arm="ticket", rewind_step=step, density=density),
+        of_table("barriers", arm="ticket", rewind_step=shrunk(step, STEPS), density=density),
         None,
         band,
         source,
@@ -44,11 +46,12 @@ def _barrier(step: int, band: Band, source: str, density: float = 1.0) -> Publis
 
 
 def _matching(step: int, density: float) -> Published:
-    ends = at("ticket", rewind_step=step, density=density, share=0.0)
+    start = shrunk(step, STEPS)
+    ends = at("ticket", rewind_step=start, density=density, share=0.0)
     return Published(
         f"test accuracy of tickets with {100 * density:g} % of the weights, rewound to step {step:,}, above the dense "
         "network (points): matching",
-        difference(ends, at("ticket", rewind_step=step, density=1.0, share=0.0)),
+        difference(ends, at("ticket", rewind_step=start, density=1.0, share=0.0)),
         None,
         MATCHING,
         "Section 4, Figure 5",
@@ -62,7 +65,7 @@ def _experiment(
     *,
     chosen: str,
     num_trainings: int,
-    steps: int = 63_000,
+    steps: int = STEPS,
     data_rows: tuple[int, int] = CIFAR_ROWS,
 ) -> Experiment:
     return Experiment(
@@ -98,7 +101,7 @@ def _deep(scale: float, model: str, steps: tuple[int, ...], level: int) -> Any:
         connect_levels=(0, level),
         scope="global",
         rate=0.2,
-        **momentum_sgd(63_000, scale, lr=0.1, batch_size=128, milestones=(32_000, 48_000)),
+        **momentum_sgd(STEPS, scale, lr=0.1, batch_size=128, milestones=(32_000, 48_000)),
     )
 
 

@@ -21,7 +21,7 @@ CHOSEN = (
 
 @dataclass(frozen=True, slots=True)
 class Deep:
-    """A network of Figure 2 that is pruned as a whole, 20 % of its convolutions a level, its output layer not.
+    """A network of Figure 2 that is pruned as a whole, 20 % of its convolutions a level; drawn Glorot-normal.
 
     Attributes:
         name: as the paper has it.
@@ -30,6 +30,7 @@ class Deep:
         batch_size: examples a step.
         milestones: steps at which the learning rate falls by 10.
         levels: rounds of pruning.
+        never_prune: patterns of what stays whole: the output layer, and the convolutions of shortcuts (Appendix I).
     """
 
     name: str
@@ -38,6 +39,7 @@ class Deep:
     batch_size: int
     milestones: tuple[int, int]
     levels: int
+    never_prune: tuple[str, ...] = ("output.weight",)
 
     def recipe(self, scale: float, lr: float, warmup: int = 0) -> dict[str, Any]:
         """Return what is common to all of the network's experiments."""
@@ -46,7 +48,7 @@ class Deep:
             "data": "cifar-10",
             "scope": "global",
             "rate": 0.2,
-            "never_prune": ("output.weight",),
+            "never_prune": self.never_prune,
             "levels": self.levels,
             "replicates": 5,
             **momentum_sgd(
@@ -64,8 +66,8 @@ class Deep:
         return FindTicket(controls=("reinit",), **self.recipe(scale, lr, warmup))
 
 
-VGG_19 = Deep("VGG-19", "vgg-19", 112_480, 64, (56_240, 84_360), 19)
-RESNET_18 = Deep('"Resnet-18"', "frankle-resnet-18", 30_000, 128, (20_000, 25_000), 15)
+VGG_19 = Deep("VGG-19", "vgg-19:init=glorot", 112_480, 64, (56_240, 84_360), 19)
+RESNET_18 = Deep('"Resnet-18"', "frankle-resnet-18", 30_000, 128, (20_000, 25_000), 15, ("*shortcut*", "output.weight"))
 
 
 def _search(deep: Deep, words: str, lr: float, warmup: int, rows: tuple[Published, ...], bands: str) -> Experiment:

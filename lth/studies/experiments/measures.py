@@ -1,16 +1,32 @@
 """What experiments measure of a study's documents: values at a place, their means, differences and ratios."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lth.analysis.documents import At, Details, Interval, Results, TableRow
 
 Values = Callable[[Results], list[float | None]]
 """One value a replicate; none where the arm is not there."""
+Place = float | Callable[[Results], float]
+"""A value on an axis, or what finds it from a study's settings."""
 Measure = Callable[[Results, Details], Interval | None]
 """Our value and its interval; None where it was not measured."""
 
 
-def at(arm: str, quantity: str = "end/test/accuracy", **near: float) -> Values:
+def shrunk(step: int, steps: int) -> Place:
+    """Return the place of a step of the paper in our trainings, which may be shorter.
+
+    Args:
+        step: of the paper's.
+        steps: how many those are.
+    """
+    return lambda results: step * int(results["config"]["duration"].removesuffix("it")) / steps
+
+
+def _found(near: Mapping[str, Place], results: Results) -> dict[str, float]:
+    return {axis: place(results) if callable(place) else place for axis, place in near.items()}
+
+
+def at(arm: str, quantity: str = "end/test/accuracy", **near: Place) -> Values:
     """Return what gives the values of an arm at the place nearest to one, in the order of the replicates.
 
     Args:
@@ -24,7 +40,7 @@ def at(arm: str, quantity: str = "end/test/accuracy", **near: float) -> Values:
         if not rows:
             return []
         places = [row["at"] for row in rows]
-        place = nearest(places, near)
+        place = nearest(places, _found(near, results))
         chosen = [row for row in rows if all(row["at"][axis] == place[axis] for axis in near)]
         by_replicate = {row["replicate"]: row for row in chosen}
         count = 1 + max(row["replicate"] for row in results["rows"])
@@ -37,7 +53,7 @@ def at(arm: str, quantity: str = "end/test/accuracy", **near: float) -> Values:
     return values
 
 
-def nth(prefix: str, index: int, quantity: str = "end/test/accuracy", **near: float) -> Values:
+def nth(prefix: str, index: int, quantity: str = "end/test/accuracy", **near: Place) -> Values:
     """Return what gives the values of one of the arms whose names begin alike, as their names follow from settings.
 
     Args:
@@ -89,7 +105,7 @@ def difference(first: Values, second: Values, factor: float = 100.0) -> Measure:
     return combined(first, second, lambda a, b: factor * (a - b))
 
 
-def of_table(table: str, factor: float = 100.0, *, arm: str = "", **near: float) -> Measure:
+def of_table(table: str, factor: float = 100.0, *, arm: str = "", **near: Place) -> Measure:
     """Return the measure of a row of a study's own table, which holds an interval: the one nearest to a place.
 
     Args:
@@ -105,7 +121,7 @@ def of_table(table: str, factor: float = 100.0, *, arm: str = "", **near: float)
         ]
         if not rows:
             return None
-        row = nearest(rows, near)
+        row = nearest(rows, _found(near, results))
         ends: list[float | None] = [row["mean"], row["low"], row["high"]]  # type: ignore[list-item]
         middle, low, high = (None if end is None else factor * end for end in ends)
         return Interval(mean=middle, low=low, high=high, values=[])
