@@ -68,8 +68,10 @@ def details_document(
     shown = set(shown)
     networks: dict[Place, list[Network]] = {}
     for (arm, at), group in groups.items():
-        if arm in shown:  # of several at one place, the first
-            networks.setdefault(at, [(point, prunable) for point in group])
+        if arm in shown:  # of several at one place a subject, and the first of those
+            own = [(point, prunable) for point in group]
+            if at not in networks or (arm in subjects and networks[at][0][0].arm not in subjects):
+                networks[at] = own
     chosen = _representative(points, subjects, verdict)
     distributions, boxes = _distributions(networks, reader)
     return {

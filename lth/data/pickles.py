@@ -1,7 +1,7 @@
 """Reading pickled arrays without running a pickle: plain values and numpy arrays of numbers, anything else is refused.
 
 A pickle is a small program. Here its steps are read, never run: those of an allow-list build the values, and what would
-call numpy makes a description of the array, which is checked against the bytes that are there.
+call numpy makes a description of the array, which is checked against its bytes.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 LARGEST = 2**29
-"""Bytes of a file, unless told otherwise."""
+"""Bytes of a file, at most, by default."""
 
 NUMBERS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8", "b1")
 """Types of arrays that are read."""

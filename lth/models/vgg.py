@@ -32,7 +32,7 @@ class Vgg(nn.Module):
         dropout: probability that a hidden unit of the head `paper` is dropped; the paper's is 0.5.
 
     Raises:
-        ValueError: if the inputs are no images or too small, or `depth`, `head` or `dropout` is none of these.
+        ValueError: if the inputs are no images or too small, or `depth`, `head` or `dropout` is not one of these.
 
     Sources: Simonyan & Zisserman 2015, arXiv:1409.1556; batch norm: Ioffe & Szegedy 2015, arXiv:1502.03167; for small
     images: Frankle & Carbin 2019, arXiv:1803.03635, Figure 2; initialisation: He et al. 2015, arXiv:1502.01852.

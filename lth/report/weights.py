@@ -15,12 +15,12 @@ NUM_LAYERS = 6
 
 
 def layer_density_figure(study: StudyFiles) -> Figure | None:
-    """Return the percentage of each layer's weights that remain, by place; None without layers.
+    """Return the percentage of each layer's weights that remain, by place; None where nothing is pruned.
 
     With places of one density only it is a list of layers.
     """
     layers = study.details["layers"]
-    if not layers:
+    if all(entry["density"] == 1 for entry in layers):
         return None
     overall = _overall(layers)
     if len(set(overall.values())) < 2:
@@ -106,7 +106,11 @@ def _density_chart(
 
 def _layer_list(study: StudyFiles) -> Figure | None:
     """Return a bar per layer, for studies of one density."""
-    table = [{"layer": short(entry["layer"]), "density": entry["density"]} for entry in study.details["layers"]]
+    table = [
+        {"layer": short(entry["layer"]), "density": density, "replicate": replicate}
+        for entry in study.details["layers"]
+        for replicate, density in enumerate(entry.get("replicates", [entry["density"]]))
+    ]
     tables = {"layers": table}
     return bar_figure(
         StudyFiles(

@@ -126,17 +126,16 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
     together = f" ({len(branches)} branches tested together, Holm)" if len(branches) > 1 else ""
     first = [f"better than the ticket: {', '.join(better)}"] if better else []
     first += [f"worse than the ticket: {', '.join(worse)}"] if worse else []
+    summary = (
+        f"better: {', '.join(better)}" if better else f"worse: {', '.join(worse)}" if worse else "no settled difference"
+    )
     head = "; ".join(first) or "no branch is settled to differ from the ticket as it was found"
     return Conclusion(
         {
             "found": bool(better),
             "confirmed": True if better else None,
-            "summary": f"better: {', '.join(better)}"
-            if better
-            else f"worse: {', '.join(worse)}"
-            if worse
-            else "no difference settled",
-            "title": f"Ablation of {name}",
+            "summary": summary,
+            "title": f"Ablation of {name}: {summary}",
             "sentences": [f"{head[0].upper()}{head[1:]}{together}.", *sentences],
             "tiles": [],
             "at": {"level": level},
@@ -173,10 +172,10 @@ ABLATE = StudyType(
         ),
     ),
     presets={"digits": ablated_on_digits},
-    help="Trained are the branches alone, and their controls: all else is in the store.",
+    help="Only the branches and their controls are trained: all else is in the store.",
     examples=(
         "lth ablate 3f2a --level 3 --criterion movement,random      # two branches",
-        "lth ablate 3f2a --density 0.1 --branches kept=lr_rewind,scope=global  # two changes at once",
-        "lth ablate 3f2a --level 3 --kept shuffle --controls none   # one, without controls",
+        "lth ablate 3f2a --density 0.1 --branches kept=lr_rewind,scope=global",
+        "lth ablate 3f2a --level 3 --kept shuffle --controls none   # no controls",
     ),
 )
