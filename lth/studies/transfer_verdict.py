@@ -161,9 +161,9 @@ def _first(results: Results, head: LevelFound | None, state: str, is_learned: bo
             f"{what} are at no level both as good as the target's own (margin {margin}) and better than random masks "
             "of their layer-wise densities."
         )
-    serve = "serve" if head.is_found(settled=True) else "serve on average"
+    who = what if head.is_found(settled=True) else f"On average {what[0].lower()}{what[1:]}"
     return (
-        f"{what} {serve} {_target_words(config)} down to {place_in_words(head.at, 'level')}: as good as the target's "
+        f"{who} serve {_target_words(config)} down to {place_in_words(head.at, 'level')}: as good as the target's "
         f"own (margin {margin}) and better than random masks of the same layer-wise densities ({state})."
     )
 
