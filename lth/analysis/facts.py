@@ -6,8 +6,8 @@ from typing import Any
 
 from lth.analysis.comparison import Comparison
 from lth.analysis.documents import ArmDocument, Results
-from lth.analysis.numbers import remaining
-from lth.analysis.reading import Measure, arms_of, metric_of, num_replicates
+from lth.analysis.numbers import remaining, show
+from lth.analysis.reading import Measure, arms_of, baseline_cell, metric_of, num_replicates
 from lth.config.text import last_part
 
 CONSTANT = "an answer that looks at no input"
@@ -78,6 +78,16 @@ def amount(at: Mapping[str, float | str]) -> str:
     if isinstance(density, int | float):
         return f"{remaining(density)} %"
     return ", ".join(f"{axis} {_plain(value)}" for axis, value in at.items())
+
+
+def beside_constant(results: Results) -> list[str]:
+    """Return a sentence on what a constant answer reaches, and the baseline; none where that is not known."""
+    constant = results["constant"].get(results["primary"])
+    if constant is None:
+        return []
+    metric, base = metric_of(results, "primary"), baseline_cell(results, "primary")
+    value = f"; {base['arm']} has {show(base['interval']['mean'], metric)}" if base else ""
+    return [f"For scale: {CONSTANT} reaches {show(constant, metric)}{value}."]
 
 
 def place_in_words(at: Mapping[str, float | str], axis: str) -> str:

@@ -1,12 +1,12 @@
 """Differences between two arms, paired over replicates, of which several are tested together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lth.analysis.comparison import beats_constant
-from lth.analysis.documents import Interval, Results
+from lth.analysis.documents import Interval, Results, TableRow
 from lth.analysis.facts import CONSTANT
-from lth.analysis.numbers import percent, show, show_paired
+from lth.analysis.numbers import percent, scale, show, show_paired
 from lth.analysis.reading import Measure, baseline_cell, cells, metric_of, num_replicates
 from lth.analysis.significance import p_of_mean, rejected
 from lth.analysis.statistics import paired_difference
@@ -115,6 +115,8 @@ def unlearned(results: Results) -> list[str]:
     ]
 
 
-def as_row(pair: Pair, **named: object) -> dict[str, object]:
-    """Return a difference as a row of a table."""
-    return {**named, **pair.difference, "settled": pair.settled}
+def rows_by_replicate(difference: Interval, metric: Measure, **place: float | str) -> Iterator[TableRow]:
+    """Give the difference of each replicate as a row of a table that a figure shows; of fractions in points."""
+    for replicate, value in enumerate(difference["values"]):
+        if value is not None:
+            yield {**place, "replicate": replicate, "difference": scale(metric) * value}

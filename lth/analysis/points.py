@@ -57,7 +57,8 @@ class Plot:
         words: what it shows, below it.
         x: an axis of `Point.at`, or a column of `table`.
         y: what is measured: `primary` (the task's first metric on the test part at the end), `end/NAME`,
-            `at_best/NAME`, `best_step`, or a column of `table`.
+            `at_best/NAME`, `best_step`, or a column of `table`: there `primary` is in the metric's own unit, and
+            `difference` in that of its differences (points for fractions).
         x_words, y_words: titles of the axes; empty for the axis' or metric's own words.
         log_x: whether x is logarithmic, falling from left to right where it is a density.
         colour: column that colours tell apart; `arm` by default.

@@ -2,7 +2,7 @@
 
 from lth.analysis.comparison import Comparison, Early, Rival
 from lth.analysis.documents import Interval
-from lth.analysis.facts import CONSTANT, Facts, place_in_words
+from lth.analysis.facts import CONSTANT, Facts, beside_constant, place_in_words
 from lth.analysis.numbers import percent, show, show_margin, show_mean, show_paired
 from lth.analysis.reading import BEST_STEP, arms_of, baseline_cell, metric_named, metric_of, num_diverged, rows_of
 
@@ -18,7 +18,7 @@ def sentences(facts: Facts) -> list[str]:
         return [
             *(_nothing(facts) if facts.is_learned else _unlearned(facts)),
             *_furthest(facts, None),
-            *_constant(facts),
+            *(beside_constant(facts.results) if facts.is_learned else []),
         ]
     return [
         _first(facts, head),
@@ -27,7 +27,7 @@ def sentences(facts: Facts) -> list[str]:
         *_rivals(facts, head),
         *_early(facts, head),
         *_furthest(facts, head),
-        *_constant(facts),
+        *(beside_constant(facts.results) if facts.is_learned else []),
     ]
 
 
@@ -200,15 +200,6 @@ def _furthest(facts: Facts, head: Comparison | None) -> list[str]:
     extreme = "sparsest" if "density" in last.at else "last"
     behind = f", in brackets what the {facts.subject['name']} has over it" if len(values) > 1 else ""
     return [f"The {extreme} {facts.axis} of all, {place_in_words(last.at, facts.axis)}: {', '.join(values)}{behind}."]
-
-
-def _constant(facts: Facts) -> list[str]:
-    constant = facts.results["constant"].get(facts.results["primary"])
-    if constant is None or not facts.is_learned:
-        return []
-    base = baseline_cell(facts.results, "primary")
-    value = f"; {facts.baseline['name']} has {show(base['interval']['mean'], facts.metric)}" if base else ""
-    return [f"For scale: {CONSTANT} reaches {show(constant, facts.metric)}{value}."]
 
 
 def _unlearned(facts: Facts) -> list[str]:

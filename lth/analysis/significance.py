@@ -33,8 +33,8 @@ def p_of_signs(differences: Sequence[float | None], resamples: int = RESAMPLES) 
 
     Args:
         differences: one per pair; None where there is none.
-        resamples: where 2^n are no more than these (13 pairs), all of them are looked at; else so many drawn ones,
-            by a fixed seed.
+        resamples: where 2^n are no more than these (13 pairs), all of them are looked at; else this many are
+            drawn, by a fixed seed.
 
     Source: Fisher 1935, The Design of Experiments, Section 21; Phipson & Smyth 2010, Statistical Applications in
     Genetics and Molecular Biology 9(1) (drawn signs: one is added to both counts).
@@ -54,7 +54,7 @@ def p_of_signs(differences: Sequence[float | None], resamples: int = RESAMPLES) 
 
 
 def smallest_p(pairs: int) -> float:
-    """Return the smallest two-sided p-value that a permutation of the signs of so many pairs allows: 2 of 2^n.
+    """Return the smallest two-sided p-value that a permutation of the signs of this many pairs allows: 2 of 2^n.
 
     Five pairs cannot go below 0.0625.
     """
@@ -62,7 +62,7 @@ def smallest_p(pairs: int) -> float:
 
 
 def pairs_for(level: float, tests: int = 1) -> int:
-    """Return how many pairs a permutation of signs needs to fall to a level, among so many tests by Holm."""
+    """Return how many pairs a permutation of signs needs to reach a level, among this many tests by Holm."""
     pairs = 1
     while tests * smallest_p(pairs) > level:
         pairs += 1
@@ -70,7 +70,7 @@ def pairs_for(level: float, tests: int = 1) -> int:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted so that a level holds for all tests together (family-wise error), whatever they share.
+    """Return p-values adjusted so that a level holds for all tests together (family-wise error), however they depend.
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6(2).
     """

@@ -95,7 +95,7 @@ def _row(own: Cell, other: Cell, results: Results, metric: Measure, margin: floa
 
 
 def words_on_pairs(rows: list[TableRow], results: Results) -> str:
-    """Return what so many replicates can show by permutation at best, and how many would do, in one sentence."""
+    """Return what this many replicates can show by permutation at best, and how many would do, in one sentence."""
     pairs, level = max(row["pairs"] for row in rows), round(1 - results["confidence"], 12)
     one, every = pairs_for(level), pairs_for(level, len(rows))
     least = f"{pairs} pairs cannot go below p = {smallest_p(pairs):.3g} by permutation of signs"

@@ -182,6 +182,6 @@ def _option_type(info: FieldInfo) -> Any:
 
 
 def _default(info: FieldInfo, default: Any) -> str:
-    if default in (None, PydanticUndefined) or info.annotation is bool or "[default" in (info.description or ""):
+    if default in (None, "", PydanticUndefined) or info.annotation is bool or "[default" in (info.description or ""):
         return ""
     return f" [default: {usual_text(default)}]"

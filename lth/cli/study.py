@@ -138,9 +138,9 @@ def reproduce(
     """Run a published experiment and put its numbers beside ours, with a verdict for each. Without a name: list them.
 
         lth reproduce frankle-carbin-fig4 ./datasets --scale 0.1 --replicates 3
-        lth reproduce zhou-actions ./datasets --scale 0.02   # a table of experiments, and a page that compares them
-        lth reproduce lwh-table ./datasets --scale 0.02 --plan   # what a table of experiments shares
-        lth reproduce bert-tickets ./datasets --model ./bert --plan   # tickets in BERT on GLUE
+        lth reproduce zhou-actions ./datasets --scale 0.02   # several, compared
+        lth reproduce lwh-table ./datasets --scale 0.02 --plan   # what they share
+        lth reproduce bert-tickets ./datasets --model ./bert --plan   # BERT on GLUE
         lth reproduce super-weights --model gpt2=./weights   # published weights
 
     Args:

@@ -30,7 +30,7 @@ class StudySettings(BaseModel):
     data: str = Field(
         default="digits",
         description="digits, mnist, fashion-mnist, cifar-10, diabetes, tiny-shakespeare, a task of GLUE as glue/sst2, "
-        "masked-text:file=PATH.txt, or the path of an .npz or .txt file",
+        "masked-text:file=PATH.txt, or the path of an .npz or .txt file or of a folder of pictures",
     )
     start_from: str | None = Field(
         default=None,
@@ -194,7 +194,7 @@ def usual_text(default: Any) -> str:
         return ",".join(map(str, default)) or "none"
     if isinstance(default, dict):
         return ",".join(f"{name}={value}" for name, value in default.items()) or "none"
-    return f"{default:g}" if isinstance(default, float) else str(default)
+    return "none" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def _required(model: type[BaseModel]) -> list[str]:

@@ -30,7 +30,7 @@ class Form:
         folder: name of its folder, in the archive too.
         train: files of the training part.
         test: file of the test part.
-        beside: a file that tells the folder, where the names above are common ones.
+        beside: a further file that identifies the folder, where the names above are common words.
         archive: name of the archive.
         checksum: MD5 of the archive, as published.
     """
@@ -181,7 +181,7 @@ def load_cifar(
 def locate_cifar(name: str, folder: Path | None = None) -> Found | None:
     """Return where the files of a data set lie, whole or in part; None if there are none. Downloads nothing.
 
-    A whole one goes before one that lacks files.
+    A whole one is preferred to one that lacks files.
 
     Args:
         name: an entry of SOURCES.

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 CHANNELS = (1, 3, 4)
-"""Numbers of channels by which an image whose channels come last is told: grey, colour, colour with transparency."""
+"""Numbers of channels by which an image whose channels come last is recognised: grey, colour, transparency."""
 
 
 def is_channels_last(shape: tuple[int, ...]) -> bool:

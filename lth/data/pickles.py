@@ -1,7 +1,7 @@
 """Reading pickled arrays without running a pickle: plain values and numpy arrays of numbers, anything else is refused.
 
 A pickle is a small program. Here its steps are read, never run: those of an allow-list build the values, and what would
-call numpy makes a description of the array, which is checked against the bytes that are there.
+call numpy makes a description of the array, which is checked against its bytes.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 LARGEST = 2**29
-"""Bytes of a file, unless told otherwise."""
+"""Bytes of a file, at most, by default."""
 
 STEPS = 2**22
 """Steps of a pickle, at most: each may make a list, which takes many times the byte that it is written as."""

@@ -26,7 +26,7 @@ class FrankleConv(nn.Module):
             say after which layers, and fully connected ones are the usual place.
 
     Raises:
-        ValueError: if the inputs are no images or too small, or `depth` or `dropout` is none of these.
+        ValueError: if the inputs are no images or too small, or `depth` or `dropout` is not one of these.
 
     Source: Frankle & Carbin 2019, arXiv:1803.03635, Figure 2 and Section 4.
     """

@@ -25,7 +25,7 @@ class ResNet(nn.Module):
         depth: 18 or 50 layers.
 
     Raises:
-        ValueError: if the inputs are no images or too small, or `depth` is none of these.
+        ValueError: if the inputs are no images or too small, or `depth` is not one of these.
 
     Sources: He et al. 2015, arXiv:1512.03385, Table 1; Goyal et al. 2017, arXiv:1706.02677, Section 5.1;
     initialisation: He et al. 2015, arXiv:1502.01852.

@@ -45,7 +45,7 @@ def difference_lines(study: StudyFiles, rows: list[TableRow]) -> list[list[str]]
 
 
 def difference_note(results: Results, rows: list[TableRow]) -> str:
-    """Return what the columns are, and what so many replicates can show at best; empty without rows."""
+    """Return what the columns are, and what this many replicates can show at best; empty without rows."""
     if not rows:
         return ""
     metric, margin = metric_of(results, "primary"), margin_of(results)

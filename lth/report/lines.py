@@ -263,7 +263,11 @@ class _Drawing:
             return falling_axis(own or [100.0], "x", self.axis.title, falls=self.axis.name in PERCENT)
         domain = [min(own, default=0.0), max(own, default=1.0)]
         scale_of_x = alt.Scale(domain=domain, nice=False, zero=False)
-        return alt.X("x:Q", title=self.axis.title, scale=scale_of_x, axis=alt.Axis(tickCount=6, format=",.9~g"))
+        low, high = domain
+        ticks = alt.Axis(tickCount=6, format=",.9~g")
+        if high - low <= 10 and all(float(x).is_integer() for x in own):
+            ticks = alt.Axis(values=[*range(int(low), int(high) + 1)], format=",.9~g")
+        return alt.X("x:Q", title=self.axis.title, scale=scale_of_x, axis=ticks)
 
     def _colour(self) -> alt.Color:
         if not self.is_ramp:

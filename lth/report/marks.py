@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lth.analysis.documents import Interval, PlotDocument, Results
-from lth.analysis.numbers import bounded, scale, show
+from lth.analysis.numbers import bounded, scale, show, unit_of_difference
 from lth.analysis.reading import Measure, arms_of, metric_named, metric_of, num_replicates, over_replicates, value_of
 from lth.report.frames import DataRow
 from lth.report.places import axis_of
@@ -83,12 +83,15 @@ def _records(study: StudyFiles, plot: PlotDocument) -> list[tuple[Mapping[str, A
 
 def metric_of_plot(results: Results, plot: PlotDocument) -> Measure:
     """Return what the y axis shows."""
-    return metric_named(results, plot["y"]) if plot["table"] else metric_of(results, plot["y"])
+    is_column = plot["table"] and plot["y"] != "primary"
+    return metric_named(results, plot["y"]) if is_column else metric_of(results, plot["y"])
 
 
 def title_of_y(results: Results, plot: PlotDocument) -> str:
-    """Return the title of the y axis: the plot's own, or the metric's."""
-    return plot["y_words"] or axis_title(metric_of_plot(results, plot))
+    """Return the title of the y axis: the plot's own, or the metric's; behind differences stands their unit."""
+    unit = unit_of_difference(metric_of(results, "primary")).strip() if plot["y"] == "difference" else ""
+    title = plot["y_words"] or axis_title(metric_of_plot(results, plot))
+    return f"{title} ({unit})" if unit else title
 
 
 def colour_domain(results: Results) -> list[str]:

@@ -15,12 +15,12 @@ from lth.report.study import StudyFiles
 
 
 def layer_density_figure(study: StudyFiles) -> Figure | None:
-    """Return the percentage of each layer's weights that remain, by place; None without layers.
+    """Return the percentage of each layer's weights that remain, by place; None where nothing is pruned.
 
     Where several arms stand at one place each has a panel. Where none has more than one density it is a list of layers.
     """
     layers = study.details["layers"]
-    if not layers:
+    if all(entry["density"] == 1 for entry in layers):
         return None
     overall = _overall(layers)
     arms = arms_beside(layers)
@@ -150,8 +150,14 @@ def _layer_list(study: StudyFiles, arms: Sequence[str]) -> Figure | None:
     layers = study.details["layers"]
     last = {(entry.get("arm", ""), entry["layer"]): entry for entry in layers}  # an arm has one density at all places
     table: list[TableRow] = [
-        {"layer": short(entry["layer"]), "density": entry["density"], **({"arm": entry.get("arm", "")} if arms else {})}
+        {
+            "layer": short(entry["layer"]),
+            "density": density,
+            "replicate": replicate,
+            **({"arm": entry.get("arm", "")} if arms else {}),
+        }
         for entry in (last.values() if arms else layers)
+        for replicate, density in enumerate(entry.get("replicates", [entry["density"]]))
     ]
     tables = {"layers": table}
     return bar_figure(

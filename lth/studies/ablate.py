@@ -96,6 +96,7 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
 
     A branch is better, or worse, than the ticket if a paired t-test says so, all branches tested together (Holm).
     """
+    from lth.analysis.facts import studied
     from lth.analysis.numbers import show
     from lth.analysis.pairs import compare_pairs, unlearned
     from lth.analysis.reading import arms_of, cells, metric_of
@@ -113,14 +114,16 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
     together = f" ({len(branches)} branches tested together, Holm)" if len(branches) > 1 else ""
     first = [f"better than the ticket: {', '.join(better)}"] if better else []
     first += [f"worse than the ticket: {', '.join(worse)}"] if worse else []
+    summary = (
+        f"better: {', '.join(better)}" if better else f"worse: {', '.join(worse)}" if worse else "no settled difference"
+    )
     head = "; ".join(first) or "no branch is settled to differ from the ticket as it was found"
-    summary = [f"{word}: {', '.join(some)}" for word, some in (("better", better), ("worse", worse)) if some]
     return Conclusion(
         {
             "found": bool(better),
             "confirmed": True if better else None,
-            "summary": summary[0] if summary else "no difference settled",
-            "title": f"Ablation of level {level} of {results['config']['model']} on {results['config']['data']}",
+            "summary": summary,
+            "title": f"Ablation of {studied(results['config'])} at level {level:g}: {summary}",
             "sentences": [
                 *warning,
                 f"{head[0].upper()}{head[1:]}{together}.",
@@ -206,10 +209,10 @@ ABLATE = StudyType(
         ),
     ),
     presets={"digits": ablated_on_digits},
-    help="Trained are the branches alone, and their controls: all else is in the store.",
+    help="Only the branches and their controls are trained: all else is in the store.",
     examples=(
         "lth ablate 3f2a --level 3 --criterion movement,random      # two branches",
-        "lth ablate 3f2a --density 0.1 --branches kept=lr_rewind,scope=global  # two changes at once",
-        "lth ablate 3f2a --level 3 --kept shuffle --controls none   # one, without controls",
+        "lth ablate 3f2a --density 0.1 --branches kept=lr_rewind,scope=global",
+        "lth ablate 3f2a --level 3 --kept shuffle --controls none   # no controls",
     ),
 )

@@ -1,4 +1,4 @@
-"""What an ablation is told: the search, the level, and branches: what is changed in it."""
+"""The settings of an ablation: the search, the level, and branches, which say what is changed in it."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any

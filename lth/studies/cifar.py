@@ -9,7 +9,7 @@ def sgd_on_cifar10(**settings: Any) -> dict[str, Any]:
     Weights are ranked together, as in the papers that use it.
 
     Args:
-        **settings: further ones, which go before.
+        **settings: further settings; they replace the usual ones.
 
     Source: He et al. 2016, arXiv:1512.03385, Section 4.2.
     """

@@ -113,10 +113,9 @@ def _line(
 
 def resolve(settings: Connect, subject: "Subject") -> Connect:
     """Return the settings, checked, with rates filled in."""
-    from lth.studies.entries import with_names
-    from lth.studies.pruning import checked, with_rates
+    from lth.studies.pruning import resolved_pruning
 
-    return with_names(with_rates(checked(settings), subject), subject.module)
+    return resolved_pruning(settings, subject)
 
 
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:

@@ -170,7 +170,7 @@ FEW_SHOT = StudyType(
         Plot(
             "differences",
             "Beside dense, random and each other",
-            "Difference of a ticket from each other arm, paired over draws; of shares in points.",
+            "Difference of a ticket from each other arm, paired over draws.",
             "shots",
             "difference",
             x_words="Training examples",

@@ -8,9 +8,10 @@ from typing import Any
 from lth.analysis.comparison import beats_constant
 from lth.analysis.documents import Interval, Results, TableRow
 from lth.analysis.facts import CONSTANT, studied
-from lth.analysis.numbers import scale, show, show_paired
+from lth.analysis.numbers import show, show_paired
+from lth.analysis.pairs import rows_by_replicate
 from lth.analysis.points import Conclusion, Point
-from lth.analysis.reading import arms_of, cells, metric_of
+from lth.analysis.reading import Measure, arms_of, cells, metric_of
 from lth.analysis.significance import p_of_mean, rejected
 from lth.analysis.statistics import paired_difference
 from lth.studies.few_shot_settings import RANDOM
@@ -64,7 +65,7 @@ def compare_tickets(results: Results, points: Sequence[Point]) -> Conclusion:
             "tiles": [],
             "at": {"shots": most},
         },
-        {"comparisons": table, "differences": _by_draw(table, scale(metric))} if table else {},
+        {"comparisons": table, "differences": list(_by_draw(table, metric))} if table else {},
     )
 
 
@@ -92,6 +93,13 @@ def without_effect(results: Results) -> dict[tuple[str, str], str]:
     }
 
 
+def _by_draw(table: Sequence[TableRow], metric: Measure) -> Iterator[TableRow]:
+    for row in table:
+        difference = Interval(mean=row["mean"], low=row["low"], high=row["high"], values=row["values"])
+        place = {name: row[name] for name in ("arm", "against", "shots")}
+        yield from rows_by_replicate(difference, metric, **place)
+
+
 def _comparisons(results: Results, values: dict[tuple[str, int], Interval]) -> Iterator[TableRow]:
     """Give the paired difference of each ticket from each arm that it is compared with."""
     tickets = [arm["name"] for arm in arms_of(results, "subject")]
@@ -105,17 +113,6 @@ def _comparisons(results: Results, values: dict[tuple[str, int], Interval]) -> I
             if (other := values.get((rival, shots))) is not None:
                 difference = paired_difference(own["values"], other["values"], results["confidence"])
                 yield {"arm": name, "against": rival, "shots": shots, **difference}
-
-
-def _by_draw(table: Sequence[TableRow], factor: int) -> list[TableRow]:
-    """Return the differences of each draw, fractions in points: what a figure puts its intervals over."""
-    named = ("arm", "against", "shots")
-    return [
-        {**{name: row[name] for name in named}, "replicate": draw, "difference": factor * value}
-        for row in table
-        for draw, value in enumerate(row["values"])
-        if value is not None
-    ]
 
 
 def _sentence(

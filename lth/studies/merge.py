@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ARMS = (
     Arm("dense", "the dense network", "baseline"),
-    Arm("union", "the weights that any of the two tickets keeps", "subject"),
+    Arm("union", "the weights that either of the two tickets keeps", "subject"),
     Arm("intersection", "the weights that both tickets keep", "subject"),
     Arm("first", "the first ticket", "source"),
     Arm("second", "the second ticket, found elsewhere and trained as the first", "source"),
@@ -100,8 +100,7 @@ def _searches(settings: Merge, subject: "Subject", seeds: "Seeds", step: int) ->
 def resolve(settings: Merge, subject: "Subject") -> Merge:
     """Return the settings, checked, with rates filled in."""
     from lth.sparsity import criterion
-    from lth.studies.entries import with_names
-    from lth.studies.pruning import checked, with_rates
+    from lth.studies.pruning import checked, resolved_pruning
 
     own, other = settings.masks.criterion, settings.second_criterion
     if other == own:
@@ -112,7 +111,7 @@ def resolve(settings: Merge, subject: "Subject") -> Merge:
     readers = [each for each in (other, own) if each and criterion(each).needs_examples is not False]
     settings = checked(settings.with_(criterion=(readers or [own])[0])).with_(criterion=own)  # samples are for both
     subject.densities(settings.masks, settings.levels)  # says if a level would empty a layer
-    return with_names(with_rates(settings, subject), subject.module)
+    return resolved_pruning(settings, subject)
 
 
 def traces(settings: Merge) -> tuple[str, ...]:
@@ -144,15 +143,12 @@ def _densities(reader: "Reader", points: Sequence[Point], confidence: float) -> 
 
 
 def _quality(results: Results, densities: Sequence[TableRow]) -> list[TableRow]:
-    """Return each arm's primary metric beside its density, a row a replicate: fractions in percent."""
-    from lth.analysis.numbers import scale
+    """Return each arm's primary metric beside its density, a row a replicate."""
     from lth.analysis.pairs import values_by_place
-    from lth.analysis.reading import metric_of
 
-    factor = scale(metric_of(results, "primary"))
     density = {(row["arm"], row["level"]): row["mean"] for row in densities}
     return [
-        {"arm": arm, "density": density[arm, level] / 100, "replicate": replicate, "value": factor * value}
+        {"arm": arm, "density": density[arm, level] / 100, "replicate": replicate, "primary": value}
         for (arm, level), reached in values_by_place(results, "level").items()
         for replicate, value in enumerate(reached["values"])
         if value is not None and (arm, level) in density
@@ -248,11 +244,9 @@ MERGE = StudyType(
             "quality",
             "At the end of training",
             "Against the share of the weights that each arm keeps: the first search's tickets give the curve that a "
-            "union must rise above to be more than its number of weights. Shares in percent.",
+            "union must rise above to be more than its number of weights.",
             "density",
-            "value",
             x_words="Weights remaining (%)",
-            y_words="On the test part",
             log_x=True,
             table="quality",
         ),
@@ -275,6 +269,6 @@ MERGE = StudyType(
     examples=(
         "lth merge                                        # on digits, a minute",
         "lth merge lenet-300-100 mnist ./datasets         # hours",
-        "lth merge --second-criterion movement            # two criteria in place of two data orders",
+        "lth merge --second-criterion movement            # by two criteria",
     ),
 )

@@ -6,9 +6,19 @@ from lth.config import MaskSchedule, Pruning, StudySettings, without_idle
 from lth.sparsity import SCOPES, EvidenceScope, criterion, granularity, never_pruned
 from lth.sparsity.granularities import unstructured
 from lth.sparsity.schedule import schedule
+from lth.studies.entries import with_names
 from lth.studies.subject import Subject
 
 S = TypeVar("S", bound=StudySettings)
+
+
+def resolved_pruning(settings: S, subject: Subject) -> S:
+    """Return settings whose names of pruning are checked, with rates filled in and single weights by name.
+
+    Raises:
+        ValueError: if a name is unknown, or a setting does not fit the network.
+    """
+    return with_names(with_rates(checked(settings), subject), subject.module)
 
 
 def checked(settings: S) -> S:

@@ -13,7 +13,7 @@ from lth.analysis.documents import Interval, Results, Verdict
 from lth.analysis.points import Arm, Conclusion, Plot, Point
 from lth.config import Pruning, Recipe, StudySettings
 from lth.config.text import Names
-from lth.studies.study_type import StudyType
+from lth.studies.study_type import StudyType, criterion_traces
 
 if TYPE_CHECKING:
     from lth.lineage import MasksNode, Reader, Trained
@@ -120,13 +120,6 @@ def resolve(settings: Regrow, subject: "Subject") -> Regrow:
     return settings
 
 
-def traces(settings: Regrow) -> tuple[str, ...]:
-    """Return what trainings keep for the criterion."""
-    from lth.sparsity import criterion
-
-    return criterion(settings.masks.criterion).traces
-
-
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
     """Say from which round nothing more is gained, by the validation part, and compare there and at the last round."""
     limit = max(int(row["at"]["round"]) for row in results["rows"])
@@ -205,7 +198,7 @@ def _verdict(results: Results, validated: dict[int, list[float | None]], limit: 
         "found": is_better,
         "confirmed": is_settled if is_better else None,
         "summary": f"{state}, {_where(found, limit, reached)}",
-        "title": f"{studied(results['config'])}: {state} from drawing weights anew",
+        "title": f"{studied(results['config'])}, weights drawn anew: {state}",
         "sentences": [*warning, _first(here, state), _plateau_words(found, limit, reached), *sentences,
                       how_tested(len(pairs), results)],
         "tiles": [],
@@ -221,9 +214,9 @@ def _where(found: int, limit: int, reached: dict[tuple[str, float | str], Interv
 
 def _first(here: Sequence[Any], state: str) -> str:
     if state == "no gain" and here[0].is_worse:
-        return "To draw the lowest weights anew makes the network worse than as much training with nothing redrawn."
+        return "Drawing the lowest weights anew makes the network worse than as much training with nothing redrawn."
     return (
-        f"To draw the lowest weights anew, beside as much training with nothing redrawn and beside a random choice: "
+        f"Drawing the lowest weights anew, beside as much training with nothing redrawn and beside a random choice: "
         f"{state}."
     )
 
@@ -257,7 +250,7 @@ REGROW = StudyType(
     derive=derive,
     conclude=conclude,
     resolve=resolve,
-    traces=traces,
+    traces=criterion_traces,
     axis="round",
     plots=(
         Plot("quality", "Round by round", "At the end of each round's training.", "round", x_words="Round"),

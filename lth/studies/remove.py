@@ -12,7 +12,7 @@ from pydantic import Field
 from lth.analysis.documents import Results, TableRow, Verdict
 from lth.analysis.points import Arm, Conclusion, Plot, Point
 from lth.config import Duration, Pruning, Recipe, StudySettings
-from lth.studies.study_type import StudyType
+from lth.studies.study_type import StudyType, criterion_traces
 
 if TYPE_CHECKING:
     from lth.analysis.comparison import Comparison
@@ -80,19 +80,11 @@ def derive(settings: Remove, subject: "Subject", seeds: "Seeds", replicate: int)
 
 def resolve(settings: Remove, subject: "Subject") -> Remove:
     """Return the settings, checked, with rates filled in."""
-    from lth.studies.entries import with_names
-    from lth.studies.pruning import checked, with_rates
+    from lth.studies.pruning import resolved_pruning
 
-    resolved = with_names(with_rates(checked(settings), subject), subject.module)
+    resolved = resolved_pruning(settings, subject)
     subject.densities(resolved.masks, resolved.levels)  # says if a level would empty a layer
     return resolved
-
-
-def traces(settings: Remove) -> tuple[str, ...]:
-    """Return what trainings keep for the criterion."""
-    from lth.sparsity import criterion
-
-    return criterion(settings.masks.criterion).traces
 
 
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
@@ -150,7 +142,7 @@ def _verdict(results: Results, overlaps: Sequence[TableRow]) -> Verdict:
         "found": bool(matching),
         "confirmed": set(confirmed) >= set(matching) if matching else None,
         "summary": f"tickets in {many} ({len(confirmed)} confirmed)",
-        "title": f"{studied(results['config'])}: tickets in {many} of removal",
+        "title": f"{studied(results['config'])}: tickets in {many} of removal, {len(confirmed) or 'none'} confirmed",
         "sentences": [
             *warning,
             found,
@@ -186,7 +178,7 @@ def _confirmed(compared: "Sequence[Comparison]", results: Results) -> list[float
 
 def _listed(rounds: Sequence[float]) -> str:
     if not rounds:
-        return "none"
+        return "no round"
     return f"round{'s' * (len(rounds) > 1)} {', '.join(f'{number:g}' for number in rounds)}"
 
 
@@ -289,7 +281,7 @@ REMOVE = StudyType(
     derive=derive,
     conclude=conclude,
     resolve=resolve,
-    traces=traces,
+    traces=criterion_traces,
     axis="round",
     plots=(
         Plot(

@@ -23,7 +23,7 @@ from lth.config.text import split_names
 from lth.studies import find_ticket
 from lth.studies.cifar import sgd_on_cifar10
 from lth.studies.find_ticket_settings import FindTicket
-from lth.studies.study_type import StudyType
+from lth.studies.study_type import StudyType, criterion_traces
 
 if TYPE_CHECKING:
     from lth.lineage import Reader
@@ -136,22 +136,14 @@ def resolve(settings: Rewinding, subject: "Subject") -> Rewinding:
     Raises:
         ValueError: if rewind steps do not rise.
     """
-    from lth.studies.entries import with_names
-    from lth.studies.pruning import checked, with_rates
+    from lth.studies.pruning import resolved_pruning
 
     steps = [subject.steps(each) for each in settings.rewind_steps]
     if steps != sorted(set(steps)):
         raise ValueError(f"rewind_steps: {', '.join(settings.rewind_steps)} are the steps {steps}: they must rise")
     if settings.retrain_from is not None:
         subject.steps(settings.retrain_from)
-    return with_names(with_rates(checked(settings), subject), subject.module)
-
-
-def traces(settings: Rewinding) -> tuple[str, ...]:
-    """Return what trainings keep for the criterion."""
-    from lth.sparsity import criterion
-
-    return criterion(settings.masks.criterion).traces
+    return resolved_pruning(settings, subject)
 
 
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
@@ -194,7 +186,7 @@ REWINDING = StudyType(
     derive=derive,
     conclude=conclude,
     resolve=resolve,
-    traces=traces,
+    traces=criterion_traces,
     axis="level",
     plots=(
         Plot(
@@ -208,7 +200,7 @@ REWINDING = StudyType(
         Plot(
             "by_step",
             "By the step that weights go back to",
-            "What rewound weights have over the dense network, paired over replicates; of shares in points.",
+            "What rewound weights have over the dense network, paired over replicates.",
             "rewind_step",
             "difference",
             x_words="Step that weights and schedule go back to",
@@ -225,6 +217,6 @@ REWINDING = StudyType(
     examples=(
         "lth rewinding                                    # about two minutes",
         "lth rewinding --rewind-steps 0it,100it,1ep --levels 6",
-        "lth rewinding resnet-20 cifar-10 ./datasets      # as in Renda et al. 2020: days",
+        "lth rewinding resnet-20 cifar-10 ./datasets      # as in Renda et al.: days",
     ),
 )

@@ -6,8 +6,9 @@ from itertools import combinations
 
 from lth.analysis.comparison import TOLERANCE, beats_constant
 from lth.analysis.documents import Interval, Results, TableRow
-from lth.analysis.facts import CONSTANT, place_in_words, studied
-from lth.analysis.numbers import percent, remaining, scale, show, show_margin, show_paired
+from lth.analysis.facts import beside_constant, place_in_words, studied
+from lth.analysis.numbers import percent, remaining, show, show_margin, show_paired
+from lth.analysis.pairs import rows_by_replicate
 from lth.analysis.points import Conclusion
 from lth.analysis.reading import Measure, Place, arms_of, baseline_cell, cells, metric_of
 from lth.analysis.significance import p_of_mean, rejected
@@ -63,7 +64,6 @@ def judge(results: Results, steps: Mapping[str, Step]) -> Conclusion:
     furthest = {arm: _furthest(some) for arm, some in by_arm.items()}
     matching = [each for each in furthest.values() if each is not None]
     head = max(matching, key=lambda each: (each.holds, float(each.at["level"])), default=None)
-    base = baseline_cell(results, "primary")
     reached = ", ".join(
         f"{arm} {remaining(float(each.at['density'])) + ' %' if each else 'none'}" for arm, each in furthest.items()
     )
@@ -74,15 +74,13 @@ def judge(results: Results, steps: Mapping[str, Step]) -> Conclusion:
         f"Of {len(tickets)} comparisons with dense, {sum(each.confirmed for each in tickets)} are matches with their "
         f"whole {percent(results['confidence'])} interval, {held} when all are tested together (Holm)."
     )
-    if base is not None and (constant := results["constant"].get(results["primary"])) is not None:
-        dense = show(base["interval"]["mean"], metric)
-        sentences.append(f"For scale: {CONSTANT} reaches {show(constant, metric)}; dense has {dense}.")
+    sentences += beside_constant(results)
     return Conclusion(
         {
             "found": head is not None,
             "confirmed": head.holds if head is not None else None,
             "summary": f"matches dense: {reached}",
-            "title": f"Where tickets of {studied(results['config'])} go back to",
+            "title": f"{studied(results['config'])}: {_title(head, steps)}",
             "sentences": sentences,
             "tiles": [],
             "at": {} if head is None else head.at,
@@ -90,6 +88,15 @@ def judge(results: Results, steps: Mapping[str, Step]) -> Conclusion:
         },
         {"matches": list(_table(tickets)), "by_step": list(_by_step(by_arm, steps, metric))},
     )
+
+
+def _title(head: Ticket | None, steps: Mapping[str, Step]) -> str:
+    """Return the sparsest match in few words."""
+    if head is None:
+        return "no ticket matches the dense network"
+    who = f"tickets {head.arm} match" if steps[head.arm].is_rewound else f"{head.arm} matches"
+    state = "" if head.holds else ", not settled"
+    return f"{who} the dense network with {remaining(float(head.at['density']))} % of the weights{state}"
 
 
 def _tickets(results: Results, steps: Mapping[str, Step], margin: float) -> list[Ticket]:
@@ -139,6 +146,9 @@ def _steps_sentences(
             words = f"at step {steps[row[-1].arm].number:,} alone, the last"
         parts.append(f"{remaining(float(row[0].at['density']))} % {words}")
     margin = show_margin(results["config"]["margin"], metric_of(results, "primary"))
+    if not any(each.confirmed for row in levels.values() for each in row):
+        yield f"No weights that are rewound match the dense network with the whole interval (margin {margin})."
+        return
     yield (
         f"Weights that are rewound match the dense network with the whole interval (margin {margin}), by the share "
         f"that remains: {'; '.join(parts)}."
@@ -211,6 +221,4 @@ def _by_step(by_arm: Mapping[str, Sequence[Ticket]], steps: Mapping[str, Step], 
     """Give what each replicate of rewound weights has over the dense network, by rewind step; of shares in points."""
     for each in (ticket for arm, tickets in by_arm.items() if steps[arm].is_rewound for ticket in tickets):
         place = {"rewind_step": steps[each.arm].number, "density": each.at["density"]}
-        for replicate, value in enumerate(each.difference["values"]):
-            if value is not None:
-                yield {**place, "replicate": replicate, "difference": scale(metric) * value}
+        yield from rows_by_replicate(each.difference, metric, **place)

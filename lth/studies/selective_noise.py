@@ -159,8 +159,7 @@ def resolve(settings: SelectiveNoise, subject: "Subject") -> SelectiveNoise:
 
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
     """Compare selective noise with none, dropout and random noise, at each share; tested together."""
-    from lth.analysis.numbers import scale
-    from lth.analysis.pairs import compare_pairs, values_by_place
+    from lth.analysis.pairs import compare_pairs, rows_by_replicate, values_by_place
     from lth.analysis.reading import metric_of
 
     metric, reached = metric_of(results, "primary"), values_by_place(results, "share")
@@ -172,10 +171,9 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
     ]
     pairs = dict(zip(wanted, compare_pairs(differing, metric, results["confidence"]), strict=True))
     table = [
-        {"against": rival, "share": share, "replicate": replicate, "difference": scale(metric) * value}
+        row
         for (share, rival), pair in pairs.items()
-        for replicate, value in enumerate(pair.difference["values"])
-        if value is not None
+        for row in rows_by_replicate(pair.difference, metric, against=rival, share=share)
     ]
     return Conclusion(_verdict(results, shares, pairs), {"differences": table})
 
@@ -208,7 +206,10 @@ def _verdict(results: Results, shares: list[float], pairs: dict[tuple[float, str
     words = [f"better than {rival} {_listed(better[rival])}" for rival in RIVALS if better[rival]]
     words += [f"worse than {rival} {_listed(worse[rival])}" for rival in RIVALS if worse[rival]]
     first = f"Selective noise is {'; '.join(words)}." if words else "No effect of selective noise is settled."
-    state = "no gain" if not found else "better than all" if everywhere else "not settled"
+    is_harm = len(worse["none"]) == len(shares)
+    state = "better than all" if everywhere and found else "not settled" if found else "no gain"
+    if not leads and is_harm and not warning:
+        state = "worse than none"
     return {
         "found": found,
         "confirmed": bool(everywhere) if found else None,
@@ -245,7 +246,7 @@ SELECTIVE_NOISE = StudyType(
         Plot(
             "differences",
             "Selective noise beside the others",
-            "Selective noise minus each, paired over replicates; of shares in points.",
+            "Selective noise minus each, paired over replicates.",
             "share",
             "difference",
             x_words="Share of the weights under noise",

@@ -73,10 +73,9 @@ def derive(settings: Stability, subject: "Subject", seeds: "Seeds", replicate: i
 
 def resolve(settings: Stability, subject: "Subject") -> Stability:
     """Return the settings, checked, with rates filled in."""
-    from lth.studies.entries import with_names
-    from lth.studies.pruning import checked, with_rates
+    from lth.studies.pruning import resolved_pruning
 
-    return with_names(with_rates(checked(settings), subject), subject.module)
+    return resolved_pruning(settings, subject)
 
 
 def _compare(overlaps: list[float | None], chance: list[float | None], confidence: float) -> tuple[str, bool]:

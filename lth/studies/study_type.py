@@ -27,6 +27,13 @@ def compared(results: Results, reader: "Reader", points: list[Point]) -> Conclus
     return Conclusion(compare_arms(results, finding="gain"))
 
 
+def criterion_traces(settings: StudySettings) -> tuple[str, ...]:
+    """Return what trainings keep for the criterion of `masks`: the `traces` of a study that prunes by it alone."""
+    from lth.sparsity import criterion
+
+    return criterion(settings.masks.criterion).traces  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True, slots=True)
 class StudyType(Generic[S]):
     """A kind of study, one file each.

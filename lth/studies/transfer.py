@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lth.analysis.documents import Results
 from lth.analysis.points import Arm, Conclusion, Plot, Point
-from lth.studies.study_type import StudyType
+from lth.studies.study_type import StudyType, criterion_traces
 from lth.studies.transfer_settings import Transfer, source_of
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def resolve(settings: Transfer, subject: "Subject") -> Transfer:
         ValueError: if the networks of source and target differ in more than a head, or have none to draw anew.
     """
     from lth.sparsity.patterns import matching
-    from lth.studies.entries import with_names
-    from lth.studies.pruning import checked, with_rates
+    from lth.studies.pruning import resolved_pruning
 
     theirs = {name: value.shape for name, value in subject.others["source"].module.state_dict().items()}
     for name in _trunk_of(settings, subject):
@@ -115,14 +114,7 @@ def resolve(settings: Transfer, subject: "Subject") -> Transfer:
         pruned = {*subject.prunable(settings.masks)} & {*_head_of(subject)}
         never = settings.masks.never_prune
         settings = settings.with_(never_prune=(*never, *sorted(pruned - {*matching(pruned, never)})))
-    return with_names(with_rates(checked(settings), subject), subject.module)
-
-
-def traces(settings: Transfer) -> tuple[str, ...]:
-    """Return what trainings keep for the criterion."""
-    from lth.sparsity import criterion
-
-    return criterion(settings.masks.criterion).traces
+    return resolved_pruning(settings, subject)
 
 
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
@@ -140,7 +132,7 @@ TRANSFER = StudyType(
     derive=derive,
     conclude=conclude,
     resolve=resolve,
-    traces=traces,
+    traces=criterion_traces,
     others=source_of,
     adapt=adapt,
     axis="level",
@@ -156,7 +148,7 @@ TRANSFER = StudyType(
         Plot(
             "differences",
             "Tickets of the source beside the others",
-            "Difference of the source's ticket from each other network, paired over replicates; of shares in points.",
+            "Difference of the source's ticket from each other network, paired over replicates.",
             "density",
             "difference",
             x_words="Weights remaining (%)",

@@ -6,8 +6,9 @@ from typing import Any
 
 from lth.analysis.comparison import beats_constant
 from lth.analysis.documents import Interval, Results, TableRow
-from lth.analysis.facts import CONSTANT, place_in_words, studied
-from lth.analysis.numbers import percent, remaining, scale, show, show_margin, show_paired
+from lth.analysis.facts import CONSTANT, beside_constant, place_in_words, studied
+from lth.analysis.numbers import percent, remaining, show, show_margin, show_paired
+from lth.analysis.pairs import rows_by_replicate
 from lth.analysis.points import Conclusion
 from lth.analysis.ratio import ratio_of_means
 from lth.analysis.reading import Measure, Place, baseline_cell, cells, metric_of
@@ -62,7 +63,7 @@ def compare_sources(results: Results) -> Conclusion:
     tests = rejected([p for each in found for p in each.p_values], 1 - results["confidence"])
     held = [each for index, each in enumerate(found) if each in settled and all(tests[2 * index : 2 * index + 2])]
     head = next(iter((held or settled or serving)[::-1]), None)
-    state = "confirmed" if held else "settled at some levels, not all tests together" if settled else "not settled"
+    state = "confirmed" if held else "settled at single levels, not in all tests together" if settled else "not settled"
     what = f"{studied(config)}, tickets {_source_words(config)}"
     sentences = [_first(results, head, state, is_learned)]
     for each in dict.fromkeys([head, found[-1] if found else None]):
@@ -73,15 +74,13 @@ def compare_sources(results: Results) -> Conclusion:
             f"Tested together at all {len(found)} levels (Holm, {2 * len(found)} tests) it holds "
             f"{f'with {shares} of the weights' if held else 'at none'}."
         )
-    if base is not None and (constant := results["constant"].get(results["primary"])) is not None:
-        reached = show(base["interval"]["mean"], metric)
-        sentences.append(f"For scale: {CONSTANT} reaches {show(constant, metric)}; dense has {reached}.")
+    sentences += beside_constant(results)
     return Conclusion(
         {
             "found": head is not None,
             "confirmed": bool(held) if head is not None else None,
             "summary": "none" if head is None else f"{remaining(float(head.at['density']))} % ({state})",
-            "title": f"{what} serve" if head is not None else f"{what}: none is shown to serve",
+            "title": f"{what}: {_title(head, state)}",
             "sentences": sentences,
             "tiles": [],
             "at": {} if head is None else head.at,
@@ -166,10 +165,19 @@ def _first(results: Results, head: LevelFound | None, state: str, is_learned: bo
             f"{what} are at no level both as good as the target's own (margin {margin}) and better than random masks "
             "of their layer-wise densities."
         )
+    who = what if head.is_found(settled=True) else f"On average {what[0].lower()}{what[1:]}"
     return (
-        f"{what} serve {_target_words(config)} down to {place_in_words(head.at, 'level')}: as good as the target's own "
-        f"(margin {margin}) and better than random masks of the same layer-wise densities ({state})."
+        f"{who} serve {_target_words(config)} down to {place_in_words(head.at, 'level')}: as good as the target's "
+        f"own (margin {margin}) and better than random masks of the same layer-wise densities ({state})."
     )
+
+
+def _title(head: LevelFound | None, state: str) -> str:
+    """Return what is said of the tickets, in few words."""
+    if head is None:
+        return "none is shown to serve"
+    share = f"{remaining(float(head.at['density']))} % of the weights"
+    return f"they serve down to {share}{'' if state == 'confirmed' else f' ({state})'}"
 
 
 def _level_sentences(results: Results, each: LevelFound) -> Iterator[str]:
@@ -180,13 +188,13 @@ def _level_sentences(results: Results, each: LevelFound) -> Iterator[str]:
         yield f"{place}, every training of the source's ticket diverged. Try a lower --lr."
         return
     rivals = (
-        f"{show(each.values[name]['mean'], metric)} {name} ({show_paired(difference, metric, confidence, ', {}')})"
+        f"{name} {show(each.values[name]['mean'], metric)} ({show_paired(difference, metric, confidence, ', {}')})"
         for name, difference in each.against.items()
         if difference["mean"] is not None
     )
     yield (
-        f"{place}: {metric.part} {metric.name} {show(value, metric)} of the source's ticket; {'; '.join(rivals)}. In "
-        "brackets what the source's ticket has over it."
+        f"{place}, {metric.part} {metric.name}: {SOURCE} {show(value, metric)}; {'; '.join(rivals)}. In brackets what "
+        f"the {SOURCE} has over each."
     )
     if RANDOM not in each.values:
         return
@@ -245,6 +253,4 @@ def _differences(found: list[LevelFound], metric: Measure) -> Iterator[TableRow]
     """Give the differences of each replicate, fractions in points: what a figure puts its intervals over."""
     for each in found:
         for name, difference in each.against.items():
-            for replicate, value in enumerate(difference["values"]):
-                if value is not None:
-                    yield {"against": name, **each.at, "replicate": replicate, "difference": scale(metric) * value}
+            yield from rows_by_replicate(difference, metric, against=name, **each.at)

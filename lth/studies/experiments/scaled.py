@@ -4,7 +4,7 @@ from typing import Any
 
 
 def its(steps: int, scale: float, least: int = 1) -> str:
-    """Return so many steps at a scale, as a duration."""
+    """Return a number of steps at a scale, as a duration."""
     return f"{max(least, round(steps * scale))}it"
 
 
