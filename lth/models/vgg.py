@@ -34,7 +34,8 @@ class Vgg(nn.Module):
         init: how weights before a ReLU are drawn: `he`, or `glorot`, as Frankle & Carbin have it.
 
     Raises:
-        ValueError: if the inputs are no images or too small, or `depth`, `head`, `dropout` or `init` is not one of these.
+        ValueError: if the inputs are no images or too small, or `depth`, `head`, `dropout` or `init` is not one of
+            these.
 
     Sources: Simonyan & Zisserman 2015, arXiv:1409.1556; batch norm: Ioffe & Szegedy 2015, arXiv:1502.03167; for small
     images: Frankle & Carbin 2019, arXiv:1803.03635, Figure 2; initialisation: He et al. 2015, arXiv:1502.01852.
