@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,21 +13,28 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from bench.cases import Case, percent, training
-from bench.conv2 import SparseConv2, conv2
-from bench.convolution_kernels import LANES, RUN, convolution, input_gradient, multiply, weight_gradient
-from bench.convolution_pooling import add_up
 from bench.loops import ours
 from bench.ratio import Effort, Row, Way, take_turns, timed
 from lth.data import from_arrays, split
 from lth.lineage.executors import one_thread
+from lth.models.conv_frankle import FrankleConv
 from lth.sparsity import Masks, select
+from lth.training.engines.sparse import Convolution
+from lth.training.engines.sparse.arrays import aligned_zeros
+from lth.training.engines.sparse.convolution import (
+    add_weight_gradient,
+    convolve,
+    convolved_gradient,
+    take_weight_gradient,
+)
+from lth.training.engines.sparse.trunk import LANES, RUN, Shape, trunk_layout_of
 
 BATCH = 60
 DENSITIES = (0.2, 0.1, 0.05, 0.02)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class LayerShape:
     """A convolution of 3 x 3 with a border of zeros, for images of size x size."""
 
     name: str
@@ -43,15 +49,12 @@ class Shape:
 
 
 SHAPES = (
-    Shape("Conv-2's first", 3, 64, 32),
-    Shape("Conv-2's second", 64, 64, 32),
-    Shape("ResNet-20, stage 1", 16, 16, 32),
-    Shape("ResNet-20, stage 2", 32, 32, 16),
-    Shape("ResNet-20, stage 3", 64, 64, 8),
+    LayerShape("Conv-2's first", 3, 64, 32),
+    LayerShape("Conv-2's second", 64, 64, 32),
+    LayerShape("ResNet-20, stage 1", 16, 16, 32),
+    LayerShape("ResNet-20, stage 2", 32, 32, 16),
+    LayerShape("ResNet-20, stage 3", 64, 64, 8),
 )
-
-STEP: dict[str, Any] = {"width": 64, "size": 32, "hidden": 256}
-"""Conv-2 as published."""
 
 FORMATS = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_format}
 
@@ -66,11 +69,11 @@ def convolution_rows(effort: Effort) -> Iterator[Row]:
     for shape in shapes:
         for density in densities:
             yield from _layer_rows(shape, density, effort)
-    for density in densities if effort.is_tiny else (0.5, *densities):
+    for density in densities if effort.is_tiny else (1.0, 0.7, 0.5, *densities):
         yield _step_row(density, effort)
 
 
-def _layer_rows(shape: Shape, density: float, effort: Effort) -> Iterator[Row]:
+def _layer_rows(shape: LayerShape, density: float, effort: Effort) -> Iterator[Row]:
     weight = layer_weight(shape, density)
     ways = {"sparse": sparse_layer(shape, weight)} | {name: dense_layer(shape, weight, name) for name in FORMATS}
     if find_spec("sparseprop") is not None:
@@ -85,9 +88,9 @@ def _layer_rows(shape: Shape, density: float, effort: Effort) -> Iterator[Row]:
 
 def _step_row(density: float, effort: Effort) -> Row:
     case = conv2_case(density, effort)
-    ways = {"sparse": sparse_step(case), "torch": ours(case, "torch")}
+    ways = {name: ours(case, name) for name in ("sparse", "torch")}
     times = {name: _milliseconds(each) for name, each in take_turns(ways, effort).items()}
-    what = f"Conv-2, {percent(density)}: whole step on surviving weights / torch engine"
+    what = f"Conv-2, {percent(density)}: whole step by the sparse engine / torch engine"
     return Row(what, "ms", times["sparse"], times["torch"], is_cost=True, labels={"density": density})
 
 
@@ -95,7 +98,7 @@ def _milliseconds(seconds: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(1000 * each for each in seconds)
 
 
-def layer_weight(shape: Shape, density: float) -> Tensor:
+def layer_weight(shape: LayerShape, density: float) -> Tensor:
     """Return a random weight of this density, (output, input, 3, 3)."""
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(shape.outputs, shape.inputs, 3, 3, generator=generator)
@@ -107,40 +110,42 @@ def _random_mask(weight: Tensor, density: float) -> Tensor:
     return select({"": draws}, {}, density=density, key=torch.abs)[""]
 
 
-def sparse_layer(shape: Shape, weight: Tensor) -> Way:
+def sparse_layer(shape: LayerShape, weight: Tensor) -> Way:
     """Our kernels, on activations that lie as they want them, in as many lanes as the batch needs."""
-    own = convolution((weight != 0).numpy(), shape.size)
-    parts = -(-BATCH // LANES)
+    step, images = Convolution("weight", None, has_relu=True), Shape(shape.inputs, shape.size, shape.size)
+    live = np.ones(shape.outputs * shape.size**2, bool)
+    layout = trunk_layout_of([step], {"weight": weight}, {"weight": weight != 0}, live, images, 0)
+    (own,), where, parts = layout.convolutions, layout.places, -(-BATCH // LANES)
     draw = np.random.default_rng(0)
-    source, below = own.activations(own.inputs, parts), own.activations(own.inputs, parts)
-    out, given = own.activations(own.outputs, parts), own.activations(own.outputs, parts)
-    for flat, channels in ((source, own.inputs), (given, own.outputs)):
+    activations, given = (aligned_zeros((parts, layout.size * LANES), np.float32) for _ in range(2))
+    begin = images.size * LANES
+    for flat, channels in ((activations[:, :begin], shape.inputs), (given[:, begin:], shape.outputs)):
         inner = flat.reshape(parts, channels, shape.size + 2, shape.size + 2, LANES)[:, :, 1:-1, 1:-1]
         inner[:] = draw.standard_normal(inner.shape)
-    values, bias = weight.reshape(-1).numpy()[own.weights], np.zeros(own.outputs, np.float32)
+    values = weight.reshape(-1).numpy()[layout.orders["weight"][1]]
     gradients, sums = np.zeros_like(values), np.zeros(len(values) * LANES, np.float32)
 
     def layer() -> None:
         sums[:] = 0
         for part in range(parts):
-            multiply(own, values, bias, source[part], out[part], RUN)
+            convolve(own, where, values, activations[part, :begin], activations[part, begin:], RUN)
         for part in range(parts):
-            weight_gradient(own, sums, source[part], given[part], RUN)
+            add_weight_gradient(own, where, sums, activations[part, :begin], given[part, begin:], RUN)
             if not shape.is_first:
-                input_gradient(own, values, given[part], below[part], RUN)
-        add_up(sums, gradients)
+                convolved_gradient(own, where, values, given[part, begin:], given[part, :begin], RUN)
+        take_weight_gradient(own, sums, gradients)
 
     return _in_one_thread(layer)
 
 
-def dense_layer(shape: Shape, weight: Tensor, layout: str) -> Way:
+def dense_layer(shape: LayerShape, weight: Tensor, layout: str) -> Way:
     """PyTorch's convolution with all weights, in one of two memory layouts."""
     source, given = (each.contiguous(memory_format=FORMATS[layout]) for each in _activations(shape, BATCH))
     own = weight.clone(memory_format=FORMATS[layout]).requires_grad_()
     return _with_gradients(shape, lambda source: F.conv2d(source, own, padding=1), own, source, given)
 
 
-def sparseprop_layer(shape: Shape, weight: Tensor, over: str) -> Way:
+def sparseprop_layer(shape: LayerShape, weight: Tensor, over: str) -> Way:
     """SparseProp's module, vectorised over the batch or over the columns of an image."""
     make = import_module("sparseprop.modules").SparseConv2d
     module = make(weight, padding=1, vectorizing_over_on=over == "columns")
@@ -148,7 +153,7 @@ def sparseprop_layer(shape: Shape, weight: Tensor, over: str) -> Way:
     return _with_gradients(shape, module, module.W_val, source, given)
 
 
-def _activations(shape: Shape, batch: int) -> tuple[Tensor, Tensor]:
+def _activations(shape: LayerShape, batch: int) -> tuple[Tensor, Tensor]:
     """Return inputs, and gradients by the outputs."""
     generator = torch.Generator().manual_seed(0)
     size = (shape.size, shape.size)
@@ -157,7 +162,7 @@ def _activations(shape: Shape, batch: int) -> tuple[Tensor, Tensor]:
 
 
 def _with_gradients(
-    shape: Shape, call: Callable[[Tensor], Tensor], weight: Tensor, source: Tensor, given: Tensor
+    shape: LayerShape, call: Callable[[Tensor], Tensor], weight: Tensor, source: Tensor, given: Tensor
 ) -> Way:
     wanted = [weight] if shape.is_first else [weight, source.requires_grad_()]
     return _in_one_thread(lambda: torch.autograd.grad(call(source), wanted, given))
@@ -173,24 +178,14 @@ def _in_one_thread(action: Callable[[], object]) -> Way:
 
 def conv2_case(density: float, effort: Effort) -> Case:
     """Conv-2 with random masks, each weight at this density, on random images of CIFAR's shape."""
-    arguments = {"width": 8, "size": 8, "hidden": 16} if effort.is_tiny else STEP
+    size = 8 if effort.is_tiny else 32
     torch.manual_seed(0)
-    make = partial(conv2, **arguments)
+    make = partial(FrankleConv, (3, size, size), depth=2)
     start = make().state_dict()
     masks: Masks = {name: _random_mask(value, density) for name, value in start.items() if value.ndim > 1}
     start = {name: value * masks[name] if name in masks else value for name, value in start.items()}
-    images = torch.randn(1200, 3, arguments["size"], arguments["size"])
+    images = torch.randn(1200, 3, size, size)
     labels = torch.arange(1200) % 10
     data = from_arrays(images, labels, images[:60], labels[:60], name="random images")
     steps = training(20_000).with_(lr=2e-4)
     return Case("Conv-2", make, start, masks, split(data, validation=60, seed=0), steps)
-
-
-def sparse_step(case: Case) -> Way:
-    """The experiment's whole step, on examples in random order."""
-    part = case.parts["train"]
-    examples = part.take(torch.arange(len(part)), torch.device("cpu"))
-    images, labels = examples["x"].numpy(), examples["y"].numpy()
-    network = SparseConv2(case.start, case.masks, images, labels, case.training)
-    draw = np.random.default_rng(0)
-    return _in_one_thread(lambda: network.step(draw.permutation(len(labels))[: case.training.batch_size]))

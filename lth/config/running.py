@@ -29,8 +29,8 @@ class Running(BaseModel):
     )
     engine: str = Field(
         default="auto",
-        description="what trains: auto (the sparse engine where the network is a multilayer perceptron and it "
-        "measured faster, else torch; what one has begun it finishes), torch, sparse",
+        description="what trains: auto (the sparse engine where it can train the network and measured "
+        "faster, else torch; what one has begun it finishes), torch, sparse",
     )
     population: int | None = Field(
         default=None, ge=1, description="most networks stacked in one program on a GPU [default: 8]"

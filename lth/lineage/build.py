@@ -224,16 +224,15 @@ def _handle(report: Report, agenda: Agenda) -> None:
 
 
 def _announcer(choices: dict[str, EngineChoice], observer: Observer) -> Callable[[EngineChoice | None], None]:
-    """Report once that the first sparse training waits for compilation."""
-    is_first = True
+    """Report once that the first sparse training waits for compilation: of perceptrons, of convolutions."""
+    seen: set[bool] = set()
 
     def announce(choice: EngineChoice | None) -> None:
-        nonlocal is_first
-        if is_first and choice is not None and choice.name == "sparse":
-            is_first = False
-            from lth.training.engines.sparse.steps import is_compiled  # loads numba
+        if choice is not None and choice.name == "sparse" and choice.has_convolutions not in seen:
+            seen.add(choice.has_convolutions)
+            from lth.training.engines.sparse import steps, trunk_steps  # loads numba
 
-            if not is_compiled():
+            if not (trunk_steps if choice.has_convolutions else steps).is_compiled():
                 observer.noted("the sparse engine is compiled for this processor: ten seconds to a minute, once")
 
     return announce

@@ -21,7 +21,7 @@ from lth.sparsity.prunable import prunable
 from lth.tasks import Classification
 from lth.training import Member, Seeds
 from lth.training.engines.layers import ChannelsLastConv2d, quicken
-from lth.training.engines.sparse.mlp import read_mlp
+from lth.training.engines.sparse import read_chain
 from lth.training.population import Population
 
 CIFAR: dict[str, Any] = {"input_shape": (3, 32, 32), "num_classes": 10}
@@ -204,8 +204,10 @@ def test_perceptrons_are_those_of_lenet_and_the_sparse_engine_reads_them() -> No
     mlp = make_model(ModelSpec(name="mlp"), MODELS["mlp"].make, 3)
     pairs = zip(lenet.parameters(), mlp.parameters(), strict=True)
     assert all(first.shape == second.shape for first, second in pairs)
-    assert [layer.activation for layer in read_mlp(Mlp((3, 8, 8), widths=(7, 5, 3)))] == ["relu"] * 3 + ["identity"]
-    assert [layer.weight for layer in read_mlp(Mlp((8,), widths=()))] == ["output.weight"]
+    assert [layer.activation for layer in read_chain(Mlp((3, 8, 8), widths=(7, 5, 3))).layers] == ["relu"] * 3 + [
+        "identity"
+    ]
+    assert [layer.weight for layer in read_chain(Mlp((8,), widths=())).layers] == ["output.weight"]
 
 
 @pytest.mark.parametrize("name", ["mlp:7,5", "mlp:widths=7:5"])

@@ -20,12 +20,24 @@ CROSSOVER = 0.75
 thread of an AVX2 processor: see docs/engines.md."""
 
 
+CROSSOVER_OF_CONVOLUTIONS = 0.5
+"""Density above which `auto` leaves networks with convolutions to PyTorch. In one thread of an AVX-512 processor a step
+of Conv-2 takes as long in both engines when it is dense; an AVX2 processor was not measured above 5 %."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """An engine's name and why it was chosen, in a few words."""
+    """An engine's name and why it was chosen, in a few words.
+
+    Attributes:
+        name: of the engine.
+        reason: in a few words.
+        has_convolutions: whether the network has some: another part of the sparse engine is compiled for them.
+    """
 
     name: str
     reason: str
+    has_convolutions: bool = False
 
 
 def choose_engine(
@@ -39,7 +51,8 @@ def choose_engine(
 ) -> EngineChoice:
     """Return the engine that trains such members.
 
-    `auto` takes the sparse engine where it can train them, unless the network is wide (WIDE) and denser than CROSSOVER.
+    `auto` takes the sparse engine where it can train them, unless the network is wide (WIDE) and denser than CROSSOVER,
+    or has convolutions and is denser than CROSSOVER_OF_CONVOLUTIONS.
 
     Args:
         engine: an entry of ENGINES, or `auto`.
@@ -67,7 +80,7 @@ def choose_engine(
     check_choice("engine", engine, [*ENGINES, "auto"])
     if (obstacle := ENGINES[engine].obstacle(module, training, population, device)) is not None:
         raise SettingsError(f"the {engine} engine cannot train this: {obstacle}. Choose engine torch or auto")
-    return EngineChoice(engine, "as requested")
+    return EngineChoice(engine, "as requested", _has_convolutions(module))
 
 
 def _usual(
@@ -76,9 +89,15 @@ def _usual(
     obstacle = ENGINES["sparse"].obstacle(module, training, population, device)
     if obstacle is not None:
         return EngineChoice("torch", f"the sparse engine cannot train this: {obstacle}")
+    has_convolutions = _has_convolutions(module)
     num_weights = sum(value.numel() for value in module.parameters())
-    if num_weights < WIDE:
+    if num_weights < WIDE and not has_convolutions:
         return EngineChoice("sparse", "a multilayer perceptron on a CPU")
-    kept = "more than" if density > CROSSOVER else "at most"
-    name = "torch" if kept == "more than" else "sparse"
-    return EngineChoice(name, f"{num_weights:,} weights, {kept} {100 * CROSSOVER:.0f} % kept: faster there")
+    crossover = CROSSOVER_OF_CONVOLUTIONS if has_convolutions else CROSSOVER
+    what = "convolutions" if has_convolutions else f"{num_weights:,} weights"
+    name, kept = ("torch", "more than") if density > crossover else ("sparse", "at most")
+    return EngineChoice(name, f"{what}, {kept} {100 * crossover:.0f} % kept: faster there", has_convolutions)
+
+
+def _has_convolutions(module: nn.Module) -> bool:
+    return any(isinstance(part, nn.Conv2d) for part in module.modules())

@@ -23,6 +23,10 @@ ENGINES: Table[EngineType] = Table(
     "engine",
     {
         "torch": EngineType(TorchEngine, lambda *_: None, "Any network, on a CPU or a GPU."),
-        "sparse": EngineType(_sparse, sparse_obstacle, "Perceptrons on a CPU, by their surviving weights alone."),
+        "sparse": EngineType(
+            _sparse,
+            sparse_obstacle,
+            "Perceptrons and plain convolution networks on a CPU, by their surviving weights alone.",
+        ),
     },
 )

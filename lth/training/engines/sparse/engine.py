@@ -1,7 +1,7 @@
-"""The sparse engine: a multilayer perceptron's surviving weights alone, many steps in compiled code, on one core."""
+"""The sparse engine: a network's surviving weights alone, many steps in compiled code, on one core."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,12 +17,14 @@ from lth.sparsity.types import Masks, State, Traces
 from lth.tasks import Classification, make_task
 from lth.training.engines.engine import StepChanges
 from lth.training.engines.signature import Signature
-from lth.training.engines.sparse import steps
-from lth.training.engines.sparse.examples import examples_of
+from lth.training.engines.sparse.chain import Chain
+from lth.training.engines.sparse.examples import Examples, examples_of
+from lth.training.engines.sparse.image_examples import ImageExamples, image_examples_of
 from lth.training.engines.sparse.losses import LOSS_NUMBERS
-from lth.training.engines.sparse.mlp import read_mlp
 from lth.training.engines.sparse.network import SparseNetwork
-from lth.training.engines.sparse.update_rule import ADAM, ADAMW, update_rule_of
+from lth.training.engines.sparse.reading import read_chain
+from lth.training.engines.sparse.trunk_network import TrunkNetwork
+from lth.training.engines.sparse.update_rule import ADAM, ADAMW, UpdateRule, update_rule_of
 from lth.training.moments import load_moments, moments_of
 from lth.training.optimizers import check_optimizer, make_optimizer
 from lth.training.population import Member, Moments, Population, check_start
@@ -33,7 +35,7 @@ from lth.training.where import Where
 
 
 class SparseEngine:
-    """One multilayer perceptron whose pruned weights cost nothing; time and memory fall with its density."""
+    """One chain of layers whose pruned weights cost nothing; time and memory fall with its density."""
 
     name = "sparse"
     signature = str(Signature(name, "cpu"))
@@ -51,13 +53,18 @@ class SparseEngine:
         check_start(module, members)
         self.steps_per_epoch = steps_per_epoch(len(parts["train"]), training.batch_size)
         is_double = training.precision == "float64"
-        self.parts = examples_of(parts, np.float64 if is_double else np.float32)
         module.to(torch.float64 if is_double else torch.float32).train()
-        layers = read_mlp(module)
+        chain = read_chain(module)
         start = {name: member.start[name].detach().to(value.dtype) for name, value in module.state_dict().items()}
-        classes = min(task.num_classes, len(start[layers[-1].weight]))
-        self._check_examples(start[layers[0].weight].shape[1], classes)
-        self.network = SparseNetwork(layers, start, member.masks, self.rule, training.batch_size, self.parts["train"])
+        classes = min(task.num_classes, len(start[chain.layers[-1].weight]))
+        make: Callable[..., tuple[dict[str, Any], SparseNetwork | TrunkNetwork]]
+        make = _trunk_network if chain.convolutions else _perceptron
+        self.parts: dict[str, Any]
+        self.network: SparseNetwork | TrunkNetwork
+        self.parts, self.network = make(
+            chain, start, member, self.rule, training.batch_size, parts, np.float64 if is_double else np.float32
+        )
+        _check_labels(self.parts, classes)
         self.updates = 0
         check_optimizer(training.optimizer, training.lr, training.weight_decay, training.optimizer_options)
         if member.moments is not None:
@@ -65,38 +72,16 @@ class SparseEngine:
         self.best = self.network.values.weights.copy()
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
-    def _check_examples(self, inputs: int, classes: int) -> None:
-        """Check that the examples fit the network: compiled code checks no bounds."""
-        for part, examples in self.parts.items():
-            if examples.inputs != inputs:
-                raise ValueError(
-                    f"the examples have {examples.inputs} inputs, the network takes {inputs}: choose a model for this "
-                    "input shape, one that flattens its input"
-                )
-            lowest, highest = examples.labels.min(initial=0), examples.labels.max(initial=0)
-            if lowest < 0 or highest >= classes:
-                raise ValueError(
-                    f"the {part} labels go from {lowest} to {highest}, network and task have {classes} classes, 0 and "
-                    "up: choose a model for this number of classes"
-                )
-
     def advance(self, step: int, count: int) -> Tensor:
         rates = np.array([self.training.lr_at(done) for done in range(step, step + count)])
         with _blas().limit(limits=1, user_api="blas"):
-            losses = steps.train_steps(
-                self.network.layouts,
-                self.network.indices,
-                self.network.buffers,
-                self.network.values,
+            losses = self.network.train(
                 self.parts["train"],
                 self._examples(step, count),
-                self.training.batch_size,
                 rates,
                 self.updates,
-                self.rule,
                 self.loss,
                 self.dropout_seed + step,
-                self.network.blocks,
             )
         self.updates += count
         return torch.from_numpy(losses).unsqueeze(1)
@@ -105,19 +90,10 @@ class SparseEngine:
         return []
 
     def evaluate(self, part: str) -> list[dict[str, float]]:
-        examples, network = self.parts[part], self.network
+        examples = self.parts[part]
         correct = np.zeros(self.task.num_classes)
         with _blas().limit(limits=1, user_api="blas"):
-            loss = steps.evaluate(
-                network.layouts_without_dropout,
-                network.indices,
-                network.buffers,
-                network.values.weights,
-                examples,
-                self.loss,
-                correct,
-                network.blocks,
-            )
+            loss = self.network.evaluate(examples, self.loss, correct)
         tally = {
             "loss": torch.tensor(loss, dtype=torch.float64),
             "correct": torch.from_numpy(correct),
@@ -169,7 +145,7 @@ class SparseEngine:
         moments = self.network.moments_by_name()
         if self.rule.kind in (ADAM, ADAMW):
             counter = torch.tensor(float(self.updates))
-            moments["step"] = {name: counter.clone() for name in self.network.layout.places}
+            moments["step"] = {name: counter.clone() for name in self.network.places}
         return moments
 
     def _set_moments(self, moments: Moments) -> None:
@@ -190,6 +166,45 @@ class SparseEngine:
             pieces.append(self._order[position * batch : (position + taken) * batch])
             step, count = step + taken, count - taken
         return np.concatenate(pieces)
+
+
+def _perceptron(
+    chain: Chain, start: State, member: Member, rule: UpdateRule, batch: int, parts: Parts, dtype: Any
+) -> tuple[dict[str, Examples], SparseNetwork]:
+    """Return the examples by part, and the network."""
+    examples, inputs = examples_of(parts, dtype), start[chain.layers[0].weight].shape[1]
+    for each in examples.values():  # compiled code checks no bounds
+        if each.inputs != inputs:
+            raise ValueError(
+                f"the examples have {each.inputs} inputs, the network takes {inputs}: choose a model for this "
+                "input shape, one that flattens its input"
+            )
+    return examples, SparseNetwork(chain.layers, start, member.masks, rule, batch, examples["train"])
+
+
+def _trunk_network(
+    chain: Chain, start: State, member: Member, rule: UpdateRule, batch: int, parts: Parts, dtype: Any
+) -> tuple[dict[str, ImageExamples], TrunkNetwork]:
+    """Return the examples by part, and the network."""
+    examples = image_examples_of(parts, dtype)
+    for name, each in examples.items():
+        if each.shape != examples["train"].shape:
+            raise ValueError(
+                f"{name} examples are of shape {each.shape}, train examples of {examples['train'].shape}: all parts "
+                "need one shape"
+            )
+    return examples, TrunkNetwork(chain, start, member.masks, rule, batch, examples["train"])
+
+
+def _check_labels(parts: Mapping[str, Examples | ImageExamples], classes: int) -> None:
+    """Check that the labels fit the network: compiled code checks no bounds."""
+    for part, examples in parts.items():
+        lowest, highest = examples.labels.min(initial=0), examples.labels.max(initial=0)
+        if lowest < 0 or highest >= classes:
+            raise ValueError(
+                f"the {part} labels go from {lowest} to {highest}, network and task have {classes} classes, 0 and "
+                "up: choose a model for this number of classes"
+            )
 
 
 def _checked_moments(members: Sequence[Member], module: nn.Module, training: Training) -> Moments:

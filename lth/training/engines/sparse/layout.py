@@ -8,7 +8,7 @@ import numpy as np
 
 from lth.sparsity.types import Masks, State
 from lth.training.engines.sparse.arrays import Array
-from lth.training.engines.sparse.mlp import ACTIVATIONS, Layer
+from lth.training.engines.sparse.chain import ACTIVATIONS, Layer
 
 TILE = 96
 """Input rows that a product stays with before it goes on: 96 rows of 64 floats are 24 KiB, which a first-level cache
@@ -108,7 +108,7 @@ class NetworkLayout(NamedTuple):
     live_inputs: Array
 
 
-def layout_of(layers: Sequence[Layer], start: State, masks: Masks, input_share: float) -> NetworkLayout:
+def layout_of(layers: Sequence[Layer], start: State, masks: Masks, input_share: float | None) -> NetworkLayout:
     """Return what of a network is computed, and how.
 
     A weight is an entry where it is trained or not zero: pruned weights that are frozen at another value take part.
@@ -118,7 +118,8 @@ def layout_of(layers: Sequence[Layer], start: State, masks: Masks, input_share: 
         layers: first to last.
         start: their parameters.
         masks: True where a parameter is trained; parameters without a mask are dense.
-        input_share: share of nonzero inputs, over all training examples.
+        input_share: share of nonzero inputs, over all training examples; None where the inputs are computed, and need
+            gradients.
     """
     by_layer, live_inputs = _live_entries(layers, start, masks)
     layouts = np.zeros(len(layers), LAYOUT)
@@ -128,7 +129,7 @@ def layout_of(layers: Sequence[Layer], start: State, masks: Masks, input_share: 
     for index, (layer, (entries, live)) in enumerate(zip(layers, by_layer, strict=True)):
         layout = layouts[index]
         layout["outputs"], layout["inputs"] = live.shape
-        layout["kind"] = _kind(live.mean(), input_share, is_first=index == 0)
+        layout["kind"] = _kind(live.mean(), input_share if index == 0 else None)
         layout["activation"], layout["dropout"] = ACTIVATION_NAMES.index(layer.activation), layer.dropout
         layout["unit"], units = units, units + len(live)
         for part in ("columns", "starts", "back_starts"):
@@ -137,12 +138,12 @@ def layout_of(layers: Sequence[Layer], start: State, masks: Masks, input_share: 
         parts.append(own)
         layout["first"], layout["count"] = size, len(order)
         places[layer.weight], size = (size, order), size + len(order)
-        layout["is_masked"] = not _mask_of(layer.weight, start, masks).reshape(-1)[order[order >= 0]].all()
+        layout["is_masked"] = not mask_of(layer.weight, start, masks).reshape(-1)[order[order >= 0]].all()
         layout["bias"] = -1
         if layer.bias is not None:
             layout["bias"], layout["is_masked"] = (
                 size,
-                layout["is_masked"] or not _mask_of(layer.bias, start, masks).all(),
+                layout["is_masked"] or not mask_of(layer.bias, start, masks).all(),
             )
             places[layer.bias], size = (size, np.arange(len(live))), size + len(live)
     indices = Indices(*(np.concatenate(each) for each in zip(*parts, strict=True)))
@@ -154,25 +155,25 @@ def _live_entries(layers: Sequence[Layer], start: State, masks: Masks) -> tuple[
     alive = np.ones(start[layers[-1].weight].shape[0], bool)
     by_layer: list[tuple[Array, Array]] = []
     for layer in reversed(layers):
-        entries = _mask_of(layer.weight, start, masks) | (start[layer.weight].numpy() != 0)
+        entries = mask_of(layer.weight, start, masks) | (start[layer.weight].numpy() != 0)
         live = entries & alive[:, None]
         by_layer.append((entries, live))
         alive = live.any(0)
     return by_layer[::-1], alive
 
 
-def _mask_of(name: str, start: State, masks: Masks) -> Array:
+def mask_of(name: str, start: State, masks: Masks) -> Array:
     mask = masks.get(name)
     return np.ones(tuple(start[name].shape), bool) if mask is None else mask.numpy()
 
 
-def _kind(density: float, input_share: float, *, is_first: bool) -> Kind:
+def _kind(density: float, input_share: float | None) -> Kind:
     """Return the kind that should be fastest."""
     costs = {
         Kind.SPARSE: density * (COST[Kind.SPARSE] + UPDATE_COST),
         Kind.DENSE: COST[Kind.DENSE] + UPDATE_COST,
     }
-    if is_first:
+    if input_share is not None:
         costs[Kind.INPUTS] = input_share * COST[Kind.INPUTS] + UPDATE_COST
     return min(costs, key=lambda kind: costs[kind])
 

@@ -1,27 +1,22 @@
-"""One network as flat arrays: its values, moments and buffers, and their way from and to tensors by name."""
+"""One perceptron as flat arrays, and its way through compiled code."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lth.sparsity.types import Masks, State
+from lth.training.engines.sparse import steps
 from lth.training.engines.sparse.arrays import Array, aligned_zeros
-from lth.training.engines.sparse.buffers import Buffers, Values
+from lth.training.engines.sparse.buffers import Buffers
+from lth.training.engines.sparse.chain import Layer
 from lth.training.engines.sparse.examples import Examples
+from lth.training.engines.sparse.flat import FlatValues, lanes_of, without_dropout
 from lth.training.engines.sparse.layout import UNITS, Kind, layout_of
-from lth.training.engines.sparse.mlp import Layer
-from lth.training.engines.sparse.update_rule import ADAM, ADAMW, UpdateRule
-from lth.training.population import Moments
-
-MOST_LANES = 64
-"""Examples side by side: eight AVX2 registers hold the sums of a row, four of AVX-512."""
+from lth.training.engines.sparse.update_rule import UpdateRule
 
 
-class SparseNetwork:
-    """A network in training.
+class SparseNetwork(FlatValues):
+    """A perceptron in training.
 
     Args:
         layers: first to last.
@@ -41,25 +36,46 @@ class SparseNetwork:
         batch: int,
         examples: Examples,
     ) -> None:
-        dtype = examples.values.dtype
-        self._start = start
         self.layout = layout_of(layers, start, masks, examples.share)
         self.layouts, self.indices = self.layout.layouts, self.layout.indices
-        self.layouts_without_dropout = self.layouts.copy()
-        self.layouts_without_dropout["dropout"] = 0
-        lanes = _lanes(batch)
+        dtype = examples.values.dtype
+        super().__init__(self.layout.places, self.layout.size, self.layouts, start, masks, rule, dtype)
+        self.batch = batch
+        self.layouts_without_dropout = without_dropout(self.layouts)
+        lanes = lanes_of(batch)
         self.blocks = (0,) * (lanes // 16)
-        size = self.layout.size
-        is_adam = rule.kind in (ADAM, ADAMW)
-        self.moments = ("exp_avg", "exp_avg_sq") if is_adam else ("momentum_buffer",) if rule.momentum else ()
-        self.values = Values(
-            weights=self.gather(start, dtype),
-            gradients=aligned_zeros((size,), dtype),
-            first=aligned_zeros((size if self.moments else 0,), dtype),
-            second=aligned_zeros((size if is_adam else 0,), dtype),
-            trained=self.gather(masks, dtype, 1.0) if self.layouts["is_masked"].any() else aligned_zeros((0,), dtype),
-        )
         self.buffers = self._make_buffers(examples, lanes)
+
+    def train(self, examples: Examples, order: Array, rates: Array, updates: int, loss: int, seed: int) -> Array:
+        """Do one step for each learning rate; see `steps.train_steps`."""
+        return steps.train_steps(
+            self.layouts,
+            self.indices,
+            self.buffers,
+            self.values,
+            examples,
+            order,
+            self.batch,
+            rates,
+            updates,
+            self.rule,
+            loss,
+            seed,
+            self.blocks,
+        )
+
+    def evaluate(self, examples: Examples, loss: int, correct: Array) -> float:
+        """Return the sum of the losses; see `steps.evaluate`."""
+        return steps.evaluate(
+            self.layouts_without_dropout,
+            self.indices,
+            self.buffers,
+            self.values.weights,
+            examples,
+            loss,
+            correct,
+            self.blocks,
+        )
 
     def _make_buffers(self, examples: Examples, lanes: int) -> Buffers:
         """Make the memory of a batch; columns of a sparse first layer become rows of it."""
@@ -91,44 +107,3 @@ class SparseNetwork:
     def num_bytes(self) -> int:
         """Memory of the network itself: values, moments, gradients and indices; without the buffers of a batch."""
         return sum(array.nbytes for array in (*self.values, *self.indices))
-
-    def gather(self, tensors: Mapping[str, Tensor], dtype: Any, missing: float = 0.0) -> Array:
-        """Return the values of tensors by parameter name, in the network's order, (value,)."""
-        flat = aligned_zeros((self.layout.size,), dtype)
-        for name, (first, order) in self.layout.places.items():
-            part = flat[first : first + len(order)]
-            if name not in tensors:
-                part[:] = missing
-            else:
-                part[order >= 0] = tensors[name].detach().reshape(-1).numpy()[order[order >= 0]]
-        return flat
-
-    def scatter(self, flat: Array, base: State) -> State:
-        """Return copies of the tensors by parameter name, with the network's values put where they belong."""
-        tensors = {}
-        for name, (first, order) in self.layout.places.items():
-            dtype = torch.float64 if flat.dtype == np.float64 else torch.float32
-            tensors[name] = base[name].detach().to(dtype, copy=True).contiguous()
-            tensors[name].view(-1).numpy()[order[order >= 0]] = flat[first : first + len(order)][order >= 0]
-        return tensors
-
-    def weights(self, flat: Array | None = None) -> State:
-        """Return the parameters, pruned entries at their start values."""
-        return self.scatter(self.values.weights if flat is None else flat, self._start)
-
-    def moments_by_name(self) -> Moments:
-        """Return the optimizer's moments by entry, zero where a weight is pruned."""
-        zeros = {name: torch.zeros_like(self._start[name]) for name in self.layout.places}
-        arrays = dict(zip(self.moments, (self.values.first, self.values.second), strict=False))
-        return {entry: self.scatter(array, zeros) for entry, array in arrays.items()}
-
-    def set_moments(self, moments: Moments) -> None:
-        """Put moments by entry in place of the present ones."""
-        for entry, array in zip(self.moments, (self.values.first, self.values.second), strict=False):
-            array[:] = self.gather(moments[entry], array.dtype)
-
-
-def _lanes(batch: int) -> int:
-    """Return how many examples lie side by side: the fewest lanes, in the fewest parts of a batch."""
-    parts = -(-batch // MOST_LANES)
-    return -(-batch // (16 * parts)) * 16

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lth.config import Training
-from lth.training.engines.sparse.mlp import read_mlp
+from lth.training.engines.sparse.reading import read_chain
 from lth.training.engines.sparse.update_rule import update_rule_of
 from lth.training.traces import SUMS
 
@@ -36,7 +36,7 @@ def sparse_obstacle(module: nn.Module, training: Training, population: int, devi
         return "some parameters decay and others do not"
     try:
         update_rule_of(training)
-        read_mlp(module)
+        read_chain(module)
     except ValueError as error:
         return str(error)
     return _missing()

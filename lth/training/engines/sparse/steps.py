@@ -95,8 +95,6 @@ def evaluate(
         correct: (class,) how many of each are classified rightly are added to it.
     """
     lanes = buffers.units.shape[1]
-    last = layouts[-1]
-    logits = buffers.units[last.unit : last.unit + last.outputs]
     loss = 0.0
     total = len(examples.labels)
     for begin in range(0, total, lanes):
@@ -104,14 +102,22 @@ def evaluate(
         take_inputs(layouts, buffers, examples, chosen)
         forward(layouts, indices, buffers, weights, examples, chosen, np.uint64(0), blocks)
         loss += losses_and_gradients(layouts, buffers, examples.labels, chosen, 1, loss_kind)
-        for lane in range(len(chosen)):
-            best = 0
-            for unit in range(1, len(logits)):
-                if logits[unit, lane] > logits[best, lane]:
-                    best = unit
-            label = examples.labels[chosen[lane]]
-            correct[label] += best == label
+        add_correct(layouts, buffers, examples.labels, chosen, correct)
     return loss
+
+
+@compiled
+def add_correct(layouts: Array, buffers: Buffers, labels: Array, chosen: Array, correct: Array) -> None:
+    """Add to (class,) how many of the chosen examples of each are classified rightly."""
+    last = layouts[-1]
+    logits = buffers.units[last.unit : last.unit + last.outputs]
+    for lane in range(len(chosen)):
+        best = 0
+        for unit in range(1, len(logits)):
+            if logits[unit, lane] > logits[best, lane]:
+                best = unit
+        label = labels[chosen[lane]]
+        correct[label] += best == label
 
 
 @compiled

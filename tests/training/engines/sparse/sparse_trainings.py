@@ -14,7 +14,7 @@ from lth.config import Training
 from lth.data import Arrays, Parts
 from lth.data.order import seeded_generator
 from lth.training import Interrupted, Member, Outcome
-from lth.training.engines.sparse import read_mlp
+from lth.training.engines.sparse import read_chain
 from lth.training.engines.sparse.examples import examples_of
 from lth.training.engines.sparse.layout import Kind, layout_of
 
@@ -50,7 +50,7 @@ def made_up(inputs: int, classes: int, zeros: float, seed: int = 0) -> Parts:
 def kinds_of(module: nn.Module, one: Member, parts: Parts) -> list[Kind]:
     """How the sparse engine computes each layer of this member."""
     share = examples_of(parts, np.float64)["train"].share
-    layouts = layout_of(read_mlp(module.train()), one.start, one.masks, share).layouts
+    layouts = layout_of(read_chain(module.train()).layers, one.start, one.masks, share).layouts
     return [Kind(int(kind)) for kind in layouts["kind"]]
 
 

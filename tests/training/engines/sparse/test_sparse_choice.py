@@ -9,6 +9,7 @@ from torch import nn
 from trainings import ConvNet, classification, dropout_net, lenet, member, run, short_training, small_net
 
 from lth.config import Sparsifier, TaskSpec
+from lth.models.conv_frankle import FrankleConv
 from lth.training.engines import choose_engine
 
 OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
@@ -78,6 +79,22 @@ def test_wide_networks_are_for_torch_while_they_are_mostly_whole() -> None:
         assert choose("auto", density=density).name == "sparse"
     assert choose("auto", module=wide).reason == "600,010 weights, more than 75 % kept: faster there"
     assert choose("auto", module=wide, density=0.1).reason == "600,010 weights, at most 75 % kept: faster there"
+
+
+def test_convolutions_are_for_the_sparse_engine_once_they_are_half_pruned() -> None:
+    module = FrankleConv((8, 8))
+    for density, engine, kept in (
+        (1.0, "torch", "more than"),
+        (0.51, "torch", "more than"),
+        (0.5, "sparse", "at most"),
+    ):
+        choice = choose("auto", module=module, density=density)
+        assert (choice.name, choice.has_convolutions) == (engine, True)
+        assert choice.reason == f"convolutions, {kept} 50 % kept: faster there"
+    assert choose("sparse", module=module).has_convolutions
+    augmented = choose("auto", module=module, density=0.1, training=short_training(augment=("flip",)))
+    assert augmented.name == "torch"
+    assert "images are augmented at every step (flip)" in augmented.reason
 
 
 def test_an_unknown_engine_is_named() -> None:

@@ -12,7 +12,6 @@ from threadpoolctl import threadpool_info
 from trainings import lenet, member, run, short_training
 
 import lth
-from lth.training.engines.sparse import engine as sparse_engine
 from lth.training.engines.sparse import steps
 
 PROGRAM = """
@@ -70,7 +69,7 @@ def test_blas_has_one_thread_while_it_trains(monkeypatch: pytest.MonkeyPatch) ->
         found.extend(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
         return train_steps(*args)
 
-    monkeypatch.setattr(sparse_engine.steps, "train_steps", looked_at)
+    monkeypatch.setattr(steps, "train_steps", looked_at)
     run([member(lenet, 0, density=None)], lenet(), short_training(), engine="sparse")
     assert found
     assert set(found) == {1}

@@ -25,7 +25,7 @@ from trainings import (
 from lth.models import LeNet300100
 from lth.sparsity import Masks
 from lth.training import Member
-from lth.training.engines.sparse import read_mlp
+from lth.training.engines.sparse import read_chain
 from lth.training.engines.sparse.examples import examples_of
 from lth.training.engines.sparse.network import SparseNetwork
 from lth.training.engines.sparse.update_rule import update_rule_of
@@ -59,7 +59,9 @@ def network_of(masks: Masks, **fields: Any) -> SparseNetwork:
     start = start_of(lenet, 0)
     start = {name: torch.where(masks[name], value, 0.0) if name in masks else value for name, value in start.items()}
     parts, training = examples_of(digits(), np.float32), short_training(**fields)
-    return SparseNetwork(read_mlp(lenet()), start, masks, update_rule_of(training), training.batch_size, parts["train"])
+    return SparseNetwork(
+        read_chain(lenet()).layers, start, masks, update_rule_of(training), training.batch_size, parts["train"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from trainings import ConvNet, TiedEmbedding, TiedNet, classification, lenet, sh
 
 from lth.config import SupermaskSettings
 from lth.models import LeNet300100
+from lth.models.conv_frankle import FrankleConv
 from lth.models.supermask import Supermask
 from lth.training import Member, Seeds
-from lth.training.engines.sparse import Layer, NotAnMlp, read_mlp
+from lth.training.engines.sparse import Chain, Convolution, Layer, NotAChain, read_chain
 
 
-class Chain(nn.Module):
+class Chained(nn.Module):
     """Steps one after the other: modules, or functions of (this module, a tensor)."""
 
     def __init__(self, *steps: Any) -> None:
@@ -41,8 +42,8 @@ def test_lenet() -> None:
         Layer("hidden2.weight", "hidden2.bias", "relu"),
         Layer("output.weight", "output.bias"),
     ]
-    assert read_mlp(LeNet300100()) == wanted
-    assert read_mlp(LeNet300100().eval()) == wanted
+    assert read_chain(LeNet300100()).layers == wanted
+    assert read_chain(LeNet300100().eval()).layers == wanted
 
 
 def test_modules() -> None:
@@ -50,7 +51,7 @@ def test_modules() -> None:
         nn.Flatten(), nn.Identity(), nn.Linear(6, 5, bias=False), nn.Tanh(), nn.Dropout(0.25),
         nn.Sequential(nn.Linear(5, 4), nn.Dropout(0.0)), nn.Linear(4, 3), nn.ReLU(), nn.Identity(),
     )  # fmt: skip
-    assert read_mlp(module) == [
+    assert read_chain(module).layers == [
         Layer("2.weight", None, "tanh", 0.25),
         Layer("5.0.weight", "5.0.bias"),
         Layer("6.weight", "6.bias", "relu"),
@@ -58,7 +59,7 @@ def test_modules() -> None:
 
 
 def test_functions() -> None:
-    module = Chain(
+    module = Chained(
         lambda _, x: torch.flatten(x, 1),
         nn.Linear(6, 5),
         lambda _, x: F.relu(x, inplace=True),
@@ -74,9 +75,32 @@ def test_functions() -> None:
         Layer("step4.weight", "step4.bias", "tanh", 0.1),
         Layer("step8.weight", "step8.bias"),
     ]
-    assert read_mlp(module) == wanted
-    assert read_mlp(module.eval()) == wanted  # as it is trained
+    assert read_chain(module).layers == wanted
+    assert read_chain(module.eval()).layers == wanted  # as it is trained
     assert not module.training
+
+
+def test_convolutions() -> None:
+    names = [f"convolutions.{number}" for number in range(4)]
+    convolutions = [
+        Convolution(f"{name}.weight", f"{name}.bias", has_relu=True, is_pooled=bool(number % 2))
+        for number, name in enumerate(names)
+    ]
+    layers = [
+        Layer("hidden1.weight", "hidden1.bias", "relu", 0.5),
+        Layer("hidden2.weight", "hidden2.bias", "relu", 0.5),
+        Layer("output.weight", "output.bias"),
+    ]
+    assert read_chain(FrankleConv(depth=4, dropout=0.5)) == Chain(layers, convolutions, makes_images=True)
+    module = Chained(
+        nn.Conv2d(3, 4, (3, 3), padding="same", bias=False),
+        nn.ReLU(),
+        lambda _, x: F.max_pool2d(x, (2, 2), stride=2),
+        nn.Flatten(),
+        nn.Linear(4, 2),
+    )
+    wanted = Chain([Layer("step4.weight", "step4.bias")], [Convolution("step0.weight", None, True, True)])
+    assert read_chain(module) == wanted
 
 
 def two_ways(_: nn.Module, x: Tensor) -> Tensor:
@@ -137,12 +161,39 @@ class OnlyInTraining(Residual):
 
 
 LINEAR: Callable[[], nn.Module] = lambda: nn.Linear(4, 4)  # noqa: E731
+CONVOLUTION: Callable[[], nn.Module] = lambda: nn.Conv2d(2, 2, 3, padding=1)  # noqa: E731
+
+
+def convolved(*after: nn.Module, **settings: Any) -> nn.Module:
+    """A convolution of these settings, ReLU, and these steps before a linear layer."""
+    convolution = nn.Conv2d(2, 2, **{"kernel_size": 3, "padding": 1, **settings})
+    return nn.Sequential(convolution, nn.ReLU(), *after, nn.Flatten(), LINEAR())
+
+
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
-    "convolution": (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), LINEAR()), "it holds Conv2d"),
+    "padding": (lambda: convolved(padding=0), r"0 is a Conv2d with padding \(0, 0\); computed is \(1, 1\)"),
+    "stride": (lambda: convolved(stride=2), r"0 is a Conv2d with stride \(2, 2\)"),
+    "filter": (lambda: convolved(kernel_size=5), r"0 is a Conv2d with kernel_size \(5, 5\); computed is \(3, 3\)"),
+    "groups": (lambda: convolved(groups=2), "0 is a Conv2d with groups 2; computed is 1"),
+    "dilation": (lambda: convolved(dilation=2), r"0 is a Conv2d with dilation \(2, 2\)"),
+    "reflected": (lambda: convolved(padding_mode="reflect"), "with padding_mode reflect; computed is zeros"),
+    "batch norm of images": (lambda: convolved(nn.BatchNorm2d(2)), "it holds BatchNorm2d"),
+    "no ReLU": (lambda: nn.Sequential(CONVOLUTION(), nn.Flatten(), LINEAR()), "convolution without ReLU"),
+    "no ReLU between": (lambda: nn.Sequential(CONVOLUTION(), CONVOLUTION()), "convolution without ReLU"),
+    "another activation of images": (lambda: nn.Sequential(CONVOLUTION(), nn.Tanh()), "does not follow a linear"),
+    "two ReLUs of images": (lambda: convolved(nn.ReLU()), "does not follow a linear layer or a convolution"),
+    "pooling of 3": (lambda: convolved(nn.MaxPool2d(3)), "is a max_pool2d with kernel_size 3; computed is 2"),
+    "overlapping pooling": (lambda: convolved(nn.MaxPool2d(2, 1)), "with stride 1; computed is 2"),
+    "two poolings": (lambda: convolved(nn.MaxPool2d(2), nn.MaxPool2d(2)), "does not follow a convolution and its ReLU"),
+    "pooling first": (lambda: nn.Sequential(nn.MaxPool2d(2), CONVOLUTION()), "does not follow a convolution"),
+    "mean pooling": (lambda: convolved(nn.AvgPool2d(2)), "it holds AvgPool2d"),
+    "dropped channels": (lambda: convolved(nn.Dropout(0.1)), "drops outputs of a convolution"),
+    "not flattened": (lambda: nn.Sequential(CONVOLUTION(), nn.ReLU(), LINEAR()), "images that are not flattened"),
+    "convolution later": (lambda: nn.Sequential(nn.Flatten(), CONVOLUTION()), "it holds Conv2d, .* not in this order"),
     "convolution net": (ConvNet, "it holds unsqueeze"),
     "batch norm": (lambda: nn.Sequential(LINEAR(), nn.BatchNorm1d(4), LINEAR()), "it holds BatchNorm1d"),
     "another activation": (lambda: nn.Sequential(LINEAR(), nn.GELU()), "it holds GELU"),
-    "another function": (lambda: Chain(LINEAR(), lambda _, x: F.gelu(x)), "it holds gelu"),
+    "another function": (lambda: Chained(LINEAR(), lambda _, x: F.gelu(x)), "it holds gelu"),
     "tied": (TiedNet, "layers share parameters"),
     "tied embedding": (TiedEmbedding, "it holds mul"),
     "twice the same layer": (lambda: nn.Sequential(*[LINEAR()] * 2), "layers share parameters"),
@@ -160,14 +211,14 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "residual": (Residual, "it holds add"),
     "skipping": (Skipping, "call module two is no step of a chain"),
     "two inputs": (TwoInputs, "placeholder others is no step of a chain"),
-    "flatten the batch": (lambda: Chain(lambda _, x: torch.flatten(x), LINEAR()), "flattens other than the input"),
+    "flatten the batch": (lambda: Chained(lambda _, x: torch.flatten(x), LINEAR()), "flattens other than the input"),
     "flatten(0)": (lambda: nn.Sequential(nn.Flatten(0), LINEAR()), "flattens other than the input"),
     "flatten a part": (lambda: nn.Sequential(nn.Flatten(1, 2), LINEAR()), "flattens other than the input"),
     "flatten later": (lambda: nn.Sequential(LINEAR(), nn.Flatten(), LINEAR()), "flattens other than the input"),
-    "control flow": (lambda: Chain(two_ways, LINEAR()), "its forward does more than chain layers"),
+    "control flow": (lambda: Chained(two_ways, LINEAR()), "its forward does more than chain layers"),
     "supermask": (lambda: Supermask(nn.Sequential(LINEAR()), SupermaskSettings()), "it is a supermask"),
     "another network in evaluation": (OnlyInTraining, "in evaluation it differs"),
-    "dropout that evaluation keeps": (lambda: Chain(LINEAR(), lambda _, x: F.dropout(x)), "in evaluation it differs"),
+    "dropout that evaluation keeps": (lambda: Chained(LINEAR(), lambda _, x: F.dropout(x)), "in evaluation it differs"),
     "hooked": (hooked, "Linear has hooks"),
     "nothing": (nn.Identity, "is no step of a chain"),
 }
@@ -176,8 +227,8 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str) -> None:
     make, message = REFUSED[name]
-    with pytest.raises(NotAnMlp, match=message) as caught:
-        read_mlp(make())
+    with pytest.raises(NotAChain, match=message) as caught:
+        read_chain(make())
     assert "\n" not in str(caught.value)
 
 
@@ -211,7 +262,7 @@ def chains(draw: st.DrawFn) -> nn.Module:
         width = wider
         for choices in (draw(st.sampled_from([RELUS, TANHS, NOTHINGS])), draw(st.sampled_from([DROPOUTS, NOTHINGS]))):
             steps.append(draw(st.sampled_from(choices))())
-    return Chain(*steps)
+    return Chained(*steps)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
@@ -241,7 +292,7 @@ def test_reading_runs_nothing_and_changes_nothing() -> None:
     module = lenet()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     state = torch.get_rng_state()
-    read_mlp(module)
+    read_chain(module)
     assert module.training
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())

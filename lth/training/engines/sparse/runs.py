@@ -1,4 +1,4 @@
-"""The two inner loops of a sparse convolution, written for LLVM as those of the sparse engine are.
+"""The two inner loops of a sparse convolution, written for LLVM as those of `rows.py` are.
 
 A *run* is `16 * blocks` floats side by side: neighbouring positions of one channel's row, 16 examples each. A surviving
 weight multiplies a run of its input channel, which begins anywhere, into a run of its output channel.
