@@ -16,7 +16,7 @@ import torch
 
 from lth.lineage.nodes import Job
 from lth.lineage.sources import Sources
-from lth.training.engines.choose import CROSSOVER, EngineChoice
+from lth.training.engines.choose import CROSSOVERS, EngineChoice
 from lth.training.engines.linear import check_linear_path
 from lth.training.engines.signature import Signature
 
@@ -43,7 +43,8 @@ def engine_choices(
     by_kind: dict[Hashable, EngineChoice | None] = {}
     choices = {}
     for job in jobs:
-        kind = (type(job), job.alike, job.density is not None and job.density > CROSSOVER)
+        passed = None if job.density is None else sum(job.density > crossover for crossover in CROSSOVERS)
+        kind = (type(job), job.alike, passed)
         if kind not in by_kind:
             by_kind[kind] = job.choose_engine(sources, engine=engine, device=device, population=population)
         if (choice := by_kind[kind]) is not None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from lth.lineage import BuildError, Checkpoint, Execution, Reader, Store, build, plan
 from lth.lineage.engines import engine_to_use
+from lth.models.conv_frankle import FrankleConv
 from lth.training import Interrupted
 from lth.training.engines.sparse import steps
 
@@ -90,6 +91,20 @@ def test_a_late_checkpoint_is_taken_by_the_engine_that_finished(tmp_path: Path) 
     assert build(later.targets, store, later.sources, AUTO) == {}
     checkpoint = Checkpoint(trained=jobs(later, "dense")[0], step=5)
     assert store.manifest(checkpoint.key)["provenance"]["engine"] == "torch"
+
+
+def small_conv2() -> nn.Module:
+    """A convolution network that the sparse engine knows."""
+    return FrankleConv((8, 8))
+
+
+def test_convolutions_change_the_engine_where_half_is_pruned(tmp_path: Path) -> None:
+    """After 60 % at level 1, which perceptrons would train alike with 36 %."""
+    made = study(small_conv2, rate=0.4, controls=())
+    works = plan(made.targets, Store(tmp_path)).works
+    choices = AUTO.choices((work.job for work in works), made.sources)
+    engines = [choices[jobs(made, arm)[index].key].name for arm, index in (("dense", 0), ("ticket", 0), ("ticket", 1))]
+    assert engines == ["torch", "torch", "sparse"]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

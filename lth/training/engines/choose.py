@@ -25,6 +25,10 @@ CROSSOVER_OF_CONVOLUTIONS = 0.5
 of Conv-2 takes as long in both engines when it is dense; an AVX2 processor was not measured above 5 %."""
 
 
+CROSSOVERS = (CROSSOVER_OF_CONVOLUTIONS, CROSSOVER)
+"""Between two of these the choice does not depend on the density."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
     """An engine's name and why it was chosen, in a few words.
