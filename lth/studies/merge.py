@@ -100,7 +100,7 @@ def _searches(settings: Merge, subject: "Subject", seeds: "Seeds", step: int) ->
 def resolve(settings: Merge, subject: "Subject") -> Merge:
     """Return the settings, checked, with rates filled in."""
     from lth.sparsity import criterion
-    from lth.studies.pruning import checked, resolved_pruning
+    from lth.studies.pruning import checked, filled_in
 
     own, other = settings.masks.criterion, settings.second_criterion
     if other == own:
@@ -111,7 +111,7 @@ def resolve(settings: Merge, subject: "Subject") -> Merge:
     readers = [each for each in (other, own) if each and criterion(each).needs_examples is not False]
     settings = checked(settings.with_(criterion=(readers or [own])[0])).with_(criterion=own)  # samples are for both
     subject.densities(settings.masks, settings.levels)  # says if a level would empty a layer
-    return resolved_pruning(settings, subject)
+    return filled_in(settings, subject)
 
 
 def traces(settings: Merge) -> tuple[str, ...]:

@@ -18,7 +18,12 @@ def resolved_pruning(settings: S, subject: Subject) -> S:
     Raises:
         ValueError: if a name is unknown, or a setting does not fit the network.
     """
-    return with_names(with_rates(checked(settings), subject), subject.module)
+    return filled_in(checked(settings), subject)
+
+
+def filled_in(settings: S, subject: Subject) -> S:
+    """Return checked settings with rates filled in and single weights by name."""
+    return with_names(with_rates(settings, subject), subject.module)
 
 
 def checked(settings: S) -> S:

@@ -164,8 +164,9 @@ def test_what_is_concluded_is_what_is_stored(tmp_path: Path) -> None:
     assert [row["step"] for row in progress] == history.steps
     assert [row["revival"] / 100 for row in progress] == pytest.approx(history.curves["weight_revival/revival_rate"])
     assert not any("revival" in row for row in tables["progress"] if row["arm"] in ("dense", "random static"))
-    layers = [row for row in found.details["layers"] if row["at"]["target"] == 0.9]
-    assert sum(row["kept"] for row in layers) == pytest.approx(0.1 * total, abs=1)  # what is left at the end
+    for arm in ("gradual", "rigl"):
+        layers = [row for row in found.details["layers"] if (row["at"]["target"], row["arm"]) == (0.9, arm)]
+        assert sum(row["kept"] for row in layers) == pytest.approx(0.1 * total, abs=1)  # what is left at the end
 
     differences = {(row["arm"], row["target"], row["from"]): row for row in tables["compared"]}
     assert len(differences) == 2 * 2 * 2
