@@ -112,5 +112,6 @@ def test_rounds_are_confirmed_together() -> None:
         verdict = _verdict(document(base, close, 0.0, first), [])
         assert (verdict["found"], verdict["confirmed"]) == (True, confirmed)
         assert (
-            f"in {'rounds 1, 2' if confirmed else 'no round'} (2 rounds tested together, Holm)" in verdict["sentences"][0]
+            f"in {'rounds 1, 2' if confirmed else 'no round'} (2 rounds tested together, Holm)"
+            in verdict["sentences"][0]
         )
