@@ -57,7 +57,7 @@ def test_the_plan_says_what_is_shared_and_a_small_run_says_that_it_is_small(
     assert "prunable: 156,160 of 156,160 parameters" in shown
     assert "lwh-a1  21 jobs, 1 in common: 1 with lwh-a2" in shown
     shown = run(capsys, "reproduce", "lwh-a2", *common, "--out", "a2", "--workers", "1", "--quiet")
-    assert "Below full scale: gpt-char:n_layer=3" in shown
+    assert "at 0.3 % of its length; gpt-char:n_layer=3" in shown
     assert "not comparable at this scale" in shown
     assert json.loads((tmp_path / "a2" / "reproduction.json").read_text())["small"]
     assert {"curves.csv", "survival.csv", "watched.csv"} <= {path.name for path in (tmp_path / "a2").iterdir()}
