@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from lth.analysis.points import Arm
 from lth.config import SettingsError
 from lth.config.text import split_names
-from lth.studies.find_ticket_settings import AfterTraining, FindTicket, lenet_on_digits
+from lth.studies.find_ticket_settings import ARMS, AfterTraining, FindTicket, lenet_on_digits
 from lth.studies.restart import KEPT_ACTIONS
 
 CHOOSING = ("criterion", "scope", "granularity", "samples", "rounds", "protect", "prune_first")
@@ -86,8 +86,7 @@ def changed(search: FindTicket, branch: str) -> FindTicket:
     Raises:
         ValueError: if a setting cannot be changed at one level, or nothing changes.
     """
-    changes = changes_of(branch)
-    allowed = (*CHOOSING, *STARTING) if isinstance(search.masks, AfterTraining) else STARTING
+    changes, allowed = changes_of(branch), changeable(search)
     for name in changes:
         if name not in allowed:
             raise ValueError(refusal(name, allowed))
@@ -101,6 +100,11 @@ def changed(search: FindTicket, branch: str) -> FindTicket:
     if all(found.flat()[name] == search.flat()[name] for name in changes):
         raise ValueError(f"branches: {branch!r} changes nothing: the search has it so")
     return found
+
+
+def changeable(search: FindTicket) -> tuple[str, ...]:
+    """Return the settings that may be changed at one level."""
+    return (*CHOOSING, *STARTING) if isinstance(search.masks, AfterTraining) else STARTING
 
 
 def refusal(name: str, allowed: tuple[str, ...]) -> str:
@@ -126,7 +130,7 @@ def from_study(given: Mapping[str, Any], name: str, kind: str, config: Mapping[s
         raise SettingsError(f"study: {name} is of kind {kind!r}; an ablation takes one of find-ticket")
     search = FindTicket(**config)
     stored, own = search.flat(), {*Ablate.model_fields} - {*FindTicket.model_fields} | {*ANALYSED, "controls"}
-    allowed = (*CHOOSING, *STARTING) if isinstance(search.masks, AfterTraining) else STARTING
+    allowed = changeable(search)
     branches = [*_split(given.get("branches", ()))]
     for setting, value in given.items():
         if setting in own:
@@ -152,12 +156,7 @@ def from_study(given: Mapping[str, Any], name: str, kind: str, config: Mapping[s
 
 def arms_of(settings: Ablate) -> tuple[Arm, ...]:
     """Return the arms of the branches."""
-    words = {
-        "random": "a random mask with the same density in every layer",
-        "reinit": "the same mask over weights drawn anew",
-        "permuted": "the same mask over the starting weights in a random order",
-        "one-shot": "the starting weights cut by magnitude at once",
-    }
+    words = {arm.name: arm.words for arm in ARMS}
     arms = [Arm(branch, f"the level with {spoken(branch)}") for branch in settings.branches]
     return (*arms, *(Arm(f"{control} {branch}", f"{words[control]}, for {branch}", "control")
                      for branch in settings.branches for control in settings.controls))  # fmt: skip

@@ -2,6 +2,14 @@
 
 from typing import Any
 
+MOMENTUM_SGD: dict[str, Any] = {
+    "optimizer": "sgd",
+    "optimizer_options": {"momentum": 0.9},
+    "lr_decay": "step",
+    "augment": ("pad-crop", "flip"),
+}
+"""SGD with momentum, drops of the rate by 10, shifts and flips."""
+
 
 def sgd_on_cifar10(**settings: Any) -> dict[str, Any]:
     """Return settings by flat names: SGD with momentum 0.9 at 0.1, batches of 128, drops by 10, shifts and flips.
@@ -16,14 +24,11 @@ def sgd_on_cifar10(**settings: Any) -> dict[str, Any]:
     usual: dict[str, Any] = {
         "data": "cifar-10",
         "scope": "global",
-        "optimizer": "sgd",
-        "optimizer_options": {"momentum": 0.9},
+        **MOMENTUM_SGD,
         "lr": 0.1,
-        "lr_decay": "step",
         "batch_size": 128,
         "evaluate_every": 1000,
         "replicates": 3,
-        "augment": "pad-crop,flip",
     }
     return usual | settings
 

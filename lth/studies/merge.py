@@ -99,7 +99,6 @@ def _searches(settings: Merge, subject: "Subject", seeds: "Seeds", step: int) ->
 
 def resolve(settings: Merge, subject: "Subject") -> Merge:
     """Return the settings, checked, with rates filled in."""
-    from lth.sparsity import criterion
     from lth.studies.pruning import checked, filled_in
 
     own, other = settings.masks.criterion, settings.second_criterion
@@ -108,8 +107,7 @@ def resolve(settings: Merge, subject: "Subject") -> Merge:
             f"second_criterion: {other!r} is the first one too, so that both tickets would be the same: name another, "
             "or leave it out"
         )
-    readers = [each for each in (other, own) if each and criterion(each).needs_examples is not False]
-    settings = checked(settings.with_(criterion=(readers or [own])[0])).with_(criterion=own)  # samples are for both
+    settings = checked(settings, other)
     subject.densities(settings.masks, settings.levels)  # says if a level would empty a layer
     return filled_in(settings, subject)
 

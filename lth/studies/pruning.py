@@ -26,11 +26,14 @@ def filled_in(settings: S, subject: Subject) -> S:
     return with_names(with_rates(settings, subject), subject.module)
 
 
-def checked(settings: S) -> S:
+def checked(settings: S, also: str = "") -> S:
     """Return settings whose names of pruning are checked, without those that have no effect: a warning names them.
 
     Where the granularity fixes the density there is one level, unless another number was asked for.
 
+    Args:
+        settings: of a study that prunes.
+        also: a second criterion that the study prunes by, which may read what the first does not.
     Raises:
         ValueError: if a name is unknown, or the criterion cannot be used within a training.
     """
@@ -46,7 +49,7 @@ def checked(settings: S) -> S:
         )
     if isinstance(scope, EvidenceScope) and (sparsifier or granularity(targets.granularity) is not unstructured):
         scope({}, 1.0, {})  # it says what it goes with
-    idle = _idle_within(targets) if sparsifier is not None else _idle_after(targets)
+    idle = _idle_within(targets) if sparsifier is not None else _idle_after(targets, also)
     is_fixed = sparsifier is None and granularity(targets.granularity).pattern is not None
     if is_fixed and "levels" in type(settings).model_fields and "levels" not in settings.written:
         settings = settings.with_(levels=1)
@@ -65,10 +68,11 @@ def _idle_within(targets: Any) -> dict[str, str]:
     return idle
 
 
-def _idle_after(targets: Pruning) -> dict[str, str]:
+def _idle_after(targets: Pruning, also: str) -> dict[str, str]:
     idle = {}
-    if criterion(targets.criterion).needs_examples is False:
-        idle["samples"] = f"criterion {targets.criterion!r} looks at no examples"
+    names = [name for name in (targets.criterion, also) if name]
+    if all(criterion(name).needs_examples is False for name in names):
+        idle["samples"] = f"criterion {' and '.join(map(repr, names))} looks at no examples"
     if granularity(targets.granularity).pattern:
         idle |= {
             name: f"granularity {targets.granularity!r} fixes it" for name in ("rate", "per_level", "scope", "rounds")

@@ -5,7 +5,7 @@ from typing import Any
 from lth.studies.experiments.experiment import Experiment, Published
 from lth.studies.experiments.frankle_carbin import CIFAR_ROWS
 from lth.studies.experiments.measures import Values, at, difference, mean, nth
-from lth.studies.experiments.scaled import AUGMENT, its, length
+from lth.studies.experiments.scaled import its, length
 
 PAPER = "Renda et al. 2020, arXiv:2003.02389"
 STEPS, REWIND = 71_108, 4_701
@@ -21,7 +21,6 @@ def _settings(scale: float) -> Any:
         rewind_steps=("0it", its(REWIND, scale)),
         lr_milestones=tuple(its(step, max(scale, 100 / STEPS)) for step in (35_554, 53_136)),
         controls=(),
-        augment=AUGMENT,
         validation=5000,
         **length(STEPS, scale, evaluate_every=1_000),
     )

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from lth.studies.cifar import MOMENTUM_SGD
+
 
 def its(steps: int, scale: float, least: int = 1) -> str:
     """Return a number of steps at a scale, as a duration."""
@@ -41,18 +43,12 @@ def momentum_sgd(
     factor = max(scale, least / steps)  # of milestones, too, so that they lie within the training
     return {
         **length(steps, scale, evaluate_every=steps // 100, least=least),
-        "optimizer": "sgd",
-        "optimizer_options": {"momentum": 0.9},
+        **MOMENTUM_SGD,
         "lr": lr,
         "batch_size": batch_size,
-        "lr_decay": "step",
         "lr_milestones": tuple(its(step, factor) for step in milestones),
         "warmup": its(warmup, factor, least=0),
         "weight_decay": 1e-4,
-        "augment": AUGMENT,
         "validation": 5000,
         **more,
     }
-
-
-AUGMENT = ("pad-crop", "flip")

@@ -1,7 +1,8 @@
 """Examples by their nonzero inputs: most pixels of most images are zero, and zeros cost nothing."""
 
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -40,21 +41,31 @@ class Examples(NamedTuple):
         return len(self.values) / max(1, (len(self.starts) - 1) * self.inputs)
 
 
-_last: list[tuple[Any, dict[str, "Part"], dict[str, "Examples"]]] = []
+T = TypeVar("T")
 
 
-def examples_of(parts: Parts, dtype: Any) -> dict[str, "Examples"]:
-    """Return the parts of a data set by name; the last ones are kept for the next training."""
-    if _last:
-        kept_dtype, kept, read = _last[0]
-        if kept_dtype is dtype and kept.keys() == parts.keys() and all(kept[name] is parts[name] for name in kept):
-            return read
-    read = {name: _read(part, dtype) for name, part in parts.items()}
-    _last[:] = [(dtype, dict(parts), read)]
-    return read
+class LastRead(Generic[T]):
+    """Reads the parts of a data set by name; the last ones are kept for the next training.
+
+    Args:
+        read: a part, and the type of its values -> what is kept of it.
+    """
+
+    def __init__(self, read: Callable[[Part, Any], T]) -> None:
+        self._read = read
+        self._dtype: Any = None
+        self._parts: dict[str, Part] = {}
+        self._kept: dict[str, T] = {}
+
+    def __call__(self, parts: Parts, dtype: Any) -> dict[str, T]:
+        is_kept = self._dtype is dtype and self._parts.keys() == parts.keys()
+        if not is_kept or any(self._parts[name] is not parts[name] for name in parts):
+            self._kept = {name: self._read(part, dtype) for name, part in parts.items()}
+            self._dtype, self._parts = dtype, dict(parts)
+        return self._kept
 
 
-def _read(part: Part, dtype: Any) -> "Examples":
+def _read(part: Part, dtype: Any) -> Examples:
     batch = part.take(torch.arange(len(part)), torch.device("cpu"))
     return _examples(batch["x"].numpy(), batch["y"].numpy(), dtype)
 
@@ -78,3 +89,6 @@ def _examples(inputs: Array, labels: Array, dtype: Any) -> Examples:
         own = slice(starts[first], starts[min(first + SLICE, len(rows))])
         columns[own], values[own] = np.nonzero(present)[1], part[present]
     return Examples(starts, tiles, columns, values, labels.astype(np.int64), width)
+
+
+examples_of = LastRead(_read)

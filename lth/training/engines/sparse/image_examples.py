@@ -8,8 +8,9 @@ import torch
 
 from lth.data.images import as_images
 from lth.data.types import Examples as Part
-from lth.data.types import Parts, batches_of
+from lth.data.types import batches_of
 from lth.training.engines.sparse.arrays import Array
+from lth.training.engines.sparse.examples import LastRead
 
 SLICE = 2048
 """Examples that are looked through at a time."""
@@ -39,11 +40,6 @@ class ImageExamples:
         return taken
 
 
-def image_examples_of(parts: Parts, dtype: Any) -> dict[str, ImageExamples]:
-    """Return the parts of a data set by name."""
-    return {name: _read(part, dtype) for name, part in parts.items()}
-
-
 def _read(part: Part, dtype: Any) -> ImageExamples:
     labels: list[Array] = [np.zeros(0, np.int64)]
     shape: tuple[int, ...] = ()
@@ -51,3 +47,6 @@ def _read(part: Part, dtype: Any) -> ImageExamples:
         labels.append(batch["y"].numpy().astype(np.int64))
         shape = tuple(batch["x"].shape[1:])
     return ImageExamples(part, np.concatenate(labels), shape, dtype)
+
+
+image_examples_of = LastRead(_read)

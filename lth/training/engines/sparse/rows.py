@@ -66,18 +66,13 @@ def combine_rows(
         out_row = code.start_of(args[2], given.args[2])
         is_sum = isinstance(initial, types.NoneType)
         first_value = None if is_sum else code.spread(context.cast(builder, args[0], initial, out.dtype))
-        sums = [code.variable() for _ in range(blocks.count)]
-        for index, total in enumerate(sums):
-            builder.store(code.load(target, out_row, index) if is_sum else first_value, total)
-        with cgutils.for_range_slice(builder, first, last, ir.Constant(I64, 1), inc=True) as (entry, _count):
+
+        def term(entry: Any) -> tuple[Any, Any]:
             place = entry if places is None else code.element(places, entry, order)
             coefficient = code.spread(builder.load(builder.gep(values, [place])))
-            source_row = code.start_of(code.element(which, entry, given.args[6]), types.uint64)
-            for index, total in enumerate(sums):
-                product = builder.fmul(coefficient, code.load(data, source_row, index), flags=RELAXED)
-                builder.store(builder.fadd(builder.load(total), product, flags=RELAXED), total)
-        for index, total in enumerate(sums):
-            code.store(builder.load(total), target, out_row, index)
+            return coefficient, code.start_of(code.element(which, entry, given.args[6]), types.uint64)
+
+        code.combine(target, out_row, first_value, data, term, (first, last), blocks.count)
         return context.get_dummy_value()
 
     return signature, generate
@@ -193,6 +188,39 @@ class Code:
         empty, i32 = ir.Constant(self.vector, ir.Undefined), ir.IntType(32)
         first = self.builder.insert_element(empty, value, ir.Constant(i32, 0))
         return self.builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(i32, WIDTH), [0] * WIDTH))
+
+    def combine(
+        self,
+        target: Any,
+        start: Any,
+        initial: Any,
+        data: Any,
+        term: Callable[[Any], tuple[Any, Any]],
+        entries: tuple[Any, Any],
+        count: int,
+    ) -> None:
+        """Set vectors side by side = initial + the sum over entries of a coefficient times vectors of the data.
+
+        Args:
+            target: pointer to what is set.
+            start: where its vectors begin.
+            initial: a vector; None stands for what is there.
+            data: pointer to what is multiplied.
+            term: an entry -> its coefficient as a vector, and where its vectors of the data begin.
+            entries: the first one, and the one behind the last.
+            count: of the vectors.
+        """
+        builder = self.builder
+        sums = [self.variable() for _ in range(count)]
+        for index, total in enumerate(sums):
+            builder.store(self.load(target, start, index) if initial is None else initial, total)
+        with cgutils.for_range_slice(builder, *entries, ir.Constant(I64, 1), inc=True) as (entry, _count):
+            coefficient, begins = term(entry)
+            for index, total in enumerate(sums):
+                product = builder.fmul(coefficient, self.load(data, begins, index), flags=RELAXED)
+                builder.store(builder.fadd(builder.load(total), product, flags=RELAXED), total)
+        for index, total in enumerate(sums):
+            self.store(builder.load(total), target, start, index)
 
     def sums_of(self, parts: Sequence[Any]) -> Any:
         """Return a vector of GROUP lanes whose lane i is the sum of the GROUP lanes of part i.

@@ -55,19 +55,15 @@ def combine_runs(
         start, moved, first, last = (code.start_of(args[2], types.int64), *args[7:10])
         is_sum = isinstance(initial, types.NoneType)
         first_value = None if is_sum else code.spread(context.cast(builder, args[0], initial, out.dtype))
-        sums = [code.variable() for _ in range(blocks.count)]
-        for index, total in enumerate(sums):
-            builder.store(code.load(target, start, index) if is_sum else first_value, total)
-        with cgutils.for_range_slice(builder, first, last, ir.Constant(I64, 1), inc=True) as (entry, _count):
+
+        def term(entry: Any) -> tuple[Any, Any]:
             at = entry if places is None else code.element(places, entry, order)
             coefficient = code.spread(builder.load(builder.gep(values, [at])))
-            begins = builder.add(code.element(which, entry, given.args[6]), moved)
-            source_start = code.start_of(begins, types.uint64)
-            for index, total in enumerate(sums):
-                product = builder.fmul(coefficient, code.load(data, source_start, index), flags=RELAXED)
-                builder.store(builder.fadd(builder.load(total), product, flags=RELAXED), total)
-        for index, total in enumerate(sums):
-            code.store(builder.load(total), target, start, index)
+            return coefficient, code.start_of(
+                builder.add(code.element(which, entry, given.args[6]), moved), types.uint64
+            )
+
+        code.combine(target, start, first_value, data, term, (first, last), blocks.count)
         return context.get_dummy_value()
 
     return signature, generate
