@@ -14,11 +14,13 @@ from lth.cli.data import data
 from lth.cli.doctor import doctor
 from lth.cli.errors import CommandError, UsageError
 from lth.cli.help import FILES, HELP, STORED, STUDY, description, with_examples
+from lth.cli.launches import cancel, logs, status
 from lth.cli.ls import ls
 from lth.cli.methods import methods
 from lth.cli.options import defaults_in_words, study_command
 from lth.cli.prune import prune
 from lth.cli.report import report
+from lth.cli.run import run as run_file
 from lth.cli.sample import sample
 from lth.cli.save import save
 from lth.cli.show import show
@@ -26,13 +28,14 @@ from lth.cli.sparsity import sparsity
 from lth.cli.study import plan, reproduce, run
 from lth.cli.superweights import superweights
 from lth.cli.ticket import ticket
-from lth.config import check_choice
+from lth.config import check_choice, stopping
 from lth.studies import STUDIES, StudyType
 
 EPILOGUE = """\
 Exit codes: 0 done; 1 failed, with one line that says what to do; 2 the command
 line or a settings file is wrong (a name, a value, or what does not go together);
-130 interrupted. --debug after any command shows the traceback of an error.
+130 interrupted, 143 by SIGTERM, 75 by SIGUSR1 or SIGUSR2 (start me again): work
+is saved. --debug after any command shows the traceback of an error.
 """
 
 EXAMPLES = (
@@ -46,6 +49,9 @@ AGAIN = (
     "What the store already holds is not done again; after an interruption the same command goes on where it was, and "
     "ends with the same bits."
 )
+
+BUILDING = {*STUDIES, "run", "reproduce", "superweights"}
+"""Commands that a scheduler may start and stop."""
 
 app = App(
     name="lth",
@@ -92,7 +98,7 @@ for _study in STUDIES.values():
     _add_study(_study)
 plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
-_add(STORED, reproduce, ls, show, report, sample, save)
+_add(STORED, run_file, reproduce, status, cancel, logs, ls, show, report, sample, save)
 app.command(ticket)
 app.command(data)
 _add(FILES, superweights, prune, sparsity, compact)
@@ -113,6 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not is_debug and not sys.warnoptions:
         warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
     tokens = [token for token in tokens if token != "--debug"]
+    if tokens and tokens[0] in BUILDING:
+        stopping.catch()
     try:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:

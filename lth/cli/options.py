@@ -79,16 +79,24 @@ def defaults_in_words(study: StudyType[Any]) -> str:
 
 
 def read_settings(
-    study: StudyType[Any], path: Path | None, given: dict[str, Any]
+    study: StudyType[Any], path: Path | None, given: dict[str, Any], prefix: str = ""
 ) -> tuple[list[StudySettings], Running]:
     """Return the settings of each study and where to run, from a YAML file and what stands on the command line.
 
+    Args:
+        study: their kind.
+        path: the file.
+        given: what the command line says, or a file that was read.
+        prefix: what errors begin with.
     Raises:
         UsageError: if the file cannot be read, or a setting is unknown or out of range.
     """
-    document = _read_yaml(path) if path else {}
-    prefix = f"{path}: " if path else ""
-    sweep = document.pop("sweep", None)
+    document = read_yaml(path) if path else {}
+    prefix = f"{path}: " if path else prefix
+    if (kind := document.pop("study", study.name)) != study.name:
+        raise UsageError(f"{path} is of the study {kind}: `lth run {path}`, or `lth {kind} --config {path}`")
+    given = dict(given)
+    sweep = document.pop("sweep", given.pop("sweep", None))
     merged = document | given | ({} if sweep is None else {"sweep": sweep})
     running_names = {info.alias or name for name, info in Running.model_fields.items()}
     try:
@@ -121,7 +129,12 @@ def _of_group(study: StudyType[Any], settings: dict[str, Any]) -> list[dict[str,
     return [settings] if presets is None else [settings | {"preset": name} for name in presets]
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the table in a YAML file.
+
+    Raises:
+        UsageError: if it cannot be read, or is none.
+    """
     import yaml  # here, so that help need not load it
 
     try:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from lth.cli.experiments import experiment_lines
 from lth.cli.options import Flag
 from lth.cli.sample import as_prompt
 from lth.config import Running, StudySettings, as_settings_error
+from lth.config.stopping import exit_code, stopped_by
 from lth.studies import EXPERIMENTS, StudyType
 from lth.studies.experiments.checklist import CHECKLISTS
 
@@ -38,7 +40,7 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         )
     if not execution.ranks.is_first:
         finished = (follow_study(prepared, Store(running.store), execution) for prepared in studies)
-        return 0 if all(finished) else 130
+        return 0 if all(finished) else exit_code(is_one_of_several=True)
     for prepared in studies:
         check_sample(prepared, execution)
     # All are looked at before the first is run: one that cannot be trained as asked is said at once.
@@ -56,12 +58,7 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         try:
             results.append(run_study(prepared, Store(running.store), execution, progress, out))
         except Interrupted:
-            print(
-                f"lth: interrupted. Finished work and snapshots are kept in {running.store}; the same command goes on "
-                "from there",
-                file=sys.stderr,
-            )
-            return 130
+            return stopped(running.store, is_one_of_several=execution.ranks.size > 1)
         if not running.json_:
             print_outcome(results[-1], running.store)
     if is_sweep:
@@ -72,6 +69,17 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         documents = [each.results for each in results]
         print(json.dumps(documents if is_sweep else documents[0], indent=1, allow_nan=False))
     return 0
+
+
+def stopped(store: Path, *, is_one_of_several: bool = False) -> int:
+    """Say that a build was stopped, and by what; return the exit code."""
+    number = stopped_by()
+    by = "" if number in (None, signal.SIGINT) else f" by {number.name}"
+    print(
+        f"lth: interrupted{by}. Finished work and snapshots are kept in {store}; the same command goes on from there",
+        file=sys.stderr,
+    )
+    return exit_code(is_one_of_several=is_one_of_several)
 
 
 def plan(study: StudyType[Any], settings: Sequence[StudySettings], running: Running) -> int:
@@ -195,8 +203,13 @@ def reproduce(
             show_plan(studies, ready, running)
         if missing and not json_:
             print(*(f"{each}: {reason}" for each, reason in missing.items()), sep="\n")
-    else:
+        return 0
+    from lth.training import Interrupted
+
+    try:
         _reproduce(ready, studies, scale, running, missing)
+    except Interrupted:
+        return stopped(running.store)
     return 0
 
 

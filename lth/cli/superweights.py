@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag, Several
+from lth.cli.study import stopped
 
 if TYPE_CHECKING:
     from lth.launch.superweights import SuperWeights
@@ -129,8 +130,7 @@ def superweights(
         try:
             result = run_super_weights(specimen, wanted, Store(store), execution, observer, out, folder)
         except Interrupted:
-            print(f"lth: interrupted. Finished work is kept in {store}; the same command goes on", file=sys.stderr)
-            return 130
+            return stopped(store)
     if json_:
         print(json.dumps(result.document, indent=1, allow_nan=False))
     else:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from lth.config.stopping import interruptible
 from lth.data import Data, from_arrays, no_data
 from lth.launch.conclude import conclude_study, default_out, jobs_of
 from lth.launch.energy import measured, meter_of
@@ -25,7 +26,6 @@ from lth.lineage import (
     json_to_bytes,
     write_file,
 )
-from lth.lineage.build import interruptible
 from lth.lineage.executors import follow
 from lth.models import Factory
 from lth.studies import STUDIES, settings_of
@@ -207,8 +207,8 @@ def build_study(
     register(prepared, store)
     folder = out or default_out(prepared)
     settings = yaml.safe_dump(prepared.settings.flat(), sort_keys=False)
-    command = f"lth {prepared.type.name} --config FILE"
-    write_file(folder / "config.yaml", f"# study {prepared.id}; run again: {command}\n{settings}".encode())
+    first = f"# study {prepared.id}; run again: lth run FILE\nstudy: {prepared.type.name}\n"
+    write_file(folder / "config.yaml", f"{first}{settings}".encode())
     with observer(prepared) if observer else nullcontext(Unobserved()) as attached:
         shown: Observer = attached
         if execution.sample is not None:

@@ -1,20 +1,20 @@
 """Make it so: do what a plan says, side by side, sharing the store with any other process that does the same."""
 
-import contextlib
 import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from joblib import cpu_count
 
 from lth.config import SettingsError
+from lth.config.stopping import interruptible, stopped_by
 from lth.lineage.agenda import Agenda, Observer, Unobserved
 from lth.lineage.engines import engine_choices
 from lth.lineage.executors import Executor, FirstRank, Here, Report, Workers
 from lth.lineage.executors.ranks import END
-from lth.lineage.executors.workers import workers_that_fit
+from lth.lineage.executors.workers import WorkerDied, workers_that_fit
 from lth.lineage.lease import Leases
 from lth.lineage.nodes import Job
 from lth.lineage.plan import plan
@@ -24,6 +24,9 @@ from lth.lineage.store import Store
 from lth.training import Interrupted, Where
 from lth.training.engines.choose import EngineChoice
 from lth.training.ranks import ALONE, Ranks
+
+SIGNAL_SECONDS = 0.5
+"""How much later this process may hear of a signal than its workers."""
 
 GPU_POPULATION = 8
 """Networks stacked in one program on a GPU, unless told otherwise."""
@@ -140,7 +143,7 @@ def build(
     Returns:
         For each job that could not be done because a training before it diverged: its key and the reason.
     Raises:
-        Interrupted: after Ctrl-C; snapshots are saved.
+        Interrupted: after Ctrl-C, or a signal of a cluster's scheduler; snapshots are saved.
         ValueError: if the engine cannot train one of them; nothing is started then.
         BuildError: if a job fails; what was finished stays.
         StoreError: if the store cannot be written.
@@ -160,7 +163,7 @@ def build(
             try:
                 while not agenda.is_empty:
                     if is_interrupted():
-                        observer.noted("stopping: snapshots are saved (Ctrl-C again ends at once)")
+                        observer.noted(_stopping_words())
                         executor.stop()
                         raise Interrupted
                     while (room := executor.room()) and (works := agenda.claim(room)):
@@ -168,7 +171,7 @@ def build(
                         announce(choice)
                         executor.submit(works, choice.name if choice else "auto")
                     if agenda.running:
-                        executor.wait(timeout=0.2)
+                        _wait(executor, is_interrupted)
                     elif agenda.pending:
                         agenda.wait_for_others()
             except MemoryError as error:
@@ -207,6 +210,24 @@ def _executor(execution: Execution, agenda: Agenda, sources: Sources, is_interru
     )
 
 
+def _wait(executor: Executor, is_interrupted: Callable[[], bool]) -> None:
+    """Take in reports; a worker that ends when all are told to stop is no failure."""
+    try:
+        executor.wait(timeout=0.2)
+    except WorkerDied as error:
+        time.sleep(SIGNAL_SECONDS)
+        if is_interrupted():
+            raise Interrupted from error
+        raise
+
+
+def _stopping_words() -> str:
+    number = stopped_by()
+    if number in (None, signal.SIGINT):
+        return "stopping: snapshots are saved (Ctrl-C again ends at once)"
+    return f"told to stop by {number.name}: snapshots are saved"
+
+
 def _handle(report: Report, agenda: Agenda) -> None:
     match report.what:
         case "progress":
@@ -236,23 +257,3 @@ def _announcer(choices: dict[str, EngineChoice], observer: Observer) -> Callable
                 observer.noted("the sparse engine is compiled for this processor: ten seconds to a minute, once")
 
     return announce
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Note Ctrl-C; a second one ends at once."""
-    pressed = threading.Event()
-
-    def press(*_: object) -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set
-        return
-    previous = signal.signal(signal.SIGINT, press)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, previous)

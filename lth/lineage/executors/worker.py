@@ -1,4 +1,4 @@
-"""A worker process: one thread, one job at a time. `Workers` runs it as `python -m lth.lineage.executors.worker FD`."""
+"""A worker process: one thread, one job at a time. `Workers` starts it."""
 
 import pickle
 import sys

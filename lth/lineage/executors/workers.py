@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import cloudpickle
 
+from lth.config.stopping import BY_SCHEDULER
 from lth.lineage.executors.executor import OnReport, Report
 from lth.lineage.nodes import to_documents
 from lth.lineage.plan import Work
@@ -19,6 +20,15 @@ from lth.lineage.sources import Sources
 from lth.lineage.tables import own_entries
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+WORKER = f"""
+import signal
+for number in {[int(each) for each in BY_SCHEDULER]}:
+    signal.signal(number, signal.SIG_IGN)
+import runpy
+runpy.run_module("lth.lineage.executors.worker", run_name="__main__")
+"""
+"""What a worker process runs. Schedulers signal every process of a job: what started this one says what to do."""
 
 IN_WORKER = "LTH_IN_WORKER"
 """The environment variable by which a worker process knows that it is one."""
@@ -82,7 +92,7 @@ class Workers:
         try:
             for _ in range(num_workers):
                 ours, theirs = Pipe()
-                command = [sys.executable, "-m", "lth.lineage.executors.worker", str(theirs.fileno())]
+                command = [sys.executable, "-c", WORKER, str(theirs.fileno())]
                 # A session of their own: Ctrl-C in a terminal reaches this process alone, which asks them to stop.
                 process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], start_new_session=True)
                 theirs.close()  # so that the end of the worker is the end of the pipe

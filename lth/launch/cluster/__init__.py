@@ -1,0 +1,23 @@
+"""A study as jobs of a cluster: its parts, the written manifest, and schedulers."""
+
+from lth.launch.cluster.launches import Launch, launches, read_launch
+from lth.launch.cluster.parts import Part, parts_of
+from lth.launch.cluster.run import lacking, run_part
+from lth.launch.cluster.scheduler import Scheduler, SchedulerError
+from lth.launch.cluster.submit import make_launch, submit
+from lth.launch.cluster.table import SCHEDULERS
+
+__all__ = [
+    "SCHEDULERS",
+    "Launch",
+    "Part",
+    "Scheduler",
+    "SchedulerError",
+    "lacking",
+    "launches",
+    "make_launch",
+    "parts_of",
+    "read_launch",
+    "run_part",
+    "submit",
+]

@@ -1,0 +1,115 @@
+"""What was given to a cluster: a folder of the store with the manifest, its scripts and logs, and the jobs' numbers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lth.config import Running, SettingsError
+from lth.config.profile import Profile
+from lth.launch.cluster.parts import Part
+from lth.lineage import write_file
+
+FORMAT = "lth.launch/1"
+MANIFEST, JOBS, LOGS = "manifest.json", "jobs.json", "logs"
+
+
+class Wanted(BaseModel):
+    """A study of a launch: its kind, ID and whole settings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    id: str
+    settings: dict[str, Any]
+
+
+class Launch(BaseModel):
+    """The manifest: everything that an element of the array needs to know, in one file.
+
+    Attributes:
+        id: its name, and that of its folder.
+        created: when, in UTC.
+        place: the folder in which the command was given: names of files and modules are looked for there.
+        studies: what is asked for.
+        experiment: arguments of `lth reproduce` that end the launch, where it is of published experiments.
+        names: of the studies, where they are presets or experiments.
+        running: where results are and how jobs run.
+        profile: what the cluster is asked for.
+        parts: what each element does, from 1 on.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: str = FORMAT
+    id: str
+    created: str
+    place: Path
+    studies: tuple[Wanted, ...]
+    experiment: dict[str, Any] | None = None
+    names: tuple[str, ...] = ()
+    running: Running
+    profile: Profile
+    parts: tuple[Part, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        return self.running.store / "launches" / self.id
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / MANIFEST
+
+    def log(self, part: int | None) -> Path:
+        """Return the log of a part; of the job that ends all for None."""
+        return self.folder / LOGS / ("end.log" if part is None else f"part-{part}.log")
+
+    @property
+    def jobs(self) -> dict[str, str]:
+        """The scheduler's numbers: of the array (`parts`) and of the job that ends all (`end`); empty before."""
+        try:
+            return dict(json.loads((self.folder / JOBS).read_text()))
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self.folder / JOBS} is damaged ({error}): the jobs' numbers are lost") from error
+
+    def write(self) -> None:
+        """Write the manifest."""
+        write_file(self.manifest, self.model_dump_json(indent=1, by_alias=True).encode())
+        (self.folder / LOGS).mkdir(exist_ok=True)
+
+
+def read_launch(path: Path) -> Launch:
+    """Return what a manifest says.
+
+    Raises:
+        SettingsError: if it is none, or another lth's.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        document = json.loads(content)
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise SettingsError(f"{path} is no manifest of this lth ({FORMAT}): give the command again")
+        launch = Launch(**document)
+    except (UnicodeDecodeError, json.JSONDecodeError, ValidationError, TypeError) as error:
+        raise SettingsError(f"{path} is damaged ({' '.join(str(error).split())}): give the command again") from error
+    # A store that moved, or is mounted elsewhere on a node, takes its launches along.
+    store = path.absolute().parent.parent.parent
+    return launch.model_copy(update={"running": launch.running.model_copy(update={"store": store})})
+
+
+def launches(store: Path) -> list[Launch]:
+    """Return the launches of a store, oldest first; a damaged manifest is passed over."""
+    found = []
+    for path in store.glob(f"launches/*/{MANIFEST}"):
+        try:
+            found.append(read_launch(path))
+        except SettingsError:
+            continue
+    return sorted(found, key=lambda launch: (launch.created, launch.id))

@@ -1,0 +1,135 @@
+"""What an element of the array does, and what must be there before the last job ends the launch."""
+
+import datetime
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lth.config import SettingsError
+from lth.config.stopping import interruptible
+from lth.launch.cluster.launches import Launch, Wanted
+from lth.launch.conclude import jobs_of
+from lth.launch.load import load_studies
+from lth.launch.run import ObserverFactory
+from lth.lineage import BuildError, Execution, Job, Reader, Store, build, json_to_bytes, plan, write_file
+from lth.lineage.begun import steps_begun
+from lth.lineage.executors import follow
+from lth.studies import STUDIES, settings_of
+from lth.studies.prepare import Study
+
+MOST_IN_VAIN = 3
+"""Starts of a part, one after the other, that may bring nothing new."""
+
+
+def load(launch: Launch, wanted: Sequence[Wanted]) -> list[Study]:
+    """Return studies of a launch, with models and data loaded.
+
+    Raises:
+        ValueError: if code or data are no longer those of the launch.
+    """
+    studies = []
+    for each in wanted:
+        study_type = STUDIES.pick(each.kind)
+        [study] = load_studies(study_type, [settings_of(study_type, each.settings)], launch.running.folder)
+        if study.id != each.id:
+            raise ValueError(
+                f"study {each.id} is {study.id} here: model, data or lth changed since the launch {launch.id}; submit "
+                "it again"
+            )
+        studies.append(study)
+    return studies
+
+
+def run_part(launch: Launch, number: int, execution: Execution, observer: ObserverFactory | None = None) -> None:
+    """Do one part of a launch, as far as the store lacks it; nothing is concluded.
+
+    Args:
+        launch: what was submitted.
+        number: of the part, from 1.
+        execution: how jobs run.
+        observer: makes what takes note.
+    Raises:
+        SettingsError: if there is no such part.
+        ValueError: if code or data changed since.
+        Interrupted: if asked to stop; snapshots are saved.
+        BuildError, StoreError: if a job fails, or the part was started again and again and brought nothing new.
+    """
+    if not 1 <= number <= len(launch.parts):
+        raise SettingsError(f"part {number}: the launch {launch.id} has parts 1 to {len(launch.parts)}")
+    store = Store(launch.running.store)
+    if execution.ranks.is_first:
+        _note_start(launch, number, store)
+    for study, jobs in _studies_of(launch, number):
+        if not execution.ranks.is_first:
+            with interruptible() as is_interrupted:
+                follow(Reader(store, study.sources), execution.where, is_interrupted)
+            continue
+        if observer is None:
+            build(jobs, store, study.sources, execution)
+            continue
+        with observer(study) as attached:
+            build(jobs, store, study.sources, execution, attached)
+
+
+def _studies_of(launch: Launch, number: int) -> Iterator[tuple[Study, list[Job]]]:
+    """Give the studies that a part is of, one after the other, with the part's jobs."""
+    for index, keys in launch.parts[number - 1].keys.items():
+        [study] = load(launch, [launch.studies[index]])
+        jobs = {job.key: job for job in jobs_of(study)}
+        if missing := set(keys) - jobs.keys():
+            raise ValueError(
+                f"study {study.id} has no job {min(missing)[:12]} here: lth changed since the launch {launch.id}; "
+                "submit it again"
+            )
+        yield study, [jobs[key] for key in keys]
+
+
+def _note_start(launch: Launch, number: int, store: Store) -> None:
+    """Note that a part starts, and how far it is; stop one that is started again and again and gets nowhere."""
+    path = launch.folder / "parts" / f"{number}.json"
+    try:
+        before = json.loads(path.read_text())
+    except (OSError, ValueError):
+        before = {}
+    jobs = launch.parts[number - 1].jobs
+    reached = [sum(store.folder(key).is_dir() for key in jobs), sum(steps_begun(jobs, store).values())]
+    in_vain = before.get("in_vain", 0) + 1 if before.get("reached") == reached else 0
+    note: dict[str, Any] = {
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "starts": before.get("starts", 0) + 1,
+        "in_vain": in_vain,
+        "reached": reached,
+    }
+    write_file(path, json_to_bytes(note))
+    if in_vain > MOST_IN_VAIN and reached[0] < len(jobs):
+        raise BuildError(
+            f"part {number} was started {in_vain} times again and brought nothing new: give it more time (profile: "
+            "time, save_before), or look at its log; submit again to try anew"
+        )
+
+
+def lacking(studies: Sequence[Study], store: Store) -> list[Job]:
+    """Return the jobs that studies need and the store lacks, without those that cannot be done after a divergence."""
+    targets = list(dict.fromkeys(target for study in studies for target in study.targets))
+    todo = plan(targets, store)
+    diverged = {job.key for job in todo.done if store.diverged_at(job) is not None}
+    return [work.job for work in todo.works if not work.needs & diverged]
+
+
+def parts_lacking(launch: Launch, jobs: Sequence[Job]) -> list[int]:
+    """Return the parts that some jobs belong to."""
+    keys = {job.key for job in jobs}
+    return [number for number, part in enumerate(launch.parts, 1) if not keys.isdisjoint(part.jobs)]
+
+
+def log_tail(path: Path, lines: int) -> str:
+    """Return the last lines of a log; empty where there is none."""
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""

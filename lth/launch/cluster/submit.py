@@ -1,0 +1,108 @@
+"""From studies to jobs of a cluster: parts, manifest, scripts; then they are submitted."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lth.config import Running
+from lth.config.profile import Profile
+from lth.launch.cluster.launches import JOBS, Launch, Wanted, launches
+from lth.launch.cluster.parts import parts_of
+from lth.launch.cluster.scheduler import Scheduler, SchedulerError
+from lth.launch.cluster.table import SCHEDULERS
+from lth.launch.conclude import jobs_of
+from lth.launch.run import register
+from lth.lineage import Job, Store, json_to_bytes, plan, write_file
+from lth.studies.prepare import Study
+
+
+def make_launch(
+    studies: Sequence[Study],
+    running: Running,
+    profile: Profile,
+    *,
+    names: Sequence[str] = (),
+    experiment: Mapping[str, Any] | None = None,
+) -> Launch:
+    """Return the launch of some studies; nothing is written.
+
+    Args:
+        studies: what is asked for.
+        running: where results are and how jobs run.
+        profile: what the cluster is asked for.
+        names: of the studies, where they are presets or experiments.
+        experiment: arguments of `lth reproduce`, where they are experiments.
+    """
+    assert profile.launch is not None
+    limit = SCHEDULERS.pick(profile.launch).most_parts()
+    most = profile.most_parts if limit is None else min(limit, profile.most_parts)
+    store = running.store.expanduser().absolute()
+    targets, held_by = list[Job](), dict[str, int]()
+    for number, study in enumerate(studies):
+        targets += study.targets
+        for job in jobs_of(study):
+            held_by.setdefault(job.key, number)
+    todo = plan(list(dict.fromkeys(targets)), Store(store))
+    return Launch(
+        id=_name(studies, store),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        place=Path.cwd(),
+        studies=tuple(Wanted(kind=each.type.name, id=each.id, settings=each.settings.flat()) for each in studies),
+        experiment=None if experiment is None else dict(experiment),
+        names=tuple(names),
+        running=_there(running, store, profile),
+        profile=profile,
+        parts=tuple(parts_of(todo, held_by, most)),
+    )
+
+
+def _name(studies: Sequence[Study], store: Path) -> str:
+    """Return a name that no launch of the store has: kind, the beginning of the first ID, and a number."""
+    first = f"{studies[0].type.name}-{studies[0].id[:6]}"
+    taken = {path.name for path in store.glob("launches/*")}
+    return next(name for number in range(1, len(taken) + 2) if (name := f"{first}-{number}") not in taken)
+
+
+def _there(running: Running, store: Path, profile: Profile) -> Running:
+    """Return how jobs run on a node: by whole paths, on what the profile asks for."""
+    given = running.model_fields_set
+    changes: dict[str, Any] = {"store": store}
+    changes |= {name: value.absolute() for name in ("folder", "out") if (value := getattr(running, name)) is not None}
+    if profile.gpus and "device" not in given:
+        changes["device"] = "cuda"
+    if not profile.gpus and running.workers is None and not running.compiled:
+        changes["workers"] = profile.cpus
+    return running.model_copy(update=changes)
+
+
+def submit(studies: Sequence[Study], launch: Launch, scheduler: Scheduler) -> dict[str, str]:
+    """Write a launch and submit its jobs; return their numbers.
+
+    Raises:
+        SchedulerError: if the scheduler refuses, or a launch that does the same is not over.
+    """
+    _refuse_twice(launch)
+    scripts, store = scheduler.scripts(launch), Store(launch.running.store)
+    store.check_writable()
+    launch.write()
+    for name, text in scripts.items():
+        write_file(launch.folder / name, text.encode())
+    for study in studies:
+        register(study, store)
+    jobs = scheduler.submit(launch)
+    write_file(launch.folder / JOBS, json_to_bytes(jobs))
+    return jobs
+
+
+def _refuse_twice(launch: Launch) -> None:
+    ids = {each.id for each in launch.studies}
+    for other in launches(launch.running.store):
+        if not other.jobs or ids.isdisjoint(each.id for each in other.studies):
+            continue
+        assert other.profile.launch is not None
+        if SCHEDULERS.pick(other.profile.launch).states(other.jobs):
+            raise SchedulerError(
+                f"launch {other.id} of the same study is not over (`lth status {other.id}`): wait, or take it back "
+                f"with `lth cancel {other.id}`; what is done is kept"
+            )
