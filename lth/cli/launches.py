@@ -66,7 +66,10 @@ def cancel(id: str, /, *, store: Path = Path("lth-store")) -> int:
     assert launch.profile.launch is not None
     if not launch.jobs:
         raise CommandError(f"launch {launch.id} was never submitted: there is nothing to cancel")
-    SCHEDULERS.pick(launch.profile.launch).cancel(launch.jobs)
+    scheduler = SCHEDULERS.pick(launch.profile.launch)
+    for role in ("end", "parts"):  # the last first: all that it waits for is the end of the others
+        if role in launch.jobs:
+            scheduler.cancel(launch.jobs[role])
     print(f"Cancelled  {launch.id} (jobs {', '.join(launch.jobs.values())}); what is done is kept")
     return 0
 
@@ -124,9 +127,10 @@ def _document(launch: "Launch") -> dict[str, Any]:
     from lth.lineage.begun import steps_begun
 
     assert launch.profile.launch is not None
-    store, states, unknown = Store(launch.running.store), dict[int | None, "State"](), ""
+    store, states, unknown = Store(launch.running.store), dict[str, dict[int, "State"]](), ""
+    scheduler = SCHEDULERS.pick(launch.profile.launch)
     try:
-        states = SCHEDULERS.pick(launch.profile.launch).states(launch.jobs) if launch.jobs else {}
+        states = {role: scheduler.states(number) for role, number in launch.jobs.items()}
     except SchedulerError as error:
         unknown = str(error)
     parts = []
@@ -142,12 +146,12 @@ def _document(launch: "Launch") -> dict[str, Any]:
                 "begun": sorted(begun.values()),
                 "starts": note.get("starts", 0),
                 "host": note.get("host", ""),
-                **_state(states.get(number), done == len(part.jobs), note, is_known=not unknown),
+                **_state(states.get("parts", {}).get(number), done == len(part.jobs), note, is_known=not unknown),
             }
         )
     results = [store.study_folder(each.id) / "results.json" for each in launch.studies]
     ended = sum(path.exists() for path in results)
-    end = states.get(None)
+    end = next(iter(states.get("end", {}).values()), None)
     return {
         "id": launch.id,
         "by": launch.profile.launch,

@@ -119,10 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not is_debug and not sys.warnoptions:
         warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
     tokens = [token for token in tokens if token != "--debug"]
-    if tokens and tokens[0] in BUILDING:
-        stopping.catch()
     try:
-        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        with stopping.catching(bool(tokens) and tokens[0] in BUILDING):
+            code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
         _say("interrupted")
         code = 130

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lth.lineage import Execution, Observer
     from lth.studies.prepare import Study
 
+DOCTOR = "doctor"
 REPRODUCE = ("scale", "replicates", "allow_partial", "model")
 """What a file may say of an experiment, besides where it runs."""
 
@@ -68,10 +69,11 @@ def run(
         lth run study.yaml --launch slurm --profile gpu --dry-run   # scripts
         lth run study.yaml --launch slurm --profile gpu
         lth run lwh-table ./datasets --launch lsf --profile normal --scale 0.1
+        lth run doctor --launch slurm --profile gpu   # is its GPU usable?
 
     Args:
-        what: a YAML file with `study:` or `experiment:` and its settings; a published experiment by name; or the
-            manifest of a launch.
+        what: a YAML file with `study:` or `experiment:` and its settings; a published experiment by name; the manifest
+            of a launch; or `doctor`, a job that examines a node and its GPUs.
         folder: folder of data files; missing ones are downloaded into it.
         launch: local (this process and its workers), slurm or lsf.
         profile: what the cluster is asked for, by name: from lth-profiles.yaml here or in ~/.config/lth, or FILE:NAME.
@@ -99,10 +101,14 @@ def run(
         raise UsageError(f"--part and --conclude are of a manifest (manifest.json of a launch); found {what}")
     experiment = {"scale": scale, "replicates": replicates}
     if launch == "local":
+        if what == DOCTOR:
+            raise UsageError("`lth doctor` examines this machine; with --launch slurm or lsf a job examines a node")
         return _run_here(what, given, experiment, is_dry=dry_run)
+    if what == DOCTOR:
+        return _examine(launch, profile, is_dry=dry_run)
     with settings_as_usage():
         asked_of = read_profile(profile, launch)
-        from lth.launch.cluster import SCHEDULERS, make_launch, submit
+        from lth.launch.cluster import SCHEDULERS, make_launch, scripts, submit
 
         scheduler = SCHEDULERS.pick(launch)
         asked = _asked(what, given, experiment)
@@ -113,7 +119,7 @@ def run(
         print("All is done already: the same command without --launch writes results and report.")
         return 0
     if dry_run:
-        for name, text in scheduler.scripts(made).items():
+        for name, text in scripts(made, scheduler).items():
             print(f"### {made.folder / name}\n{text}")
         _print_parts(made)
         return 0
@@ -122,6 +128,23 @@ def run(
     _print_parts(made)
     elsewhere = "" if made.running.store == Running().store.absolute() else f" --store {made.running.store}"
     print(f"Status     lth status {made.id}{elsewhere}")
+    return 0
+
+
+def _examine(launch: str, profile: str | None, *, is_dry: bool) -> int:
+    """Submit a job that runs `lth doctor` on what a profile gives."""
+    from lth.launch.cluster import SCHEDULERS, check_script
+
+    with settings_as_usage():
+        scheduler = SCHEDULERS.pick(launch)
+        script = check_script(read_profile(profile, launch), scheduler)
+    if is_dry:
+        print(script)
+        return 0
+    path = Path("lth-doctor.sh")
+    path.write_text(script)
+    number = scheduler.submit(path)
+    print(f"Job        {number}; it writes lth-doctor-{number}.log here")
     return 0
 
 

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lth.config.choices import check_choice
@@ -132,6 +131,8 @@ def read_profile(name: str | None, launch: str) -> Profile:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import yaml  # here, so that help need not load it
+
     try:
         document = yaml.safe_load(path.read_text())
     except OSError as error:

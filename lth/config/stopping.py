@@ -2,7 +2,7 @@
 
 A build looks at the flag between steps, saves and ends. Schedulers send SIGTERM (preemption, cancelling), or a signal
 that a script asks for some time before the time limit: SIGUSR1 with Slurm, SIGUSR2 with LSF. Programs may get them
-while they still import; `catch` therefore comes before everything that takes long.
+while they still import; `catching` therefore comes before everything that takes long.
 """
 
 import contextlib
@@ -21,10 +21,19 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: REQUEUE, 
 _asked: list[signal.Signals] = []
 
 
-def catch() -> None:
-    """Note the signals of schedulers from now on: a build that follows ends at once, one that runs saves and ends."""
-    for number in BY_SCHEDULER:
-        signal.signal(number, _note)
+@contextlib.contextmanager
+def catching(is_wanted: bool) -> Iterator[None]:
+    """Note the signals of schedulers, where that is wanted: a build ends at its next step, one that follows at once."""
+    if not is_wanted or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _asked.clear()
+    previous = {number: signal.signal(number, _note) for number in BY_SCHEDULER}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def stopped_by() -> signal.Signals | None:

@@ -34,7 +34,11 @@ def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     shown = help_of(capsys)
     named = [
         "plan",
+        "run",
         "reproduce",
+        "status",
+        "cancel",
+        "logs",
         "ls",
         "show",
         "report",

@@ -4,7 +4,7 @@ from lth.launch.cluster.launches import Launch, launches, read_launch
 from lth.launch.cluster.parts import Part, parts_of
 from lth.launch.cluster.run import lacking, run_part
 from lth.launch.cluster.scheduler import Scheduler, SchedulerError
-from lth.launch.cluster.submit import make_launch, submit
+from lth.launch.cluster.submit import check_script, make_launch, scripts, submit
 from lth.launch.cluster.table import SCHEDULERS
 
 __all__ = [
@@ -13,11 +13,13 @@ __all__ = [
     "Part",
     "Scheduler",
     "SchedulerError",
+    "check_script",
     "lacking",
     "launches",
     "make_launch",
     "parts_of",
     "read_launch",
     "run_part",
+    "scripts",
     "submit",
 ]

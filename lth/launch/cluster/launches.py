@@ -62,8 +62,8 @@ class Launch(BaseModel):
     def manifest(self) -> Path:
         return self.folder / MANIFEST
 
-    def log(self, part: int | None) -> Path:
-        """Return the log of a part; of the job that ends all for None."""
+    def log(self, part: int | str | None) -> Path:
+        """Return the log of a part, by its number; of the job that writes results for None."""
         return self.folder / LOGS / ("end.log" if part is None else f"part-{part}.log")
 
     @property

@@ -4,7 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lth.config.profile import Profile
-from lth.launch.cluster.launches import Launch
 
 TIMEOUT_SECONDS = 60
 OF_ALLOCATIONS = ("SLURM_", "SBATCH_", "SRUN_", "LSB_", "PMI_", "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_")
@@ -33,29 +32,52 @@ class State:
 
 
 class Scheduler(Protocol):
-    """How a launch becomes jobs: an array of parts, and a job after it that ends all."""
+    """How scripts become jobs.
+
+    Attributes:
+        index: in a script, the number of an element of the array.
+        element: in the name of a log, the same.
+        job: in the name of a log, the number of the job.
+    """
+
+    index: str
+    element: str
+    job: str
 
     def most_parts(self) -> int | None:
         """Return how many elements an array may have here; None where that is not known."""
 
-    def scripts(self, launch: Launch) -> dict[str, str]:
-        """Return the scripts of the array (`parts.sh`) and of the job that ends all (`end.sh`), by file name."""
+    def script(
+        self, profile: Profile, place: Path, *, name: str, log: Path, arguments: str, elements: int | None = None
+    ) -> str:
+        """Return a script that runs `lth` with some arguments.
 
-    def submit(self, launch: Launch) -> dict[str, str]:
-        """Submit the scripts; return the jobs' numbers by `parts` and `end`.
+        Args:
+            profile: what to ask for.
+            place: the folder to run in.
+            name: of the job.
+            log: its file; those of an array hold `element`.
+            arguments: of `lth`, as a shell reads them.
+            elements: how many elements an array has; None for a job by itself, which needs no GPU and one process.
+        Raises:
+            SchedulerError: if the profile asks for what is not to be had.
+        """
 
+    def submit(self, script: Path, after: str | None = None) -> str:
+        """Submit a script; return the job's number.
+
+        Args:
+            script: its file.
+            after: the job whose end, good or bad, this one waits for.
         Raises:
             SchedulerError: if the scheduler refuses.
         """
 
-    def states(self, jobs: Mapping[str, str]) -> dict[int | None, State]:
-        """Return what the scheduler knows of each part, by number from 1, and of the job that ends all, by None."""
+    def states(self, number: str) -> dict[int, State]:
+        """Return what is known of each element of an array that is not over, or has ended lately; 0 is a job's own."""
 
-    def cancel(self, jobs: Mapping[str, str]) -> None:
-        """Take jobs back, running ones too."""
-
-    def check(self, profile: Profile, place: Path) -> str:
-        """Return the script of a job that examines the machine that a profile gives, GPUs first."""
+    def cancel(self, number: str) -> None:
+        """Take a job back, with all its elements."""
 
 
 def called(command: Sequence[str], *, stdin: Path | None = None) -> str:

@@ -1,6 +1,7 @@
 """From studies to jobs of a cluster: parts, manifest, scripts; then they are submitted."""
 
 import datetime
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from lth.launch.conclude import jobs_of
 from lth.launch.run import register
 from lth.lineage import Job, Store, json_to_bytes, plan, write_file
 from lth.studies.prepare import Study
+
+PARTS, END = "parts.sh", "end.sh"
+"""Names of a launch's scripts."""
 
 
 def make_launch(
@@ -76,21 +80,55 @@ def _there(running: Running, store: Path, profile: Profile) -> Running:
     return running.model_copy(update=changes)
 
 
+def scripts(launch: Launch, scheduler: Scheduler) -> dict[str, str]:
+    """Return the scripts of a launch, by file name: the array of parts, and the job after it that writes results."""
+    manifest, name = shlex.quote(str(launch.manifest)), f"lth-{launch.id}"
+    return {
+        PARTS: scheduler.script(
+            launch.profile,
+            launch.place,
+            name=name,
+            log=launch.log(scheduler.element),
+            arguments=f'run {manifest} --part "{scheduler.index}"',
+            elements=len(launch.parts),
+        ),
+        END: scheduler.script(
+            launch.profile,
+            launch.place,
+            name=f"{name}-end",
+            log=launch.log(None),
+            arguments=f"run {manifest} --conclude",
+        ),
+    }
+
+
+def check_script(profile: Profile, scheduler: Scheduler) -> str:
+    """Return the script of a job that examines the machine that a profile gives: GPUs, where it asks for some."""
+    device = " --device cuda" if profile.gpus else ""
+    log = Path.cwd() / f"lth-doctor-{scheduler.job}.log"
+    return scheduler.script(profile, Path.cwd(), name="lth-doctor", log=log, arguments=f"doctor{device}")
+
+
 def submit(studies: Sequence[Study], launch: Launch, scheduler: Scheduler) -> dict[str, str]:
-    """Write a launch and submit its jobs; return their numbers.
+    """Write a launch and submit its jobs; return their numbers by `parts` and `end`.
 
     Raises:
         SchedulerError: if the scheduler refuses, or a launch that does the same is not over.
     """
     _refuse_twice(launch)
-    scripts, store = scheduler.scripts(launch), Store(launch.running.store)
+    texts, store = scripts(launch, scheduler), Store(launch.running.store)
     store.check_writable()
     launch.write()
-    for name, text in scripts.items():
+    for name, text in texts.items():
         write_file(launch.folder / name, text.encode())
     for study in studies:
         register(study, store)
-    jobs = scheduler.submit(launch)
+    jobs = {"parts": scheduler.submit(launch.folder / PARTS)}
+    try:
+        jobs["end"] = scheduler.submit(launch.folder / END, after=jobs["parts"])
+    except SchedulerError:
+        scheduler.cancel(jobs["parts"])
+        raise
     write_file(launch.folder / JOBS, json_to_bytes(jobs))
     return jobs
 
@@ -101,7 +139,8 @@ def _refuse_twice(launch: Launch) -> None:
         if not other.jobs or ids.isdisjoint(each.id for each in other.studies):
             continue
         assert other.profile.launch is not None
-        if SCHEDULERS.pick(other.profile.launch).states(other.jobs):
+        scheduler = SCHEDULERS.pick(other.profile.launch)
+        if any(scheduler.states(number) for number in other.jobs.values()):
             raise SchedulerError(
                 f"launch {other.id} of the same study is not over (`lth status {other.id}`): wait, or take it back "
                 f"with `lth cancel {other.id}`; what is done is kept"
