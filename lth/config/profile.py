@@ -23,6 +23,9 @@ class Profile(BaseModel):
 
     launch: str | None = Field(default=None, description="the scheduler that it is for: slurm or lsf")
     partition: str | None = Field(default=None, description="partition (Slurm) or queue (LSF)")
+    results_partition: str | None = Field(
+        default=None, description="the same for the job that writes results and needs no GPU [default: partition]"
+    )
     account: str | None = Field(default=None, description="account (Slurm) or project (LSF)")
     qos: str | None = Field(default=None, description="quality of service; a service class with LSF")
     time: str = Field(default="24:00:00", description="time limit, as HH:MM:SS, D-HH:MM:SS or 90m")
@@ -68,7 +71,9 @@ class Profile(BaseModel):
                 raise ValueError(f"{name!r} is no name of an environment variable")
         return value
 
-    @field_validator("partition", "account", "qos", "memory", "constraint", "container", "command", "time")
+    @field_validator(
+        "partition", "results_partition", "account", "qos", "memory", "constraint", "container", "command", "time"
+    )
     @classmethod
     def _one_line(cls, value: str | None) -> str | None:
         if value is not None and ("\n" in value or not value.strip()):

@@ -30,18 +30,20 @@ class Lsf:
                 f"nodes: {profile.nodes}: processes on several hosts are started by srun, under Slurm; with LSF take "
                 "nodes: 1"
             )
+        is_end = elements is None and "--conclude" in arguments
         limit = f"%{profile.concurrent}" if profile.concurrent else ""
         ranks, minutes = (1 if elements is None else profile.ranks), -(-profile.seconds // 60)
         return rendered(
             "lsf.sh.j2",
             profile=profile,
+            partition=(profile.results_partition if is_end else None) or profile.partition,
             place=shlex.quote(str(place)),
             env_file=shlex.quote(str(profile.env_file and place / profile.env_file.expanduser())),
             name=name,
             array="" if elements is None else f"[1-{elements}]{limit}",
             ranks=ranks,
             cores=profile.cpus * ranks,
-            gpus=profile.gpus if elements is not None or arguments.endswith("cuda") else 0,
+            gpus=0 if is_end else profile.gpus,
             time=f"{minutes // 60:02d}:{minutes % 60:02d}",
             minutes_before=-(-profile.save_before // 60),
             log=log,

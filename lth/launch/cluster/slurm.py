@@ -25,18 +25,20 @@ class Slurm:
     ) -> str:
         if "%" in str(log.parent):
             raise SchedulerError(f"{log.parent}: Slurm reads % in the name of a log as a pattern: name another folder")
+        is_end = elements is None and "--conclude" in arguments
         limit = f"%{profile.concurrent}" if profile.concurrent else ""
         minutes, seconds = divmod(profile.seconds, 60)
         return rendered(
             "slurm.sh.j2",
             profile=profile,
+            partition=(profile.results_partition if is_end else None) or profile.partition,
             place=shlex.quote(str(place)),
             env_file=shlex.quote(str(profile.env_file and place / profile.env_file.expanduser())),
             name=name,
             array="" if elements is None else f"1-{elements}{limit}",
             nodes=1 if elements is None else profile.nodes,
             ranks=1 if elements is None else profile.ranks,
-            gpus=profile.gpus if elements is not None or arguments.endswith("cuda") else 0,
+            gpus=0 if is_end else profile.gpus,
             time=f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}",
             log=log,
             command=f"{command_of(profile)} {arguments}",

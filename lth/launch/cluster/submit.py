@@ -49,7 +49,7 @@ def make_launch(
             held_by.setdefault(job.key, number)
     todo = plan(list(dict.fromkeys(targets)), Store(store))
     return Launch(
-        id=_name(studies, store),
+        id=_name(studies, store, experiment),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         place=Path.cwd(),
         studies=tuple(Wanted(kind=each.type.name, id=each.id, settings=each.settings.flat()) for each in studies),
@@ -61,9 +61,9 @@ def make_launch(
     )
 
 
-def _name(studies: Sequence[Study], store: Path) -> str:
-    """Return a name that no launch of the store has: kind, the beginning of the first ID, and a number."""
-    first = f"{studies[0].type.name}-{studies[0].id[:6]}"
+def _name(studies: Sequence[Study], store: Path, experiment: Mapping[str, Any] | None) -> str:
+    """Return a name that no launch of the store has: the experiment, or kind and beginning of the first ID; a number."""
+    first = str(experiment["name"]) if experiment else f"{studies[0].type.name}-{studies[0].id[:6]}"
     taken = {path.name for path in store.glob("launches/*")}
     return next(name for number in range(1, len(taken) + 2) if (name := f"{first}-{number}") not in taken)
 
