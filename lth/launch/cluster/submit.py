@@ -62,7 +62,7 @@ def make_launch(
 
 
 def _name(studies: Sequence[Study], store: Path, experiment: Mapping[str, Any] | None) -> str:
-    """Return a name that no launch of the store has: the experiment, or kind and beginning of the first ID; a number."""
+    """Return a name that no launch of the store has: experiment, or kind and beginning of an ID; a number."""
     first = str(experiment["name"]) if experiment else f"{studies[0].type.name}-{studies[0].id[:6]}"
     taken = {path.name for path in store.glob("launches/*")}
     return next(name for number in range(1, len(taken) + 2) if (name := f"{first}-{number}") not in taken)
