@@ -124,7 +124,9 @@ def __getattr__(name: str) -> Any:
         return partial(import_module("lth.launch").study, name.replace("_", "-"))
     if name == "__version__":
         return import_module("importlib.metadata").version("lth")
-    raise AttributeError(f"module 'lth' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
+    near = import_module("difflib").get_close_matches(name, __all__, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(__all__))}"
+    raise AttributeError(f"module 'lth' has no attribute {name!r}; {hint}")
 
 
 def __dir__() -> list[str]:
