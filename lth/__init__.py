@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lth.launch import compact_ticket as compact_ticket
     from lth.launch import few_shot as few_shot
     from lth.launch import find_ticket as find_ticket
+    from lth.launch import pull_ticket as pull_ticket
+    from lth.launch import push_ticket as push_ticket
     from lth.launch import results as results
     from lth.launch import run_study as run_study
     from lth.launch import study as study
@@ -67,7 +69,18 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "data": ("Data", "from_arrays", "load_data"),
-    "launch": ("Found", "compact_ticket", "few_shot", "find_ticket", "results", "run_study", "study", "super_weights"),
+    "launch": (
+        "Found",
+        "compact_ticket",
+        "few_shot",
+        "find_ticket",
+        "pull_ticket",
+        "push_ticket",
+        "results",
+        "run_study",
+        "study",
+        "super_weights",
+    ),
     "lineage": (
         "BuildError",
         "Execution",
@@ -111,7 +124,9 @@ def __getattr__(name: str) -> Any:
         return partial(import_module("lth.launch").study, name.replace("_", "-"))
     if name == "__version__":
         return import_module("importlib.metadata").version("lth")
-    raise AttributeError(f"module 'lth' has no attribute {name!r}; it has {', '.join(sorted(__all__))}")
+    near = import_module("difflib").get_close_matches(name, __all__, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(__all__))}"
+    raise AttributeError(f"module 'lth' has no attribute {name!r}; {hint}")
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,6 @@ import shutil
 import sys
 import tempfile
 import textwrap
-import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,15 +37,25 @@ class Check:
     advice: str = ""
 
 
-def doctor(*, store: Path = Path("lth-store"), data: Path | None = None, json_: Flag = False) -> int:
+def doctor(
+    *,
+    store: Path = Path("lth-store"),
+    data: Path | None = None,
+    device: Literal["cuda"] | None = None,
+    json_: Flag = False,
+) -> int:
     """Examine this machine: Python, torch, cores, speed, engines, GPUs, data, store and disk. Exit 1 if a check fails.
+
+        lth doctor
+        lth doctor --device cuda    # a job's first line: exit 1 unless GPUs are there and work
 
     Args:
         store: folder of results; it is looked at, not created.
         data: folder of data sets. Default: the environment variable LTH_DATA_DIR, then the user's cache.
+        device: cuda, if a GPU must be there: each computes a product, and several of them a sum over NCCL.
         json_: print one JSON object in place of the lines.
     """
-    checks = examine(store, data)
+    checks = examine(store, data, device)
     is_healthy = all(check.status != "fail" for check in checks)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     if json_:
@@ -59,12 +68,13 @@ def doctor(*, store: Path = Path("lth-store"), data: Path | None = None, json_: 
     return 0 if is_healthy else 1
 
 
-def examine(store: Path, data_folder: Path | None) -> list[Check]:
+def examine(store: Path, data_folder: Path | None, device: str | None = None) -> list[Check]:
     """Make all checks, in the order in which they are printed; takes about a second after importing torch.
 
     Args:
         store: folder of results; not created.
         data_folder: folder of data sets; None stands for LTH_DATA_DIR, then the user's cache.
+        device: "cuda" where GPUs must be there and work, which takes some seconds more.
     """
     checks = [Check("Python", "ok", ".".join(map(str, sys.version_info[:3])))]
     try:
@@ -81,7 +91,7 @@ def examine(store: Path, data_folder: Path | None) -> list[Check]:
         threads = judge_threads(torch.get_num_threads(), *cpus, os.environ.get("OMP_NUM_THREADS"))
         checks += [judge_torch(torch.__version__), threads]
         checks += [Check("BLAS", *check_blas()), Check("Linear", *check_linear()), Check("sparse", *check_sparse())]
-        checks += [_check_gpus(), _check_data(data_folder)]
+        checks += [*_check_gpus(device), _check_data(data_folder)]
     return [*checks, _check_store(store), judge_disk(shutil.disk_usage(_nearest(store)).free, _nearest(store))]
 
 
@@ -110,22 +120,18 @@ def judge_disk(free: int, place: Path) -> Check:
     return Check("disk", status, f"{free / GIB:.1f} GiB free at {place}", advice)
 
 
-def _check_gpus() -> Check:
-    import torch
+def _check_gpus(device: str | None) -> list[Check]:
+    """Look at GPUs; with a device, also let each of them work, and all of them together."""
+    from lth.cli.doctor_gpu import gpu_facts, judge_gpus, run_all_reduce, run_products
 
-    with warnings.catch_warnings(record=True) as caught:  # torch warns of an unfit driver, and goes on without
-        warnings.simplefilter("always")
-        is_available = torch.cuda.is_available()
-    if is_available:
-        devices = (torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count()))
-        return Check("GPU", "ok", "; ".join(f"{gpu.name}, {gpu.total_memory / GIB:.0f} GiB" for gpu in devices))
-    complaints = [" ".join(str(warning.message).split()) for warning in caught]
-    if not complaints and Path("/proc/driver/nvidia/version").exists() and torch.version.cuda is None:
-        complaints = ["the machine has an NVIDIA driver, but this torch is built without CUDA"]
-    if not complaints:
-        return Check("GPU", "ok", "none: the CPU engines are used")
-    advice = "update the driver, or install a torch that fits it"
-    return Check("GPU", "warn", f"none that torch can use: {'; '.join(complaints)}", advice)
+    facts = gpu_facts()
+    checks = [Check("GPU", *judge_gpus(facts, required=device is not None))]
+    names = [f"cuda:{index}" for index in range(len(facts.devices))]
+    if device is not None and names:
+        checks.append(Check("product", *run_products(names)))
+    if device is not None and len(names) > 1 and facts.nccl is not None:
+        checks.append(Check("NCCL", *run_all_reduce(names, "nccl")))
+    return checks
 
 
 def _check_data(folder: Path | None) -> Check:

@@ -6,20 +6,22 @@ from typing import Any
 
 from cyclopts import App
 
-from lth.cli.errors import CommandError
 from lth.cli.help import FILES, description, with_examples
 from lth.cli.options import Flag
+from lth.cli.ticket_hub import pull, push
 from lth.cli.ticket_sets import compare, merge, merged_words, overlap_words
 
 ticket = App(
     name="ticket",
     help=with_examples(
-        "Show, verify, apply, merge or compare ticket files.",
+        "Show, verify, apply, merge, compare, push or pull ticket files.",
         (
             "lth ticket show FILE",
             "lth ticket apply FILE --out weights.safetensors",
             "lth ticket merge A B --out both.ticket.safetensors",
             "lth ticket compare A B --store lth-store",
+            "lth ticket push FILE OWNER/NAME --private",
+            "lth ticket pull OWNER/NAME",
         ),
     ),
     group=FILES,
@@ -92,27 +94,11 @@ def verify(file: Path, /, *, model: str | None = None) -> int:
         model: package.module:function of the model, where it is none of lth's. Code named in a file is never run
             unasked.
     """
-    from lth.lineage import from_documents, read_ticket
-    from lth.models import MODELS, resolve_factory
-    from lth.sparsity import density
+    from lth.lineage import verify_ticket
+    from lth.models import resolve_factory
 
-    opened = read_ticket(file)
-    print(f"ok  document and masks give their checksums ({opened.document['masks_digest'][:12]})")
-    kept = density(opened.masks)
-    if abs(kept - opened.document["density"]) > 1e-12:
-        raise CommandError(
-            f"{file}: the masks keep {kept:.6f} of the weights, the ticket says {opened.document['density']:.6f}"
-        )
-    print(f"ok  the masks keep {100 * kept:.2f} % of the weights")
-    nodes = from_documents(opened.document["derivation"])
-    print(f"ok  the derivation gives its own keys ({len(nodes)} steps, ending in {opened.document['key'][:12]})")
-    name = opened.model.name
-    if name not in MODELS and model is None and opened.start is None:
-        print(f"--  starting weights not checked: name the code of {name!r} with --model package.module:function")
-        return 0
-    opened.starting_weights(None if model is None else resolve_factory(model))
-    origin = "drawn again from the seed" if opened.start is None else "in the file"
-    print(f"ok  the starting weights, {origin}, give their digest ({opened.document['start_digest'][:12]})")
+    for line in verify_ticket(file, None if model is None else resolve_factory(model)):
+        print(line)
     return 0
 
 
@@ -147,5 +133,5 @@ def apply(file: Path, /, *, out: Path, checkpoint: Path | None = None, model: st
     return 0
 
 
-for _command in (merge, compare):
+for _command in (merge, compare, push, pull):
     ticket.command(_command, help=description(_command))

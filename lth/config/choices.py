@@ -38,6 +38,10 @@ class Table(dict[str, T]):
         return Table, (self.kind, dict(self))
 
 
+MANY = 30
+"""Choices that are not listed where one of them is near."""
+
+
 def check_choice(kind: str, name: str, choices: Iterable[str]) -> str:
     """Return the name itself, if it is one of the choices.
 
@@ -58,4 +62,6 @@ def check_choice(kind: str, name: str, choices: Iterable[str]) -> str:
         return name
     near = get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
+    if near and len(choices) > MANY:
+        raise SettingsError(f"unknown {kind} {name!r}.{hint}")
     raise SettingsError(f"unknown {kind} {name!r}.{hint} Choices: {', '.join(choices)}")

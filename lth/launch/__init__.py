@@ -7,6 +7,7 @@ from lth.launch.load import load_studies
 from lth.launch.run import build_study, few_shot, find_ticket, follow_study, register, run_study, study
 from lth.launch.samples import check_sample
 from lth.launch.superweights import SuperWeights, super_weights
+from lth.launch.ticket_hub import pull_ticket, push_ticket
 
 __all__ = [
     "CompactReport",
@@ -21,6 +22,8 @@ __all__ = [
     "find_ticket",
     "follow_study",
     "load_studies",
+    "pull_ticket",
+    "push_ticket",
     "register",
     "results",
     "run_study",

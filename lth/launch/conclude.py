@@ -148,6 +148,8 @@ def study_tickets(prepared: Study, reader: Reader, results: Results) -> Iterator
             "unit": results["metrics"][results["primary"]]["unit"],
             "own": {"end": row["end"], "at_best": row["at_best"], "best_step": row["best_step"]},
             "arms": by_level.get(0, {}) | by_level.get(level, {}),
+            "roles": {arm.name: arm.role for arm in prepared.arms},
+            "confidence": results["confidence"],
         }
         named = {name: value for name in ("model", "data", "start_from") if (value := getattr(prepared.settings, name))}
         labels = {"study": prepared.id, "level": level, "replicate": point.replicate, **named}

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import pandas
 
 
+MOST_ROWS = 6
+"""Rows of the table that `print` shows."""
+
 PLACE = "place.json"
 """The file in a study's folder of the store that names the folder of its report."""
 
@@ -111,9 +114,21 @@ class Found:
     def __repr__(self) -> str:
         from lth.analysis.table import aligned, caption, text_table
 
-        lines = [caption(self.results), *aligned(text_table(self.results))]
+        head, *rows = text_table(self.results)
+        few = self._few(rows)
+        lines = [caption(self.results), *aligned([head, *few])]
+        lines += [f"({len(few)} of {len(rows)} rows; all in the report, and in frame())"] * (len(few) < len(rows))
         sentences = self.verdict["sentences"][:1]
         return "\n".join([self.verdict["title"], *sentences, "", *lines, "", f"Report: {self.report}"])
+
+    def _few(self, rows: list[list[str]]) -> list[list[str]]:
+        """Return the first row, those around the verdict's place, and the last ones: MOST_ROWS at most."""
+        place = self.verdict["at"].get(self.results["axis"] or "")
+        name = f"{place:g}" if isinstance(place, int | float) else place
+        at = next((index for index, row in enumerate(rows) if row[0] == name), 1)
+        last = len(rows) - 1
+        wanted = dict.fromkeys((0, at, last, at + 1, at - 1, last - 1, last - 2, 1, 2, 3))
+        return [rows[index] for index in sorted([each for each in wanted if 0 <= each <= last][:MOST_ROWS])]
 
     def _repr_html_(self) -> str:
         from lth.analysis.table import caption, text_table

@@ -1,7 +1,7 @@
 """From names and objects to studies that are ready: models, data and functions are loaded, once each."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,15 +113,19 @@ class _Loader:
         return self.rows[wanted.data, place, types]
 
 
-def check_known(study_type: StudyType[Any], settings: Mapping[str, Any]) -> None:
+def check_known(study_type: StudyType[Any], settings: Mapping[str, Any], keywords: Iterable[str]) -> None:
     """Check that settings are among a study's.
 
+    Args:
+        study_type: its kind.
+        settings: what was given.
+        keywords: of the function that was called, which may have been meant.
     Raises:
         ValueError: if one is not; suggests the nearest.
     """
     known = [name for name, *_ in flat_fields(study_type.settings)] + ["preset", *study_type.settings.model_fields]
     for name in settings:
-        check_choice("setting", name, known)
+        check_choice("setting", name, [*known, *keywords])
 
 
 def name_of(function: Callable[..., Any], advice: str) -> str:

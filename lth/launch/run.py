@@ -31,6 +31,9 @@ from lth.models import Factory
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study
 
+KEYWORDS = ("folder", "store", "out", "execution", "progress", "model_name", "train", "evaluate")
+"""Keywords of `study` that are no settings."""
+
 ObserverFactory = Callable[[Study], AbstractContextManager[Observer]]
 
 
@@ -78,7 +81,7 @@ def study(
     if unfit := settings.keys() & {"workers", "device", "population", "engine"}:
         wrong = ", ".join(f"{each}=..." for each in sorted(unfit))
         raise ValueError(f"{wrong}: where trainings run is said by execution=lth.Execution({wrong})")
-    check_known(study_type, settings)
+    check_known(study_type, settings, KEYWORDS)
     if study_type.stored and settings.get(study_type.stored):
         settings = filled(study_type, settings, Path(store))
         stored = {each: settings.pop(each) for each in ("model", "data")}

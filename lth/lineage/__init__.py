@@ -48,6 +48,7 @@ from lth.lineage.store import Store
 from lth.lineage.ticket import Ticket, apply_masks, check_fit, make_ticket, read_ticket, write_ticket
 from lth.lineage.ticket_compare import ComparedTickets, compare_tickets
 from lth.lineage.ticket_merge import MergedDocument, merge_tickets
+from lth.lineage.ticket_verify import verify_ticket
 from lth.lineage.work import Diverged
 
 __all__ = [
@@ -119,6 +120,7 @@ __all__ = [
     "read_masks_file",
     "read_ticket",
     "to_documents",
+    "verify_ticket",
     "weights_to_bytes",
     "write_file",
     "write_ticket",

@@ -17,7 +17,7 @@ COMMANDS = [name for name in app if not name.startswith("-")]
 PAGES = [
     (), *((name,) for name in COMMANDS), *(("plan", name) for name in STUDIES),
     ("ticket", "show"), ("ticket", "verify"), ("ticket", "apply"), ("ticket", "merge"), ("ticket", "compare"),
-    ("data", "prepare"), ("data", "show"), ("data", "ls"),
+    ("ticket", "push"), ("ticket", "pull"), ("data", "prepare"), ("data", "show"), ("data", "ls"),
 ]  # fmt: skip
 STUDY_PAGES = [*((name,) for name in STUDIES), *(("plan", name) for name in STUDIES), ("plan",)]
 
@@ -125,6 +125,7 @@ def test_where_other_models_differ_is_said(capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize("arguments", [["--help"], ["find-ticket", "--help"], ["plan", "--help"],
                                        ["ticket", "verify", "--help"], ["ticket", "merge", "--help"],
+                                       ["ticket", "push", "--help"],
                                        ["data", "prepare", "--help"]], ids=" ".join)  # fmt: skip
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (

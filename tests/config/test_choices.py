@@ -13,6 +13,8 @@ def test_choices_suggest_the_nearest() -> None:
         check_choice("scope", "layrwise", ["global", "layerwise"])
     with pytest.raises(ValueError, match=r"^unknown scope 'zzz'\. Choices: global$"):
         check_choice("scope", "zzz", ["global"])
+    with pytest.raises(ValueError, match=r"^unknown scope 'globl'\. Did you mean 'global'\?$"):
+        check_choice("scope", "globl", ["global", *map(str, range(40))])  # too many to be of help
 
 
 def test_a_table_is_open_and_knows_what_a_script_added() -> None:

@@ -144,7 +144,10 @@ def test_what_another_study_has_done_is_not_done_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "settings", "message"),
     [
-        ((), {"levls": 3}, "unknown setting 'levls'. Did you mean 'levels'"),
+        ((), {"levls": 3}, r"unknown setting 'levls'. Did you mean 'levels'\?$"),
+        ((), {"stor": "here"}, r"unknown setting 'stor'. Did you mean 'store'\?$"),
+        ((), {"exection": None}, r"unknown setting 'exection'. Did you mean 'execution'\?$"),
+        ((), {"zzzz": 1}, "unknown setting 'zzzz'. Choices: model, data, "),
         ((), {"workers": 3}, r"said by execution=lth.Execution\(workers=...\)"),
         (("lenet-300-10",), {}, "unknown model 'lenet-300-10'. Did you mean 'lenet-300-100'"),
         (("lenet-300-100", "digts"), {}, "unknown data set 'digts'. Did you mean 'digits'"),

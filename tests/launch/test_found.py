@@ -1,6 +1,7 @@
 """What a study left, in a script or a notebook: text, table, frame, figures, tickets."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +25,18 @@ def test_it_prints_as_a_few_lines(small_found: lth.Found) -> None:
     assert [row[0] for row in table[1:]] == ["0", "1", "2", "3"]
     assert lines[-1] == f"Report: {small_found.report}"
     assert len(lines) < 15
+
+
+def test_a_long_table_is_cut_around_the_verdict(small_found: lth.Found) -> None:
+    rows = small_found.results["rows"]
+    [last] = [row for row in rows if row["arm"] == "ticket" and row["replicate"] == 0 and row["at"]["level"] == 3]
+    more = [{**last, "at": {"level": level, "density": 0.5**level}} for level in range(4, 21)]
+    verdict = {**small_found.verdict, "at": {"level": 9}}
+    results: Any = {**small_found.results, "rows": [*rows, *more], "verdict": verdict}
+    lines = repr(lth.Found(results, small_found.folder, {})).splitlines()
+    assert [line.split()[0] for line in lines[5:-3]] == ["0", "8", "9", "10", "19", "20"]
+    assert lines[-3] == "(6 of 21 rows; all in the report, and in frame())"
+    assert len(lines) == 14
 
 
 def test_it_shows_as_a_table_in_a_notebook(small_found: lth.Found) -> None:
