@@ -84,13 +84,13 @@ class Lab:
         self._configuration.write_text(text)
         self.environment = os.environ | {"SLURM_CONF": str(self._configuration), "PATH": PATH}
         _start_munge()
-        self._start(["slurmctld"])
+        self._start(["slurmctld", "-f", str(self._configuration)])
         for number in range(1, nodes + 1):
             self.start_node(number)
         self.wait_until(lambda: self.said(["sinfo", "-h", "-p", "main", "-o", "%T"]) == "idle", "the nodes to be idle")
 
     def start_node(self, number: int) -> None:
-        self._start(["slurmd", "-N", f"n{number}"])
+        self._start(["slurmd", "-f", str(self._configuration), "-N", f"n{number}"])
 
     def kill_node(self, number: int) -> None:
         """Kill a node's daemon and everything that runs on it, as a power cut would."""
@@ -121,8 +121,7 @@ class Lab:
 
     def stop(self) -> None:
         subprocess.run(["scancel", "--user=root"], env=self.environment, check=False, capture_output=True)
-        for path in self.folder.glob("*.pid"):
-            subprocess.run(["kill", path.read_text().strip()], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["pkill", "-f", str(self._configuration)], check=False)
 
     def _start(self, command: Sequence[str]) -> None:
         subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=60)
