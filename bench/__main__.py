@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cases import load
+from bench.cluster import cluster_rows
 from bench.compact import compact_rows
 from bench.convolutions import convolution_rows
 from bench.figure import write_figure
@@ -40,6 +41,7 @@ GROUPS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "selection": selection_rows,
     "compact": compact_rows,
     "convolutions": convolution_rows,
+    "cluster": cluster_rows,
     "gpu": gpu_rows,
 }
 

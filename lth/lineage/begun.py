@@ -12,8 +12,9 @@ SNAPSHOTS = ("snapshot", "snapshot-before")
 def steps_begun(keys: Iterable[str], store: Store) -> dict[str, int]:
     """Return the step at which each training goes on, by key; of those that left a snapshot and are not finished."""
     begun: dict[str, int] = {}
+    worked_on = store.unfinished()
     for key in keys:
-        if store.folder(key).is_dir():
+        if key not in worked_on or store.folder(key).is_dir():
             continue
         steps = (step_in(store.work_folder(key) / name) for name in SNAPSHOTS)
         if (step := next((step for step in steps if step is not None), None)) is not None:

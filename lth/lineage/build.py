@@ -190,8 +190,16 @@ def _executor(execution: Execution, agenda: Agenda, sources: Sources, is_interru
 
     if not execution.in_workers:
         make = Here if execution.ranks.size == 1 else FirstRank
-        reader = Reader(agenda.store, sources)
-        return make(reader, execution.where, execution.size, is_forced, on_report, is_interrupted, execution.sample)
+        return make(
+            Reader(agenda.store, sources),
+            execution.where,
+            execution.size,
+            is_forced,
+            on_report,
+            is_interrupted,
+            execution.sample,
+            agenda.is_ours,
+        )
     asked = min(execution.workers, len(agenda.pending))
     num_workers = workers_that_fit(asked, sources.bytes_each())
     if num_workers < asked:
@@ -206,6 +214,7 @@ def _executor(execution: Execution, agenda: Agenda, sources: Sources, is_interru
         execution.snapshot_seconds,
         execution.micro_batch,
         on_report,
+        agenda.leases.process.token,
         execution.sample,
     )
 
@@ -238,6 +247,8 @@ def _handle(report: Report, agenda: Agenda) -> None:
             agenda.finish(report.key)
         case "stopped":
             agenda.release(report.key)
+        case "lost":
+            agenda.lose(report.key)
         case "refused":
             raise BuildError(report.text, report.traceback)
         case "failed":

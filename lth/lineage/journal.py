@@ -1,5 +1,6 @@
 """What a training reports, put into a store: snapshots, checkpoints, times, and samples of a language model's text."""
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
@@ -10,6 +11,7 @@ from torch import nn
 
 from lth.lineage.begun import SNAPSHOTS
 from lth.lineage.files import weights_to_bytes, write_file
+from lth.lineage.lease import LeaseLost
 from lth.lineage.provenance import run_provenance
 from lth.lineage.reader import Reader
 from lth.lineage.store import Store
@@ -55,6 +57,7 @@ class StoreJournal:
         self.checkpoints, self.until = checkpoints, until
         self._sampled_at: int | None = None
         self.times: Times = {}
+        self._times_kept: dict[str, int] = {}  # how many are in the file of each
         for key in jobs:  # all of one program have the same
             self.times |= times_in(self._store.work_folder(key) / FILE)
 
@@ -65,11 +68,20 @@ class StoreJournal:
                 yield snapshot_from_bytes(path.read_bytes(), str(path))
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
+        """Keep a snapshot, and the one before.
+
+        Raises:
+            LeaseLost: if another process has taken the training over: its snapshots stay.
+        """
+        if not self._hooks.is_ours(key):
+            raise LeaseLost(f"{key[:8]} was taken over by another process")
         newest, before = snapshot_paths(self._store, key)
-        if newest.exists():
+        with contextlib.suppress(FileNotFoundError):  # the first one has none before
             newest.replace(before)
         write_file(newest, snapshot.to_bytes())
-        write_file(self._store.work_folder(key) / FILE, times_to_bytes(self.times))
+        if self._times_kept.get(key) != len(self.times):
+            write_file(self._store.work_folder(key) / FILE, times_to_bytes(self.times))
+            self._times_kept[key] = len(self.times)
 
     def save_checkpoint(self, key: str, step: int, state: State) -> None:
         node = self._jobs[key].at(step)

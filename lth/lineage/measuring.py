@@ -35,7 +35,8 @@ class Measuring(Job):
                 document = job.measure(reader, where, hooks)
             content = json_to_bytes({"format": cls.format} | document)
             reader.store.commit(job, {"metrics.json": content}, provenance)
-            reader.store.finish_work(job.key)
+            if hooks.is_ours(job.key):
+                reader.store.finish_work(job.key)
 
     def measure(self, reader: Reader, where: Where, hooks: Hooks) -> dict[str, Any]:
         """Return the document but for its format.

@@ -67,13 +67,13 @@ class Plan:
 def plan(targets: Sequence[Job], store: Store) -> Plan:
     """Return the jobs that the targets are derived from: those to do and those done."""
     nodes = derivation(*targets)
+    left = {key: made_by for key, node in nodes.items() if (made_by := node.made_by) is not None}
+    finished = store.finished(key for key, node in nodes.items() if isinstance(node, Job) or key in left)
     wanted: dict[str, set[int]] = {}
-    for node in nodes.values():
-        if (made_by := node.made_by) is not None:
-            job, step = made_by
-            steps = wanted.setdefault(job.key, set())
-            if step < job.first_step + job.steps and not store.has(node):
-                steps.add(step)
+    for key, (job, step) in left.items():
+        steps = wanted.setdefault(job.key, set())
+        if step < job.first_step + job.steps and key not in finished:
+            steps.add(step)
     behind: dict[str, frozenset[str]] = {}  # by key, all jobs that a node stands on
     works, done = [], []
     for key, node in nodes.items():
@@ -83,7 +83,7 @@ def plan(targets: Sequence[Job], store: Store) -> Plan:
         if not isinstance(node, Job):
             continue
         checkpoints = tuple(sorted(wanted.get(key, ())))
-        is_done = store.has(node)
+        is_done = key in finished
         if is_done and checkpoints and store.diverged_at(node) is not None:
             checkpoints = ()  # it never got there
         if is_done:

@@ -5,12 +5,14 @@ work/abcdef.../         one unfinished result: lease, last snapshot
 studies/ID/             a study's configuration and results
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,13 @@ from lth.lineage.files import (
     weights_from_bytes,
     weights_to_bytes,
 )
-from lth.lineage.lease import work_lock
 from lth.lineage.nodes import Node
 from lth.sparsity import Masks
 
 FORMAT = "lth.object/2"
 DAY_SECONDS = 86_400.0
+LISTED_FROM = 8
+"""Above so many keys in one folder, the folder is listed instead of asked for each."""
 
 
 class Store:
@@ -55,8 +58,9 @@ class Store:
     def _sweep(self) -> None:
         """Remove temporary files that killed processes left more than a day ago."""
         for path in (*self.root.glob("work/.*-*"), *self.root.glob(".probe-*")):
-            if time.time() - path.stat().st_mtime > DAY_SECONDS:
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another process was just writing it
+                if time.time() - path.stat().st_mtime > DAY_SECONDS:
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def folder(self, key: str) -> Path:
         """Return the folder of a finished result."""
@@ -73,6 +77,23 @@ class Store:
     def has(self, node: Node) -> bool:
         """Return whether this result is finished."""
         return self.folder(node.key).is_dir()
+
+    def finished(self, keys: Iterable[str]) -> set[str]:
+        """Return which of some results are finished; of many, by listing folders instead of asking for each."""
+        shards: dict[str, list[str]] = {}
+        for key in keys:
+            shards.setdefault(key[:2], []).append(key)
+        found: set[str] = set()
+        for shard, wanted in shards.items():
+            if len(wanted) > LISTED_FROM:
+                found |= set(_names(self.root / "objects" / shard)).intersection(wanted)
+            else:
+                found |= {key for key in wanted if self.folder(key).is_dir()}
+        return found
+
+    def unfinished(self) -> set[str]:
+        """Return the keys of results that are worked on, or were."""
+        return {name for name in _names(self.root / "work") if not name.startswith(".")}
 
     def keys(self, prefix: str = "") -> list[str]:
         """Return keys of the finished results that start with `prefix`."""
@@ -182,8 +203,17 @@ class Store:
     def finish_work(self, key: str) -> None:
         """Remove what an unfinished result left, once it is finished."""
         folder = self.work_folder(key)
-        with work_lock(folder.parent):
-            shutil.rmtree(folder, ignore_errors=True)
+        gone = folder.with_name(f".{key[:16]}-{uuid.uuid4().hex[:8]}")
+        with contextlib.suppress(OSError):  # another process has removed it
+            os.rename(folder, gone)  # leases in it go at one stroke, so that none of another process is hit
+            shutil.rmtree(gone, ignore_errors=True)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _agree(stored: Any, present: Any) -> bool:

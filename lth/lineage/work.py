@@ -20,6 +20,7 @@ class Hooks:
         is_forced: whether the engine was asked for by name: it then starts over what another one began.
         prompt: text that language models go on from at evaluations; None draws no text.
         sampled: takes such text: of networks that train together, the first one's.
+        is_ours: whether this process still has the lease of a work, by key; otherwise another has taken it over.
     """
 
     progress: Progress = lambda key, step, values: None
@@ -27,6 +28,7 @@ class Hooks:
     is_forced: bool = False
     prompt: str | None = None
     sampled: Sampled = lambda key, step, text: None
+    is_ours: Callable[[str], bool] = lambda key: True
 
 
 class Diverged(Exception):

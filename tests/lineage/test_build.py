@@ -1,16 +1,22 @@
 """Building in this process: interruptions, populations, and stores that a build meets half done."""
 
+import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from builds import HERE, Notes, assert_same_content, built, content, files_in, interrupt, jobs, study
 
-from lth.lineage import BuildError, Checkpoint, Execution, Store, StoreError, build, plan
+from lth.lineage import BuildError, Checkpoint, Execution, Store, StoreError, build, plan, write_file
+from lth.lineage.journal import StoreJournal
+from lth.lineage.lease import LeaseLost, Leases
+from lth.lineage.reader import Reader
+from lth.lineage.work import Hooks
 from lth.studies.prepare import Study
-from lth.training import Interrupted
+from lth.training import History, Interrupted, Snapshot, Where
 
 OFTEN = Execution(workers=0, snapshot_seconds=0.0)
 
@@ -33,7 +39,47 @@ def test_ctrl_c_stops_and_the_rest_resumes(execution: Execution, tmp_path: Path)
     assert (len(todo.works), todo.works[0].checkpoints) == (2, ())
     assert build(made.targets, store, made.sources, HERE) == {}
     assert_same_content(store, whole, *made.targets)
-    assert {path.name for path in (store.root / "work").iterdir()} == {".lock"}
+    assert list((store.root / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize("execution", [OFTEN, Execution(workers=1, snapshot_seconds=0.0)], ids=["here", "workers"])
+def test_a_training_that_was_taken_over_is_left_alone(
+    execution: Execution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process was not heard of for a minute: it notices, writes no more, waits, and goes on when it may again."""
+    monkeypatch.setattr("lth.lineage.backoff.WAIT_SECONDS", 0.01)
+    made = study(levels=1, controls=(), duration="300it")
+    store, others, waited = Store(tmp_path / "store"), Leases(), list[bool]()
+    folder = store.work_folder(jobs(made, "dense")[0].key)
+
+    class Waiting(Notes):
+        def waiting(self, keys: object) -> None:
+            waited.append(others.is_held(folder))
+            others.release(folder)
+
+    def take_over() -> None:
+        past = time.time() - 61
+        os.utime(folder / "lease.json", (past, past))
+        assert others.acquire(folder)
+
+    notes = Waiting(5, take_over)
+    assert build(made.targets, store, made.sources, execution, notes) == {}
+    assert waited[0]
+    assert ["taken over" in text for text in notes.texts] == [True]
+    assert [notes.started_keys.count(key) for key in dict.fromkeys(notes.started_keys)] == [2, 1]
+    assert_same_content(store, built(tmp_path / "whole", made), *made.targets)
+
+
+def test_a_lost_training_writes_no_snapshot(tmp_path: Path) -> None:
+    made, store = study(), Store(tmp_path)
+    job = jobs(made, "dense")[0]
+    hooks = Hooks(is_ours=lambda key: False)
+    journal = StoreJournal(Reader(store, made.sources), {job.key: job}, (), None, Where(), hooks, {})
+    newest = store.work_folder(job.key) / "snapshot"
+    write_file(newest, b"the new owner's")
+    with pytest.raises(LeaseLost, match=f"{job.key[:8]} was taken over"):
+        journal.save_snapshot(job.key, Snapshot(7, History(), {}, "torch"))
+    assert files_in(tmp_path) == {f"work/{job.key}/snapshot": b"the new owner's"}
 
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_a_job_is_done_once(
     assert build([*made.targets, job], own, made.sources, HERE if execution is HERE else execution, notes) == {}
     assert notes.finished_keys[-1] == job.key
     assert plan([job], own).works == ()
-    assert [path.name for path in (own.root / "work").iterdir()] == [".lock"]
+    assert [path.name for path in (own.root / "work").iterdir()] == []
     again = Notes()
     assert build([job], own, made.sources, execution, again) == {}
     assert (again.started_keys, [len(each.works) for each in again.plans]) == ([], [0])
@@ -136,7 +136,7 @@ def test_a_job_of_another_process_is_waited_for(
     make: Callable[[Study], Job], made: Study, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lease is held elsewhere: nothing starts before that is given back."""
-    monkeypatch.setattr("lth.lineage.agenda.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("lth.lineage.backoff.WAIT_SECONDS", 0.01)
     job = line(made, points=5) if make is line else Overlapped(first=overlapped(made).second, second=Dense())
     waits = threading.Event()
 

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from lth.lineage.lease import Leases
+from lth.lineage.process import Process
 
 HOLD = """
 import sys, time
@@ -78,6 +80,67 @@ def test_an_owner_on_another_host_is_judged_by_its_age(tmp_path: Path) -> None:
         past = time.time() - 31
         os.utime(path, (past, past))
         assert leases.acquire(tmp_path)
+
+
+def test_one_of_many_takes_over(tmp_path: Path) -> None:
+    """Many processes see at once that an owner is dead, again and again: one at most has the lease then."""
+    takers, times_taken = [Leases(stale_seconds=30) for _ in range(8)], 0
+    for _ in range(25):
+        took, ready = list[Leases](), threading.Barrier(len(takers))
+
+        def take(taker: Leases, took: list[Leases] = took, ready: threading.Barrier = ready) -> None:
+            ready.wait()
+            if taker.acquire(tmp_path):
+                took.append(taker)
+
+        threads = [threading.Thread(target=take, args=(taker,)) for taker in takers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [taker for taker in takers if taker.is_held(tmp_path)] == took
+        assert len(took) <= 1
+        times_taken += len(took)
+        past = time.time() - 31
+        for path in tmp_path.glob("lease*"):
+            os.utime(path, (past, past))
+    assert times_taken > 12  # none where two drew back from each other: the next look has it
+
+
+def test_an_owner_that_wakes_while_it_is_taken_over_keeps_its_lease(tmp_path: Path) -> None:
+    class Slow(Leases):
+        def _create(self, path: Path) -> bool:
+            stalled.beat()
+            return super()._create(path)
+
+    stalled, other = Leases(stale_seconds=30), Slow(stale_seconds=30)
+    assert stalled.acquire(tmp_path)
+    past = time.time() - 31
+    os.utime(tmp_path / "lease.json", (past, past))
+    assert not other.acquire(tmp_path)
+    assert stalled.is_held(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lease.json"]
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "work" / "key"
+    with Leases() as one, Leases() as other:
+        assert one.acquire(folder)
+        os.rename(folder, tmp_path / "gone")
+        assert not one.is_held(folder)
+        assert other.acquire(folder)
+        one.release(folder)
+        assert other.is_held(folder)
+
+
+def test_machines_do_not_judge_each_other_by_process_numbers(tmp_path: Path) -> None:
+    nowhere = 2**31 - 2  # no such process here
+    with Leases(process=Process(machine="elsewhere", pid=nowhere)) as one, Leases() as other:
+        assert one.acquire(tmp_path)
+        assert not other.acquire(tmp_path)
+    with Leases(process=Process(pid=nowhere)) as one, Leases() as other:
+        assert one.acquire(tmp_path)
+        assert other.acquire(tmp_path)
 
 
 def test_a_held_lease_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

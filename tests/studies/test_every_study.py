@@ -330,4 +330,4 @@ def test_a_study_that_was_killed_goes_on_with_the_same_bits(study: str, reports:
     assert notes.steps[key][0] >= int(step) - 1  # from its snapshot, not from the start
     assert not done & set(notes.started_keys)
     assert_same_content(killed, built(tmp_path / "undisturbed", made), *made.targets)
-    assert {path.name for path in (killed.root / "work").iterdir()} == {".lock"}
+    assert {path.name for path in (killed.root / "work").iterdir()} <= {".clock"}

@@ -15,7 +15,8 @@ class Report:
     """What an executor says of a work.
 
     Attributes:
-        what: `progress`, `sampled`, `done`, `stopped`, `refused` (an error with a message for users) or `failed`.
+        what: `progress`, `sampled`, `done`, `stopped`, `lost` (another process has taken it over), `refused` (an error
+            with a message for users) or `failed`.
         key: of the job.
         step: how far it is.
         values: last values by `part/metric`.
@@ -23,7 +24,7 @@ class Report:
         traceback: where it came from.
     """
 
-    what: Literal["progress", "sampled", "done", "stopped", "refused", "failed"]
+    what: Literal["progress", "sampled", "done", "stopped", "lost", "refused", "failed"]
     key: str
     step: int = 0
     values: Mapping[str, float] = field(default_factory=dict)

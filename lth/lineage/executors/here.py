@@ -9,6 +9,7 @@ from typing import Self
 import torch
 
 from lth.lineage.executors.executor import OnReport, Report, one_thread
+from lth.lineage.lease import LeaseLost
 from lth.lineage.plan import Work
 from lth.lineage.reader import Reader
 from lth.lineage.work import Hooks
@@ -26,6 +27,7 @@ class Here:
         on_report: takes reports.
         should_stop: whether to save and stop now.
         prompt: text that language models go on from at evaluations; None draws no text.
+        is_ours: whether this process still has the lease of a work, by key.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Here:
         on_report: OnReport,
         should_stop: Callable[[], bool],
         prompt: str | None = None,
+        is_ours: Callable[[str], bool] = lambda key: True,
     ) -> None:
         self._reader, self._where, self._population, self._report = reader, where, population, on_report
         self._hooks = Hooks(
@@ -45,6 +48,7 @@ class Here:
             is_forced,
             prompt,
             lambda key, step, text: on_report(Report("sampled", key, step, text=text)),
+            is_ours,
         )
         self._threads = contextlib.ExitStack()
 
@@ -87,8 +91,16 @@ class Here:
             for work in works:
                 self._report(Report("stopped", work.key))
             raise
+        except LeaseLost:
+            self._lose(works)
+            return
         for work in works:
             self._report(Report("done", work.key))
+
+    def _lose(self, works: Sequence[Work]) -> None:
+        """Leave works that trained together, one of which another process has taken over."""
+        for work in works:
+            self._report(Report("lost", work.key))
 
     def wait(self, timeout: float) -> None: ...
     def stop(self) -> None: ...

@@ -6,6 +6,7 @@ from typing import Any
 
 from lth.lineage.executors.executor import one_thread
 from lth.lineage.executors.here import Here
+from lth.lineage.executors.workers import WorkerDied
 from lth.lineage.nodes import Job, from_documents, to_documents
 from lth.lineage.plan import Work
 from lth.lineage.reader import Reader
@@ -24,6 +25,17 @@ class FirstRank(Here):
             works_told = [(to_documents(work.job), work.key, work.checkpoints, work.finish) for work in works]
             self._where.ranks.broadcast((works_told, engine, self._hooks.is_forced))
         super().submit(works, engine)
+
+    def _lose(self, works: Sequence[Work]) -> None:
+        """End: the other ranks wait at a step that this one does not reach.
+
+        Raises:
+            WorkerDied: always; says what to do.
+        """
+        raise WorkerDied(
+            "another process has taken over the training of these ranks, which were not heard of for too long. Its "
+            "snapshots are kept: run the same command again to wait for it, or to go on where it stops"
+        )
 
     def __exit__(self, *raised: object) -> None:
         if raised[0] in (None, Interrupted):  # after any other error the ranks are not at one point

@@ -11,6 +11,7 @@ from typing import Any
 
 from lth.lineage.executors.executor import Report
 from lth.lineage.files import StoreError
+from lth.lineage.lease import LeaseLost, holds
 from lth.lineage.nodes import Job, from_documents
 from lth.lineage.plan import Work
 from lth.lineage.reader import Reader
@@ -50,7 +51,10 @@ def _serve(connection: "Connection[Any, Any]") -> None:
     def sampled(key: str, step: int, text: str) -> None:
         connection.send(Report("sampled", key, step, text=text))
 
-    hooks = Hooks(progress, connection.poll, settings["is_forced"], settings["prompt"], sampled)
+    def is_ours(key: str) -> bool:
+        return holds(reader.store.work_folder(key), settings["token"])
+
+    hooks = Hooks(progress, connection.poll, settings["is_forced"], settings["prompt"], sampled, is_ours)
     while (message := connection.recv()) is not None:
         if message == "stop":
             continue
@@ -65,6 +69,8 @@ def _serve(connection: "Connection[Any, Any]") -> None:
             type(job).run([work], reader, where, hooks)
         except Interrupted:
             connection.send(Report("stopped", key))
+        except LeaseLost:
+            connection.send(Report("lost", key))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise
         except Exception as error:

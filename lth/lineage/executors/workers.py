@@ -59,6 +59,7 @@ class Workers:
         snapshot_seconds: time between snapshots.
         micro_batch: most examples of one pass.
         on_report: takes reports.
+        token: of the process that holds the leases.
         prompt: text that language models go on from at evaluations; None draws no text.
     Raises:
         WorkerDied: if one cannot start.
@@ -73,6 +74,7 @@ class Workers:
         snapshot_seconds: float,
         micro_batch: int | None,
         on_report: OnReport,
+        token: str,
         prompt: str | None = None,
     ) -> None:
         self._report = on_report
@@ -82,6 +84,7 @@ class Workers:
             "snapshot_seconds": snapshot_seconds,
             "micro_batch": micro_batch,
             "prompt": prompt,
+            "token": token,
             "entries": own_entries(),
             "sources": sources,
         }

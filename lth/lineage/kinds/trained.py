@@ -176,7 +176,8 @@ def _run(works: Sequence["Work"], reader: Reader, where: Where, hooks: Hooks) ->
     for work, outcome in zip(works, outcomes, strict=True):
         if work.finish:
             _commit(work.job, outcome, reader, provenance, journal.times)
-        reader.store.finish_work(work.key)
+        if hooks.is_ours(work.key):
+            reader.store.finish_work(work.key)
 
 
 def _commit(job: Job, outcome: Any, reader: Reader, provenance: dict[str, Any], times: Times) -> None:
