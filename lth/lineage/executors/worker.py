@@ -47,10 +47,13 @@ def _serve(connection: "Connection[Any, Any]") -> None:
     def progress(key: str, step: int, values: Mapping[str, float]) -> None:
         connection.send(Report("progress", key, step, dict(values)))
 
+    def evaluated(key: str, step: int, values: Mapping[str, float]) -> None:
+        connection.send(Report("evaluated", key, step, values))
+
     def sampled(key: str, step: int, text: str) -> None:
         connection.send(Report("sampled", key, step, text=text))
 
-    hooks = Hooks(progress, connection.poll, settings["is_forced"], settings["prompt"], sampled)
+    hooks = Hooks(progress, evaluated, connection.poll, settings["is_forced"], settings["prompt"], sampled)
     while (message := connection.recv()) is not None:
         if message == "stop":
             continue
