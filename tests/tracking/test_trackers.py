@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from tracked_runs import NAMES, Curves, Tracked
+from tracked_runs import NAMES, Curves, Tracked, events_in, tensorboard_curves, tracked_run
 
 from lth.tracking.tracker import for_files
 
@@ -18,23 +17,11 @@ def only(folder: Path, pattern: str) -> Path:
 
 
 def test_tensorboard(tracked: Tracked) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    def read(folder: Path) -> Any:
-        return EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0, "tensors": 0}).Reload()
-
     study = tracked.store.parent / "runs" / "find-ticket-lenet-300-100-digits" / tracked.found.id
-    curves: Curves = {}
-    for name in NAMES:
-        events = read(study / for_files(name))
-        curves[name] = {
-            tag: [(event.step, pytest.approx(event.value, rel=1e-6)) for event in events.Scalars(tag)]
-            for tag in events.Tags()["scalars"]
-        }
-        [settings] = events.Tensors("settings/text_summary")
-        assert "| replicate | 0 |" in settings.tensor_proto.string_val[0].decode()
-    assert curves == tracked.curves
-    whole = read(study)
+    assert tensorboard_curves(study, NAMES) == tracked.curves
+    [settings] = events_in(study / for_files(NAMES[0])).Tensors("settings/text_summary")
+    assert "| replicate | 0 |" in settings.tensor_proto.string_val[0].decode()
+    whole = events_in(study)
     figures = sorted(path.stem for path in (tracked.found.folder / "figures").glob("*.png"))
     assert sorted(whole.Tags()["images"]) == [f"figures/{name}" for name in figures]
     [image] = whole.Images(f"figures/{figures[0]}")
@@ -116,8 +103,6 @@ def test_trackio(tracked: Tracked) -> None:
 
 
 def test_training_is_the_same_beside_trackers(tracked: Tracked, tmp_path: Path) -> None:
-    from tracked_runs import tracked_run
-
     alone = tracked_run(tmp_path, workers=1)
     assert alone.found.id == tracked.found.id
     for row in alone.found.results["rows"]:

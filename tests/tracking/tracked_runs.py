@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import lth
 from lth.tracking import Row, Series, TrackedStudy
+from lth.tracking.tracker import for_files
 
 SMALL: dict[str, Any] = {"levels": 1, "replicates": 1, "duration": "60it", "evaluate_every": 20, "rate": 0.5,
                          "controls": ("random",)}  # fmt: skip
@@ -54,6 +57,24 @@ def tracked_run(folder: Path, *trackers: str, workers: int = 0, store: str = "st
         store=folder / store, out=folder / "out", execution=execution, progress=False, **(SMALL | settings)
     )
     return Tracked(found, folder / store, trackers)
+
+
+def events_in(folder: Path) -> Any:
+    """Return what TensorBoard's own reader finds in a folder."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    return EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0, "tensors": 0}).Reload()
+
+
+def tensorboard_curves(study: Path, names: Sequence[str]) -> Curves:
+    """Return the curves below a study's folder; values there have single precision."""
+    curves: Curves = {}
+    for name in names:
+        events = events_in(study / for_files(name))
+        for tag in events.Tags()["scalars"]:
+            read = [(event.step, pytest.approx(event.value, rel=1e-6)) for event in events.Scalars(tag)]
+            curves.setdefault(name, {})[tag] = read
+    return curves
 
 
 @dataclass
