@@ -13,6 +13,7 @@ Rooms, each importing only from those before it:
     analysis     intervals, verdicts, the documents of a study
     studies      the science, one study per file; experiments: published ones with their numbers
     report       figures and one HTML page, from documents alone
+    tracking     trackers that are told of trainings: Weights & Biases, MLflow, TensorBoard, trackio
     launch       a study from settings to report
     cli          the command line
 

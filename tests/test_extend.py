@@ -310,6 +310,31 @@ def darken(images, draws, number):
 
 AUGMENTATIONS["darken"] = Augmentation(darken, 1, "Some of the brightness taken away.")
 ''',
+    "tracker": '''
+from lth.tracking import TRACKERS
+
+
+class Lines:
+    """Adds a line of JSON for each row to a file."""
+
+    def __init__(self, argument):
+        self.path = Path(argument)
+
+    def begin(self, study): ...
+    def close(self, series): ...
+    def end(self): ...
+
+    def log(self, series, rows):
+        with self.path.open("a") as file:
+            file.writelines(json.dumps([series.name, step, dict(values)]) + "\\n" for step, values in rows)
+
+    def conclude(self, verdict, files):
+        with self.path.open("a") as file:
+            file.write(json.dumps(sorted(files)) + "\\n")
+
+
+TRACKERS["lines"] = Lines
+''',
     "experiment": '''
 from lth.analysis.statistics import interval
 from lth.studies import EXPERIMENTS, Experiment, Published
@@ -448,6 +473,12 @@ CHECKS: dict[tuple[str, ...], str] = {
     ends = [reader.weights(points["dense", 0])["output.weight"] for points in (plain, dark)]
     seen["augmentation"] = [len(ends), bool((ends[0] == ends[1]).all())]
 """,
+    ("tracker",): """
+    lth.study("train", duration="40it", evaluate_every=20, replicates=1, progress=False,
+              execution=lth.Execution(workers=1, track=("lines:told.txt",)))
+    told = [json.loads(line) for line in Path("told.txt").read_text().splitlines()]
+    seen["tracker"] = [[row[:2] for row in told[:-1] if "validation/loss" in row[2]], told[-1]]
+""",
     ("experiment",): """
     from lth.cli.main import main as command
 
@@ -484,6 +515,7 @@ EXPECTED: dict[str, Any] = {
     "data set": ["waves", 3.0],
     "family": [[1, 3, 5]],
     "augmentation": [2, False],
+    "tracker": [[["dense, replicate 0", step] for step in (0, 20, 40)], ["figures", "results", "tickets"]],
     "experiment": ["R2 of tickets", 0.9, True, "not comparable at this scale"],
 }
 

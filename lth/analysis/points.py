@@ -47,6 +47,12 @@ class Point:
     item: int = 0
 
 
+def place_words(arm: str, at: Mapping[str, float | str], replicate: int) -> str:
+    """Return whose network it is: `ticket, level 3, replicate 0`."""
+    place = [f"{axis.replace('_', ' ')} {value}" for axis, value in at.items() if axis != "density"]
+    return ", ".join([arm, *place, f"replicate {replicate}"])
+
+
 @dataclass(frozen=True, slots=True)
 class Plot:
     """A figure, as data: the report draws it, a line per arm, with a band over replicates.

@@ -13,6 +13,7 @@ from lth.cli.compact import compact
 from lth.cli.data import data
 from lth.cli.doctor import doctor
 from lth.cli.errors import CommandError, UsageError
+from lth.cli.export import export
 from lth.cli.help import FILES, HELP, STORED, STUDY, description, with_examples
 from lth.cli.launches import cancel, logs, status
 from lth.cli.ls import ls
@@ -98,7 +99,7 @@ for _study in STUDIES.values():
     _add_study(_study)
 plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
-_add(STORED, run_file, reproduce, status, cancel, logs, ls, show, report, sample, save)
+_add(STORED, run_file, reproduce, status, cancel, logs, ls, show, report, export, sample, save)
 app.command(ticket)
 app.command(data)
 _add(FILES, superweights, prune, sparsity, compact)

@@ -176,9 +176,12 @@ def _parameter(
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if name in places else inspect.Parameter.KEYWORD_ONLY
     # A flag of the study may be on in a preset, and then there must be a way to turn it off.
     flag: dict[str, Any] = {"negative": ""} if is_list or (info.annotation is bool and group == "Running") else {}
+    is_several = group == "Running" and get_origin(info.annotation) is tuple
+    if is_several:
+        flag = {"negative": "", "consume_multiple": False}
     words = f"{info.description}{_default(info, default)}"
     parameter = Parameter(help=words, show_default=False, group=_group(group), **flag)
-    takes = list[str] | None if is_list else _option_type(info)
+    takes = list[str] | None if is_list or is_several else _option_type(info)
     return inspect.Parameter(name, kind, default=None, annotation=Annotated[takes, parameter])
 
 

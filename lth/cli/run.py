@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lth.launch.cluster import Launch
-    from lth.launch.run import ObserverFactory
+    from lth.launch.tracked import ObserverFactory
     from lth.lineage import Execution, Observer
     from lth.studies.prepare import Study
 

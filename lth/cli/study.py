@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from lth.cli.checklist import run_checklist
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.experiments import experiment_lines
-from lth.cli.options import Flag
+from lth.cli.options import Flag, Several
 from lth.cli.sample import as_prompt
 from lth.config import Running, StudySettings, as_settings_error
 from lth.config.stopping import exit_code, stopped_by
+from lth.config.text import split_each
 from lth.studies import EXPERIMENTS, StudyType
 from lth.studies.experiments.checklist import CHECKLISTS
 
@@ -140,6 +141,7 @@ def reproduce(
     protocol: str | None = None,
     tokens: int | None = None,
     join: Literal["file", "rows"] = "file",
+    track: Several = None,
     quiet: Flag = False,
     json_: Flag = False,
 ) -> int:
@@ -170,6 +172,7 @@ def reproduce(
         tokens: only so many of the text's first tokens; 0 takes all [default: 20,480, or all that --protocol says where
             it is given].
         join: file, the text as it stands; rows, its lines joined by two newlines, as most published numbers have it.
+        track: tell trackers what trainings measure, as `lth find-ticket --track` does.
         quiet: show no progress.
         json_: print JSON.
     """
@@ -178,7 +181,8 @@ def reproduce(
         return 0
     with settings_as_usage():
         with as_settings_error():
-            running = Running(folder=folder, store=store, out=out, workers=workers, quiet=quiet, json=json_)
+            place = Running(folder=folder, store=store, out=out, workers=workers, quiet=quiet, json=json_)
+            running = place.model_copy(update={"track": split_each(track or ())})
         if name in CHECKLISTS:
             if scale != 1 or replicates is not None or plan or out is not None:
                 raise UsageError(f"{name} trains nothing: leave out --scale, --replicates, --plan and --out")
@@ -275,6 +279,7 @@ def execution_of(running: Running, *, over_ranks: bool = False) -> "Execution":
         ranks=join(running.device) if over_ranks else ALONE,
         sample=None if running.sample is None else as_prompt(running.sample),
         energy=running.energy,
+        track=running.track,
         **workers,
     )
 

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lth.config.text import SeveralNames
+
 
 class Running(BaseModel):
     """Where a study runs and where its results go."""
@@ -60,6 +62,11 @@ class Running(BaseModel):
         min_length=1,
         description="what measures the energy of the study's building: codecarbon, or codecarbon:country=FRA (the "
         "world's mean mix of electricity without a country) [default: nothing does]",
+    )
+    track: SeveralNames = Field(
+        default=(),
+        description="tell trackers what trainings measure while they run: wandb[:PROJECT], mlflow:URI, "
+        "tensorboard[:DIR], trackio[:PROJECT]; several with commas, or the option several times [default: none]",
     )
     json_: bool = Field(default=False, alias="json", description="print the results document at the end, nothing else")
     quiet: bool = Field(default=False, description="show no progress")

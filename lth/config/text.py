@@ -17,6 +17,13 @@ def split_names(value: Any) -> Any:
     return () if value.strip().lower() in ("none", "") else tuple(part.strip() for part in value.split(","))
 
 
+def split_each(value: Any) -> Any:
+    """Return `"a,b"` and ["a,b"] as ("a", "b"), `"none"` as (), anything else as it is."""
+    if isinstance(value, list | tuple):
+        return tuple(part for each in value for part in ([each] if not isinstance(each, str) else split_names(each)))
+    return split_names(value)
+
+
 def split_pairs(value: Any) -> Any:
     """Return `"a=1,b=2"` as {"a": "1", "b": "2"}, `"none"` as {}, anything else as it is."""
     if not isinstance(value, str):
@@ -144,6 +151,9 @@ def _split(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
 """Several names: a list, or text with commas; `none` for none."""
+
+SeveralNames = Annotated[tuple[str, ...], BeforeValidator(split_each)]
+"""Several names, each of which may hold several with commas between them; `none` for none."""
 
 Numbers = Annotated[tuple[float, ...], BeforeValidator(split_names)]
 """Several numbers: a list, or text with commas; `none` for none."""

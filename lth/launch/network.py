@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from lth.analysis.points import Point
+from lth.analysis.points import Point, place_words
 from lth.lineage import Reader, Store, Trained
 from lth.lineage.foreign import save_gpt2
 from lth.lineage.journal import snapshot_paths
@@ -64,8 +64,7 @@ def save_for_transformers(network: Network, folder: Path) -> None:
 
 def point_words(point: Point) -> str:
     """Return whose network it is: `ticket, level 3, replicate 0`."""
-    place = [f"{axis.replace('_', ' ')} {value}" for axis, value in point.at.items() if axis != "density"]
-    return ", ".join([point.arm, *place, f"replicate {point.replicate}"])
+    return place_words(point.arm, point.at, point.replicate)
 
 
 def _weights(prepared: Study, reader: Reader, arm: str | None, replicate: int) -> tuple[Point, int, State]:

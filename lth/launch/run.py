@@ -1,13 +1,15 @@
 """A study from settings to report: prepared, built, concluded. Each step can be called alone, any number of times."""
 
 import datetime
+import json
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lth.analysis.points import Point
 from lth.config.stopping import interruptible
 from lth.data import Data, from_arrays, no_data
 from lth.launch.conclude import conclude_study, default_out, jobs_of
@@ -16,11 +18,14 @@ from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
 from lth.launch.samples import SamplesWritten, check_sample
 from lth.launch.stored import filled
+from lth.launch.tracked import ObserverFactory, Tracked
 from lth.lineage import (
     Execution,
+    Job,
     Observer,
     Reader,
     Store,
+    Trained,
     Unobserved,
     build,
     json_to_bytes,
@@ -33,8 +38,6 @@ from lth.studies.prepare import Study
 
 KEYWORDS = ("folder", "store", "out", "execution", "progress", "model_name", "train", "evaluate")
 """Keywords of `study` that are no settings."""
-
-ObserverFactory = Callable[[Study], AbstractContextManager[Observer]]
 
 
 def study(
@@ -177,8 +180,13 @@ def run_study(
         ValueError: if the engine cannot train one of its networks; nothing is written then.
         Interrupted, BuildError, StoreError: see `lth.lineage.build`.
     """
-    skipped = build_study(prepared, store, execution, observer, out)
-    return conclude_study(prepared, store, out, skipped)
+    tracked, found = Tracked(note_of(prepared), store, () if execution is None else execution.track), None
+    try:
+        skipped = build_study(prepared, store, execution, tracked.observer(observer), out)
+        found = conclude_study(prepared, store, out, skipped)
+    finally:
+        tracked.close(found)
+    return found
 
 
 def follow_study(prepared: Study, store: Store, execution: Execution) -> bool:
@@ -227,16 +235,38 @@ def register(prepared: Study, store: Store) -> None:
     """Note in the store that this study exists, so that it can be listed while it is built."""
     path = store.study_folder(prepared.id) / "study.json"
     if not path.exists():
-        document = {
-            "format": "lth.study/2",
-            "id": prepared.id,
-            "study": prepared.type.name,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "config": prepared.document(),
-            "keys": [job.key for job in prepared.targets],
-            "jobs": [job.key for job in jobs_of(prepared)],
-        }
-        write_file(path, json_to_bytes(document))
+        write_file(path, json_to_bytes(note_of(prepared)))
+    elif b'"trainings"' not in (before := path.read_bytes()):  # of an older lth, or damaged
+        write_file(path, json_to_bytes(note_of(prepared) | _created(before)))
+
+
+def note_of(prepared: Study) -> dict[str, Any]:
+    """Return what the store notes of a study: its settings, and which results are its own and whose they are."""
+    jobs, points = jobs_of(prepared), {point.job.key: point for point in reversed(prepared.points)}
+    return {
+        "format": "lth.study/2",
+        "id": prepared.id,
+        "study": prepared.type.name,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "config": prepared.document(),
+        "keys": [job.key for job in prepared.targets],
+        "jobs": [job.key for job in jobs],
+        "trainings": [_training(job, points.get(job.key)) for job in jobs if isinstance(job, Trained)],
+    }
+
+
+def _created(note: bytes) -> dict[str, str]:
+    try:
+        return {"created": str(json.loads(note)["created"])}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _training(job: Job, point: Point | None) -> dict[str, Any]:
+    """Return whose training it is; the arm of one that is no point of the study, but on the way to one, is empty."""
+    if point is None:
+        return {"key": job.key, "arm": "", "replicate": None, "at": {}}
+    return {"key": job.key, "arm": point.arm, "replicate": point.replicate, "at": dict(point.at)}
 
 
 def observer_of(progress: "bool | ObserverFactory") -> ObserverFactory | None:

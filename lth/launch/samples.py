@@ -73,6 +73,9 @@ class SamplesWritten:
     def progress(self, key: str, step: int, values: Mapping[str, float]) -> None:
         self._observer.progress(key, step, values)
 
+    def evaluated(self, key: str, step: int, values: Mapping[str, float]) -> None:
+        self._observer.evaluated(key, step, values)
+
     def finished(self, key: str) -> None:
         self._observer.finished(key)
 

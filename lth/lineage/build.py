@@ -63,6 +63,8 @@ class Execution:
         offload: a folder: networks of `transformers` that are only measured stay there, one block at a time in memory;
             jobs then run in this process.
         energy: what measures the energy of a study's building, an entry of METERS.
+        track: what is told of a study's trainings while they run, as `wandb` or `mlflow:http://127.0.0.1:5000`: entries
+            of TRACKERS.
     Raises:
         SettingsError: if another engine is to be compiled, or to train over ranks; or parameters are to be shared out
             by one process, over a stack of networks, or compiled.
@@ -80,6 +82,7 @@ class Execution:
     sample: str | None = None
     offload: Path | None = None
     energy: str | None = None
+    track: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.sharded and (self.ranks.size == 1 or self.compiled or (self.population or 1) > 1):
@@ -241,6 +244,8 @@ def _handle(report: Report, agenda: Agenda) -> None:
     match report.what:
         case "progress":
             agenda.observer.progress(report.key, report.step, report.values)
+        case "evaluated":
+            agenda.observer.evaluated(report.key, report.step, report.values)
         case "sampled":
             agenda.observer.sampled(report.key, report.step, report.text)
         case "done":

@@ -56,6 +56,7 @@ class StoreJournal:
         self._began = time.monotonic()
         self.checkpoints, self.until = checkpoints, until
         self._sampled_at: int | None = None
+        self._num_told = dict.fromkeys(jobs, 0)
         self.times: Times = {}
         self._times_kept: dict[str, int] = {}  # how many are in the file of each
         for key in jobs:  # all of one program have the same
@@ -92,6 +93,9 @@ class StoreJournal:
 
     def progress(self, key: str, step: int, history: History) -> None:
         history.start_digest = self._digests[key]
+        for index in range(self._num_told[key], len(history.steps)):
+            self._hooks.evaluated(key, history.steps[index], history.at(index))
+        self._num_told[key] = len(history.steps)
         self._hooks.progress(key, step, history.last)
 
     def evaluated(self, key: str, step: int, seconds: float | None, state: Callable[[], State]) -> None:

@@ -171,17 +171,15 @@ class Store:
         # The key leaves out what is at its default: a default that changed would go unseen without this look.
         if not _agree(manifest.get("settings"), json.loads(json.dumps(node.settings))):
             raise StoreError(f"{path} was made by an lth with other defaults. {_remove(path.parent)}")
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror}. {_remove(path.parent)}") from error
-        found, expected = hashlib.sha256(content).hexdigest(), manifest["files"].get(name)
-        if found != expected:
-            raise StoreError(
-                f"{path} is damaged: its SHA-256 is {found[:12]}..., {str(expected)[:12]}... was written. "
-                f"{_remove(path.parent)}"
-            )
-        return content
+        return _content(path, manifest)
+
+    def read_key(self, key: str, name: str) -> bytes:
+        """Return one file of a finished result by its key alone, verified; what it was made from is not looked at.
+
+        Raises:
+            StoreError: if it is missing or damaged.
+        """
+        return _content(self.folder(key) / name, self.manifest(key))
 
     def diverged_at(self, node: Node) -> int | None:
         """Return the step at which a finished job diverged; None if it did not."""
@@ -214,6 +212,21 @@ def _names(folder: Path) -> list[str]:
         return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _content(path: Path, manifest: dict[str, Any]) -> bytes:
+    """Return a file of a finished result, verified."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}. {_remove(path.parent)}") from error
+    found, expected = hashlib.sha256(content).hexdigest(), manifest["files"].get(path.name)
+    if found != expected:
+        raise StoreError(
+            f"{path} is damaged: its SHA-256 is {found[:12]}..., {str(expected)[:12]}... was written. "
+            f"{_remove(path.parent)}"
+        )
+    return content
 
 
 def _agree(stored: Any, present: Any) -> bool:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 Progress = Callable[[str, int, Mapping[str, float]], None]
 """(key, step, last values by `part/metric`)"""
 
+Evaluated = Callable[[str, int, Mapping[str, float]], None]
+"""(key, step, values by `part/metric`)"""
+
 Sampled = Callable[[str, int, str], None]
 """(key, step, text)"""
 
@@ -16,6 +19,7 @@ class Hooks:
 
     Attributes:
         progress: takes how far a job is.
+        evaluated: takes what each evaluation measured.
         should_stop: whether to save and stop now.
         is_forced: whether the engine was asked for by name: it then starts over what another one began.
         prompt: text that language models go on from at evaluations; None draws no text.
@@ -24,6 +28,7 @@ class Hooks:
     """
 
     progress: Progress = lambda key, step, values: None
+    evaluated: Evaluated = lambda key, step, values: None
     should_stop: Callable[[], bool] = lambda: False
     is_forced: bool = False
     prompt: str | None = None

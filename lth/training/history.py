@@ -106,10 +106,14 @@ class History(BaseModel):
             curve, value = self.curves.setdefault(name, [None] * (len(self.steps) - 1)), values.get(name)
             curve.append(value if value is not None and math.isfinite(value) else None)
 
+    def at(self, index: int) -> dict[str, float]:
+        """Return the values of one evaluation, by `part/metric`; without those that are none or not finite."""
+        return {name: value for name, curve in self.curves.items() if (value := curve[index]) is not None}
+
     @property
     def last(self) -> dict[str, float]:
         """The last value of each curve."""
-        return {name: values[-1] for name, values in self.curves.items() if values and values[-1] is not None}
+        return self.at(-1) if self.steps else {}
 
     def document(self) -> dict[str, Any]:
         """Return everything measured, as JSON values: the content of metrics.json."""

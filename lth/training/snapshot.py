@@ -59,6 +59,15 @@ def step_in(path: Path) -> int | None:
     return step if isinstance(step, int) else None
 
 
+def history_in(path: Path) -> History | None:
+    """Return what was measured up to the snapshot in a file, by its first line alone; None as of `step_in`."""
+    try:
+        history = _head(path).get("history")
+        return History.model_validate(history) if history is not None else None
+    except (OSError, ValueError):
+        return None
+
+
 def _head(path: Path) -> dict[str, object]:
     with path.open("rb") as file:
         line = file.readline()

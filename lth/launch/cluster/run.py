@@ -13,7 +13,7 @@ from lth.config.stopping import interruptible
 from lth.launch.cluster.launches import Launch, Wanted
 from lth.launch.conclude import jobs_of
 from lth.launch.load import load_studies
-from lth.launch.run import ObserverFactory
+from lth.launch.tracked import ObserverFactory
 from lth.lineage import BuildError, Execution, Job, Reader, Store, build, json_to_bytes, plan, write_file
 from lth.lineage.begun import steps_begun
 from lth.lineage.executors import follow

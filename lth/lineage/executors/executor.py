@@ -15,16 +15,16 @@ class Report:
     """What an executor says of a work.
 
     Attributes:
-        what: `progress`, `sampled`, `done`, `stopped`, `lost` (another process has taken it over), `refused` (an error
-            with a message for users) or `failed`.
+        what: `progress`, `evaluated`, `sampled`, `done`, `stopped`, `lost` (another process has taken it over), `refused`
+            (an error with a message for users) or `failed`.
         key: of the job.
         step: how far it is.
-        values: last values by `part/metric`.
+        values: by `part/metric`: the last ones, or those of an evaluation.
         text: the error, or what was sampled.
         traceback: where it came from.
     """
 
-    what: Literal["progress", "sampled", "done", "stopped", "lost", "refused", "failed"]
+    what: Literal["progress", "evaluated", "sampled", "done", "stopped", "lost", "refused", "failed"]
     key: str
     step: int = 0
     values: Mapping[str, float] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Report:
     @property
     def is_last(self) -> bool:
         """Whether the work is over with it."""
-        return self.what not in ("progress", "sampled")
+        return self.what not in ("progress", "evaluated", "sampled")
 
 
 OnReport = Callable[[Report], None]

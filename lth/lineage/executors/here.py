@@ -44,6 +44,7 @@ class Here:
         self._reader, self._where, self._population, self._report = reader, where, population, on_report
         self._hooks = Hooks(
             lambda key, step, values: on_report(Report("progress", key, step, values)),
+            lambda key, step, values: on_report(Report("evaluated", key, step, values)),
             should_stop,
             is_forced,
             prompt,

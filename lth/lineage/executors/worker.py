@@ -48,13 +48,16 @@ def _serve(connection: "Connection[Any, Any]") -> None:
     def progress(key: str, step: int, values: Mapping[str, float]) -> None:
         connection.send(Report("progress", key, step, dict(values)))
 
+    def evaluated(key: str, step: int, values: Mapping[str, float]) -> None:
+        connection.send(Report("evaluated", key, step, values))
+
     def sampled(key: str, step: int, text: str) -> None:
         connection.send(Report("sampled", key, step, text=text))
 
     def is_ours(key: str) -> bool:
         return holds(reader.store.work_folder(key), settings["token"])
 
-    hooks = Hooks(progress, connection.poll, settings["is_forced"], settings["prompt"], sampled, is_ours)
+    hooks = Hooks(progress, evaluated, connection.poll, settings["is_forced"], settings["prompt"], sampled, is_ours)
     while (message := connection.recv()) is not None:
         if message == "stop":
             continue
