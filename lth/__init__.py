@@ -14,6 +14,7 @@ Rooms, each importing only from those before it:
     studies      the science, one study per file; experiments: published ones with their numbers
     report       figures and one HTML page, from documents alone
     launch       a study from settings to report
+    serve        pages of a whole store in a browser, read-only
     cli          the command line
 
 Names below are imported when they are first used, so that `import lth` stays fast.

@@ -21,6 +21,7 @@ from lth.cli.prune import prune
 from lth.cli.report import report
 from lth.cli.sample import sample
 from lth.cli.save import save
+from lth.cli.serve import serve
 from lth.cli.show import show
 from lth.cli.sparsity import sparsity
 from lth.cli.study import plan, reproduce, run
@@ -92,7 +93,7 @@ for _study in STUDIES.values():
     _add_study(_study)
 plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
-_add(STORED, reproduce, ls, show, report, sample, save)
+_add(STORED, reproduce, ls, show, report, serve, sample, save)
 app.command(ticket)
 app.command(data)
 _add(FILES, superweights, prune, sparsity, compact)

@@ -10,6 +10,7 @@ import yaml
 
 from lth.data import Data, from_arrays, no_data
 from lth.launch.conclude import conclude_study, default_out, jobs_of
+from lth.launch.derivation_file import write_derivation
 from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
@@ -230,10 +231,13 @@ def register(prepared: Study, store: Store) -> None:
             "study": prepared.type.name,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "config": prepared.document(),
+            "task": prepared.task.name,
+            "arms": list(dict.fromkeys(point.arm for point in prepared.points)),
             "keys": [job.key for job in prepared.targets],
             "jobs": [job.key for job in jobs_of(prepared)],
         }
         write_file(path, json_to_bytes(document))
+    write_derivation(prepared, store)
 
 
 def observer_of(progress: "bool | ObserverFactory") -> ObserverFactory | None:

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,3 +126,12 @@ def _process_exists(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def holder(folder: Path) -> str | None:
+    """Return who works in a folder at present, as 'process 4711 on node-3'; None for nobody. Nothing is written."""
+    leases, path = Leases(), folder / "lease.json"
+    owner = leases._owner(path)
+    if not owner or not leases._is_alive(path, owner, time.time()):
+        return None
+    return f"process {owner.get('pid')} on {owner.get('host')}"

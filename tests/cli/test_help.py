@@ -38,6 +38,7 @@ def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         "ls",
         "show",
         "report",
+        "serve",
         "sample",
         "save",
         "ticket",
