@@ -22,7 +22,7 @@ from lth.serve.progress import place_words, progress
 from lth.serve.results import DEPTHS, find_result, result_page
 
 MOST_COMPARED = 12
-ASSETS = {"style.css": "text/css", "list.js": "text/javascript", "live.js": "text/javascript"}
+ASSETS = {"style.css": "text/css"} | dict.fromkeys(("list.js", "live.js", "result.js"), "text/javascript")
 OWN_PAGES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -59,7 +59,9 @@ def app(store: Path, *, token: str | None = None, is_local: bool = True, cookie:
         Middleware(Guard, token=token, is_local=is_local, cookie=cookie),
         Middleware(GZipMiddleware, minimum_size=10_000, compresslevel=3),
     ]
-    return Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: _said, 500: _failed})
+    made = Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: _said, 500: _failed})
+    made.state.catalogue = pages.catalogue
+    return made
 
 
 def _own(template: str, status: int = 200, **context: Any) -> HTMLResponse:

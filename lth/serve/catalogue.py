@@ -119,6 +119,7 @@ class Catalogue:
         self.store, self.objects = store, Objects(store)
         self._entries: dict[str, Entry] = {}
         self._read: dict[Path, tuple[Signature, Any]] = {}
+        self._generation = -1
         self._looked = -KEEP_SECONDS
         self._lock = Lock()
 
@@ -126,8 +127,9 @@ class Catalogue:
         """Return all studies, newest first; damaged ones first of all."""
         with self._lock:
             if time.monotonic() - self._looked >= KEEP_SECONDS:
-                self._entries = {name: self._entry(name) for name in self._names()}
-                self._looked = time.monotonic()
+                generation = self.objects.look()
+                self._entries = {name: self._entry(name, generation) for name in self._names()}
+                self._generation, self._looked = generation, time.monotonic()
             known = sorted(self._entries.values(), key=lambda entry: entry.id)
         return sorted(known, key=lambda entry: (bool(entry.damage), entry.created), reverse=True)
 
@@ -143,18 +145,23 @@ class Catalogue:
         except OSError:
             return []
 
-    def _entry(self, name: str) -> Entry:
+    def _entry(self, name: str, generation: int) -> Entry:
         """Return a study as it is now; the one from before where nothing changed."""
         folder = self.store / "studies" / name
         note = self._cached(folder / "study.json", _note)
         outcome = self._cached(folder / "results.json", _outcome)
         if isinstance(note, str) or note is None:
             return Entry(name, folder, None, outcome, damage=note or f"{folder / 'study.json'} is missing")
-        note["task"] = note["task"] or self._task(note)
-        done = self.objects.count(note["jobs"])
-        working = sum(bool(work.holder) for key, work in self._work_of(note) if key not in self.objects)
-        entry, before = Entry(name, folder, note, outcome, done, working), self._entries.get(name)
-        return before if before == entry and before.note is note and before.outcome is outcome else entry
+        before = self._entries.get(name)
+        if before is not None and before.note is note and generation == self._generation:
+            done = before.done
+        else:
+            note["task"] = note["task"] or self._task(note)
+            done = self.objects.count(note["jobs"])
+        work = self._work_of(note) if outcome is None else []
+        working = sum(bool(each.holder) for key, each in work if key not in self.objects)
+        entry = Entry(name, folder, note, outcome, done, working)
+        return before if before == entry and before.outcome is outcome else entry
 
     def _task(self, note: StudyNote) -> str:
         """Return the task of a study whose note does not say it: its settings' or a finished training's."""

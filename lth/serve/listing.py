@@ -121,7 +121,7 @@ def listing(entries: Sequence[Entry], query: Query) -> Listing:
     page = min(query.page, max(1, -(-len(found) // PAGE)))
     rows = [_row(entry, families[_family(entry)], query) for entry in ordered[(page - 1) * PAGE : page * PAGE]]
     is_moving = any(row.entry.state == "running" for row in rows)
-    choices = {name: _choices(entries, query, name) for name in FILTERS}
+    choices = {name: _choices(entries if name in query.filters else found, query, name) for name in FILTERS}
     return Listing(replace(query, page=page), rows, len(entries), len(found), choices, sorted(differing), is_moving)
 
 
@@ -135,8 +135,9 @@ def _fits(entry: Entry, query: Query, but: str = "") -> bool:
 
 def _choices(entries: Sequence[Entry], query: Query, name: str) -> list[tuple[str, int]]:
     """Return the values of one filter among the studies that fit the others, with their number."""
-    counts = Counter(value for entry in entries if _fits(entry, query, name) for value in set(FILTERS[name](entry)))
     chosen = query.filters.get(name)
+    fitting = [entry for entry in entries if _fits(entry, query, name)] if chosen else entries
+    counts = Counter(value for entry in fitting for value in set(FILTERS[name](entry)))
     values = {*counts, *([chosen] if chosen else [])} - {""}
     order = STATES.index if name == "state" and values <= set(STATES) else str.lower
     return [(value, counts[value]) for value in sorted(values, key=order)]

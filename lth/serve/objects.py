@@ -35,6 +35,11 @@ class Objects:
         self._looked = {"finished": -KEEP_SECONDS, "work": -KEEP_SECONDS}
         self._lock = Lock()
 
+    def look(self) -> int:
+        """Look what is finished now, unless that was done a moment ago; return the number of changes so far."""
+        self._look()
+        return self.generation
+
     def __contains__(self, key: str) -> bool:
         self._look()
         return key in self._finished.get(key[:2], (0, frozenset()))[1]

@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import threading
 from pathlib import Path
 
 import uvicorn
@@ -40,7 +41,8 @@ def serve(store: Path, host: str, port: int, token: str | None) -> None:
         print(f"Store      {store.resolve()}")
         print(f"Page       http://{shown}:{port}/" + (f"?token={token}" if token else ""), flush=True)
         print("Ctrl-C stops it", flush=True)
-        bundle()  # the script of figures is made while nobody waits for it
+        bundle()  # the script of figures is made, and the studies are read, while nobody waits for it
+        threading.Thread(target=pages.state.catalogue.entries, daemon=True).start()
         config = uvicorn.Config(
             pages, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=2
         )
