@@ -15,6 +15,7 @@ Rooms, each importing only from those before it:
     report       figures and one HTML page, from documents alone
     tracking     trackers that are told of trainings: Weights & Biases, MLflow, TensorBoard, trackio
     launch       a study from settings to report
+    serve        pages of a whole store in a browser, read-only
     cli          the command line
 
 Names below are imported when they are first used, so that `import lth` stays fast.

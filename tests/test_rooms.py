@@ -12,7 +12,7 @@ import lth
 PACKAGE = Path(lth.__file__).parent
 ROOMS = (
     "config", "tasks", "sparsity", "data", "models", "superweights", "training", "lineage", "analysis", "studies",
-    "report", "tracking", "launch", "cli",
+    "report", "tracking", "launch", "serve", "cli",
 )  # fmt: skip
 TABLES_OF_CONTENTS = sorted(PACKAGE.glob("*/**/__init__.py"))
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lth.analysis.notes import StudyNote
 from lth.cli.options import Flag
-from lth.cli.stored import StudyNote, study_documents
+from lth.cli.stored import study_documents
 from lth.config.text import last_part
 
 

@@ -24,6 +24,7 @@ from lth.cli.report import report
 from lth.cli.run import run as run_file
 from lth.cli.sample import sample
 from lth.cli.save import save
+from lth.cli.serve import serve
 from lth.cli.show import show
 from lth.cli.sparsity import sparsity
 from lth.cli.study import plan, reproduce, run
@@ -99,7 +100,7 @@ for _study in STUDIES.values():
     _add_study(_study)
 plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
-_add(STORED, run_file, reproduce, status, cancel, logs, ls, show, report, export, sample, save)
+_add(STORED, run_file, reproduce, status, cancel, logs, ls, show, report, serve, export, sample, save)
 app.command(ticket)
 app.command(data)
 _add(FILES, superweights, prune, sparsity, compact)

@@ -4,9 +4,10 @@ import json
 import sys
 from pathlib import Path
 
+from lth.analysis.notes import StudyNote
 from lth.cli.errors import CommandError
 from lth.cli.options import Flag
-from lth.cli.stored import StudyNote, find_study, unknown_id
+from lth.cli.stored import find_study, unknown_id
 
 
 def show(id: str, /, *, store: Path = Path("lth-store"), json_: Flag = False) -> int:

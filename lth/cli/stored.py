@@ -1,26 +1,14 @@
 """From a name on the command line to what the store holds."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING
 
+from lth.analysis.notes import StudyNote, read_note
 from lth.cli.errors import CommandError, settings_as_usage
 from lth.config import check_choice
 
 if TYPE_CHECKING:
     from lth.studies.prepare import Study
-
-
-class StudyNote(TypedDict):
-    """What the store notes of a study: `keys` are of its measurements, `jobs` of all that they stand on too."""
-
-    id: str
-    study: str
-    created: str
-    config: dict[str, Any]
-    keys: list[str]
-    jobs: list[str]
-    folder: Path
 
 
 def study_documents(store: Path) -> list[StudyNote]:
@@ -29,26 +17,10 @@ def study_documents(store: Path) -> list[StudyNote]:
     Raises:
         CommandError: if a note is damaged.
     """
-    notes: list[StudyNote] = []
-    for path in store.glob("studies/*/study.json"):
-        try:
-            document = json.loads(path.read_text())
-            keys = document["keys"] if "keys" in document else [run["key"] for run in document["runs"]]
-            notes.append(
-                {
-                    "id": document["id"],
-                    "study": document.get("study", "find-ticket"),
-                    "created": str(document["created"]),
-                    "config": document["config"],
-                    "keys": keys,
-                    "jobs": document.get("jobs", keys),
-                    "folder": path.parent,
-                }
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CommandError(
-                f"{path} is damaged ({error}): remove the folder {path.parent}; its trainings are kept"
-            ) from error
+    try:
+        notes = [read_note(path) for path in store.glob("studies/*/study.json")]
+    except ValueError as error:
+        raise CommandError(str(error)) from error
     return sorted(notes, key=lambda note: note["created"])
 
 

@@ -13,6 +13,7 @@ from lth.analysis.points import Point
 from lth.config.stopping import interruptible
 from lth.data import Data, from_arrays, no_data
 from lth.launch.conclude import conclude_study, default_out, jobs_of
+from lth.launch.derivation_file import write_derivation
 from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
@@ -238,6 +239,7 @@ def register(prepared: Study, store: Store) -> None:
         write_file(path, json_to_bytes(note_of(prepared)))
     elif b'"trainings"' not in (before := path.read_bytes()):  # of an older lth, or damaged
         write_file(path, json_to_bytes(note_of(prepared) | _created(before)))
+    write_derivation(prepared, store)
 
 
 def note_of(prepared: Study) -> dict[str, Any]:
@@ -249,6 +251,8 @@ def note_of(prepared: Study) -> dict[str, Any]:
         "study": prepared.type.name,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "config": prepared.document(),
+        "task": prepared.task.name,
+        "arms": list(dict.fromkeys(point.arm for point in prepared.points)),
         "keys": [job.key for job in prepared.targets],
         "jobs": [job.key for job in jobs],
         "trainings": [_training(job, points.get(job.key)) for job in jobs if isinstance(job, Trained)],

@@ -17,6 +17,7 @@ import json
 import os
 import re
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -195,3 +196,18 @@ def _owner(path: Path) -> _Owner | None:
         owner = {}
     pid = owner.get("pid")
     return _Owner(owner.get("token"), owner.get("machine"), pid if isinstance(pid, int) else 0, stamped)
+
+
+def holder(folder: Path) -> str | None:
+    """Return who works in a folder at present, as 'process 4711 on node-3'; None for nobody. Nothing is written."""
+    try:
+        last = _last(folder)
+        owner = None if last is None else _owner(_path(folder, last))
+    except OSError:
+        return None
+    process = Process()
+    if owner is None or (owner.machine == process.machine and not process.is_running(owner.pid)):
+        return None
+    if time.time() - owner.stamped >= STALE_SECONDS:
+        return None
+    return f"process {owner.pid} on {str(owner.machine or 'an unknown machine').split(' ')[0]}"

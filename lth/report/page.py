@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
-import jinja2
 from altair.utils.schemapi import debug_mode
+from markupsafe import Markup
 
 from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import show
@@ -20,6 +20,7 @@ from lth.report.bundle import bundle
 from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
 from lth.report.curves import curve_figure
 from lth.report.distributions import distribution_figure
+from lth.report.environment import environment
 from lth.report.figure import Figure, as_chart, draw_png, has_replicates, without_legends
 from lth.report.lines import line_figure
 from lth.report.marks import colour_domain, marks
@@ -96,13 +97,23 @@ def render(
     names: Sequence[str] = (),
     *,
     replicates: bool = False,
+    above: str = "",
 ) -> str:
-    """Return the page as text, with these figures in it and the script that draws them."""
+    """Return the page as text, with these figures in it and the script that draws them.
+
+    Args:
+        studies: at least one.
+        drawn: the figures.
+        script: of `bundle`.
+        names: of several studies [default: what sets them apart].
+        replicates: whether pictures show each replicate at first.
+        above: HTML that stands before the page's own, as a way back to a list of studies.
+    """
     alone = len(studies) == 1
     context = _study_context(studies[0]) if alone else _comparison_context(studies, names or study_names(studies))
     if alone:
         context["of_paper"] = [figure for figure in drawn if is_of_paper(studies[0], figure)]
-    context |= {"has_replicates": any(map(has_replicates, drawn)), "replicates": replicates}
+    context |= {"has_replicates": any(map(has_replicates, drawn)), "replicates": replicates, "above": Markup(above)}
     name = "study.html.jinja" if alone else "comparison.html.jinja"
     return filled(name, context, drawn, script, [_colors(studies, palette) for palette in (LIGHT, DARK)])
 
@@ -131,17 +142,14 @@ def filled(
             for figure in drawn
         },
     }
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            **context,
-            figures=drawn,
-            drawn=document,
-            schemes=[(asdict(palette), categories) for (_, palette), categories in schemes],
-            bundle=script.replace("</script", "<\\/script"),
-            words=words,
-        )
+    page = environment().get_template(template)
+    return page.render(
+        **context,
+        figures=drawn,
+        drawn=document,
+        schemes=[(asdict(palette), categories) for (_, palette), categories in schemes],
+        bundle=script.replace("</script", "<\\/script"),
+        words=words,
     )
 
 
@@ -231,16 +239,3 @@ def _comparison_context(studies: Sequence[StudyFiles], names: Sequence[str]) -> 
         "side": side_by_side(studies, names),
         "questions": questions(studies, names),
     }
-
-
-def _environment() -> jinja2.Environment:
-    """Return the templates of this package; whatever comes from a result file is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"minus": words.minus, "unbroken": words.unbroken}
-    return environment

@@ -43,6 +43,7 @@ def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         "show",
         "report",
         "export",
+        "serve",
         "sample",
         "save",
         "ticket",

@@ -1,0 +1,57 @@
+"""The files of a study that can be taken away: named here, so that no address names a path."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+STORED = ("results.json", "details.json", "reproduction.json", "study.json", "derivation.json")
+"""Files of a study's folder in the store."""
+
+REPORTED = ("*.csv", "config.yaml", "report.html", "figures/*.png", "figures/*.svg", "tickets/*.ticket.safetensors")
+"""Files of the folder of its report."""
+
+
+def study_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a study by the name that they are offered under.
+
+    The folder of the report is the one that the study noted, if the results there are those of this study.
+
+    Args:
+        folder: of the study in the store.
+    """
+    offered = {path.name: path for name in STORED for path in _inside(folder, name)}
+    report = _report_folder(folder)
+    if report is not None:
+        for pattern in REPORTED:
+            offered |= {path.relative_to(report).as_posix(): path for path in _inside(report, pattern)}
+    return offered
+
+
+def _report_folder(folder: Path) -> Path | None:
+    try:
+        place = Path(json.loads((folder / "place.json").read_bytes())["folder"])
+        ours, theirs = (json.loads((each / "results.json").read_bytes())["id"] for each in (folder, place))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return place if ours == theirs else None
+
+
+def _inside(folder: Path, pattern: str) -> Iterator[Path]:
+    """Give the plain files that fit; a link that leads out of the folder is none."""
+    root = folder.resolve()
+    for path in sorted(folder.glob(pattern)):
+        if path.is_file() and path.resolve().is_relative_to(root):
+            yield path
+
+
+def size_words(size: int) -> str:
+    """Return a size for people.
+
+    Example:
+        >>> size_words(43_291)
+        '43 kB'
+    """
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size} bytes"
