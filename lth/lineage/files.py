@@ -1,9 +1,13 @@
 """Bytes on disk: tensors, packed masks and JSON, written whole or not at all, and read with their checksum."""
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
+import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +106,14 @@ def write_file(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def remove_stale(paths: Iterable[Path], seconds: float) -> None:
+    """Remove files and folders that nobody touched for so long: what killed processes left of a write."""
+    for path in paths:
+        with contextlib.suppress(OSError):  # another process may have removed it, or renamed it as it should
+            if time.time() - path.stat().st_mtime > seconds:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
 
 def cannot_write(path: Path, error: OSError) -> StoreError:

@@ -1,5 +1,6 @@
 """What a training reports, put into a store: snapshots, checkpoints, times, and samples of a language model's text."""
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from lth.lineage.begun import SNAPSHOTS
-from lth.lineage.files import weights_to_bytes, write_file
+from lth.lineage.files import cannot_write, remove_stale, weights_to_bytes, write_file
+from lth.lineage.lease import STALE_SECONDS
 from lth.lineage.provenance import run_provenance
 from lth.lineage.reader import Reader
 from lth.lineage.store import Store
@@ -60,16 +62,28 @@ class StoreJournal:
 
     def resume(self, key: str) -> Iterator[Snapshot]:
         """Give the snapshots in the work folder, newest first; each is read when it is asked for."""
+        self._sweep(key)
         for path in snapshot_paths(self._store, key):
-            if path.exists():
-                yield snapshot_from_bytes(path.read_bytes(), str(path))
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                continue
+            yield snapshot_from_bytes(content, str(path))
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
         newest, before = snapshot_paths(self._store, key)
-        if newest.exists():
-            newest.replace(before)
+        try:
+            # Missing at first, and where a stalled process or a worker without its build has just moved it.
+            with contextlib.suppress(FileNotFoundError):
+                newest.replace(before)
+        except OSError as error:
+            raise cannot_write(before, error) from error
         write_file(newest, snapshot.to_bytes())
         write_file(self._store.work_folder(key) / FILE, times_to_bytes(self.times))
+
+    def _sweep(self, key: str) -> None:
+        """Remove what a kill left of snapshots half-written: of a large network that is a lot."""
+        remove_stale(self._store.work_folder(key).glob(".*.*"), STALE_SECONDS)
 
     def save_checkpoint(self, key: str, step: int, state: State) -> None:
         node = self._jobs[key].at(step)
@@ -105,6 +119,7 @@ class ReadOnlyJournal(StoreJournal):
     """The journal of a rank that is not the first: it resumes from the same store, and writes nothing."""
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None: ...
+    def _sweep(self, key: str) -> None: ...
     def save_checkpoint(self, key: str, step: int, state: State) -> None: ...
     def evaluated(self, key: str, step: int, seconds: float | None, state: Callable[[], State]) -> None: ...
     def progress(self, key: str, step: int, history: History) -> None:

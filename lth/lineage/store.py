@@ -5,11 +5,11 @@ work/abcdef.../         one unfinished result: lease, last snapshot
 studies/ID/             a study's configuration and results
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from lth.lineage.files import (
     cannot_write,
     json_to_bytes,
     pack_masks,
+    remove_stale,
     unpack_masks,
     weights_from_bytes,
     weights_to_bytes,
@@ -53,10 +54,14 @@ class Store:
             raise cannot_write(self.root, error) from error
 
     def _sweep(self) -> None:
-        """Remove temporary files that killed processes left more than a day ago."""
-        for path in (*self.root.glob("work/.*-*"), *self.root.glob(".probe-*")):
-            if time.time() - path.stat().st_mtime > DAY_SECONDS:
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        """Remove what killed processes left more than a day ago: temporary files, and snapshots of finished results."""
+        finished = (path for path in self.root.glob("work/[!.]*") if self.folder(path.name).is_dir())
+        for pattern in ("work/.*-*", ".probe-*", "studies/*/.*.*"):
+            remove_stale(self.root.glob(pattern), DAY_SECONDS)
+        for folder in finished:  # a kill between their commit and the end of their work left these
+            remove_stale(folder.iterdir(), DAY_SECONDS)
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # if nothing younger is in it
 
     def folder(self, key: str) -> Path:
         """Return the folder of a finished result."""
