@@ -1,11 +1,11 @@
 """From a name on the command line to what the store holds."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from lth.cli.errors import CommandError, settings_as_usage
 from lth.config import check_choice
+from lth.config.json_text import parse_json
 
 if TYPE_CHECKING:
     from lth.studies.prepare import Study
@@ -32,7 +32,7 @@ def study_documents(store: Path) -> list[StudyNote]:
     notes: list[StudyNote] = []
     for path in store.glob("studies/*/study.json"):
         try:
-            document = json.loads(path.read_text())
+            document = parse_json(path.read_text())
             keys = document["keys"] if "keys" in document else [run["key"] for run in document["runs"]]
             notes.append(
                 {
@@ -45,7 +45,7 @@ def study_documents(store: Path) -> list[StudyNote]:
                     "folder": path.parent,
                 }
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CommandError(
                 f"{path} is damaged ({error}): remove the folder {path.parent}; its trainings are kept"
             ) from error

@@ -14,6 +14,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from lth.config.json_text import parse_json
 from lth.lineage.files import (
     StoreError,
     cannot_write,
@@ -133,7 +134,7 @@ class Store:
         """
         path = self.folder(key) / "manifest.json"
         try:
-            manifest = json.loads(path.read_text())
+            manifest = parse_json(path.read_text())
             is_ours = manifest["format"] == FORMAT and manifest["key"] == key
         except FileNotFoundError as error:
             raise StoreError(f"{path} is missing. {_remove(self.folder(key))}") from error

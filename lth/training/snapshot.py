@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors.torch import load, save
 from torch import Tensor
 
+from lth.config.json_text import parse_json
 from lth.training.history import History
 
 FORMAT = "lth.snapshot/4"
@@ -59,7 +60,7 @@ def step_in(path: Path) -> int | None:
 def _head(path: Path) -> dict[str, object]:
     try:
         with path.open("rb") as file:
-            head = json.loads(file.readline())
+            head = parse_json(file.readline())
     except (OSError, ValueError):  # another process may just have moved it
         return {}
     return head if isinstance(head, dict) else {}
@@ -76,7 +77,7 @@ def snapshot_from_bytes(content: bytes, name: str) -> Snapshot:
     """
     line, _, body = content.partition(b"\n")
     try:
-        head = json.loads(line)
+        head = parse_json(line)
         is_ours = head["format"] == FORMAT and head.pop("sha256") == _checksum(head, body)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{name} is damaged ({error}): {OVER}") from error

@@ -146,7 +146,7 @@ def kill_and_resume(made: Study, root: Path, execution: Execution, count: int, s
         AssertionError: if a build that was not killed fails.
     """
     moments, counts = random.Random(seed), Counter[str]()
-    longest = 8.0 if execution.in_workers else 0.2
+    longest = 8.0 if execution.in_workers else 0.12
     while True:
         counts["builds that went on from a snapshot"] += any(root.glob("work/*/snapshot*"))
         is_last = counts["kills"] >= count
@@ -154,7 +154,7 @@ def kill_and_resume(made: Study, root: Path, execution: Execution, count: int, s
         child = Child(
             lambda: build(made.targets, Store(root), made.sources, execution),
             root,
-            0 if by_time else moments.randint(1, 80),
+            0 if by_time else moments.randint(1, 50),
         )
         has_moment = by_time and not is_last
         code = child.wait(moments.uniform(0, longest) if has_moment else None, of_cpu=not execution.in_workers)

@@ -29,10 +29,10 @@ def summaries(folder: Path, *arguments: str) -> list[dict[str, Any]]:
 
 
 def test_killed_at_random_the_bits_are_the_same(tmp_path: Path) -> None:
-    for summary in summaries(tmp_path, "--count", "10", "--engine", "torch", "sparse"):
+    for summary in summaries(tmp_path, "--count", "10", "--replicates", "2", "--engine", "torch", "sparse"):
         assert summary["kills"] == 10
         assert summary["builds that went on from a snapshot"] > 0
-        assert summary["files compared"] == 23
+        assert summary["files compared"] == 46
         assert summary["different"] == []
 
 
@@ -40,7 +40,7 @@ def test_killed_at_random_the_bits_are_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [int(os.environ.get("LTH_KILLS", "100"))])
 def test_killed_often(count: int, tmp_path: Path) -> None:
     """`LTH_KILLS=1000` kills a thousand times."""
-    arguments = ["--count", str(count), "--replicates", str(1 + count // 100), "--seed", "1"]
+    arguments = ["--count", str(count), "--replicates", str(1 + count // 40), "--seed", "1"]
     [summary] = summaries(tmp_path, *arguments)
     assert summary["kills"] == count
     assert summary["different"] == []
