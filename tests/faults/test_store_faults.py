@@ -171,7 +171,9 @@ def test_a_signal_loses_nothing(what: signal.Signals, tmp_path: Path) -> None:
     with start(tmp_path / "store") as process:
         assert process.stdout is not None
         process.stdout.readline()  # a training begins
-        time.sleep(0.2)
+        while not list((tmp_path / "store").glob("work/*/snapshot")):
+            assert process.poll() is None
+            time.sleep(0.01)
         process.send_signal(what)
         process.communicate(timeout=60)
     assert process.returncode != 0

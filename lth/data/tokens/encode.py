@@ -76,7 +76,7 @@ def read_shard(path: Path, part: str) -> tuple[Ids, int, int]:
         tokens = stored[part]
         if tokens.dtype != np.uint16 or tokens.ndim != 1:
             raise ValueError("it has no tokens")
-        return tokens, int(stored[f"{part} documents"]), int(stored[f"{part} bytes"])
+        return tokens.astype("<u2"), int(stored[f"{part} documents"]), int(stored[f"{part} bytes"])
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is damaged ({error}): remove it, and give the same command again") from error
 
