@@ -1,12 +1,13 @@
 """The documents that a study leaves, version 2: written by analysis, read by report and by anyone else's programs."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
+
+from lth.config.json_text import parse_json
 
 VERSION = 2
 
@@ -274,12 +275,12 @@ def read_documents(folder: Path) -> tuple[Results, Details]:
 
 def _read(path: Path, form: str, schema: TypeAdapter[Any]) -> Any:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+        document = parse_json(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     except FileNotFoundError:
         raise ValueError(
             f"{path} does not exist. A finished study leaves it in its folder; name that folder."
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as JSON ({error}). Run the study again to write it anew.") from None
     if not isinstance(document, Mapping) or document.get("format") != form:
         found = document.get("format") if isinstance(document, Mapping) else type(document).__name__

@@ -1,8 +1,9 @@
 """What a store notes of a study when it begins: what it is, the keys of all that it needs, how these are derived."""
 
-import json
 from pathlib import Path
 from typing import Any, TypedDict
+
+from lth.config.json_text import parse_json
 
 DERIVATION = "derivation.json"
 """The file in a study's folder of the store that has its derivation, as `lth.launch` writes it before it builds."""
@@ -34,7 +35,7 @@ def read_note(path: Path) -> StudyNote:
         ValueError: if it is damaged; the message says what to do.
     """
     try:
-        document = json.loads(path.read_text())
+        document = parse_json(path.read_text())
         keys = document["keys"] if "keys" in document else [run["key"] for run in document["runs"]]
         note: StudyNote = {
             "id": document["id"],

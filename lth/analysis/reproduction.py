@@ -1,10 +1,10 @@
 """Published numbers beside ours, as a document: written where an experiment is run, read by the page."""
 
-import json
 from pathlib import Path
 from typing import TypedDict
 
 from lth.analysis.documents import PlotDocument
+from lth.config.json_text import parse_json
 
 FILE = "reproduction.json"
 
@@ -53,10 +53,10 @@ class Reproduction(TypedDict):
 def read_reproduction(folder: Path, study: str) -> Reproduction | None:
     """Return what `lth reproduce` left in a folder; None where there is nothing, or another study's."""
     try:
-        document = json.loads((Path(folder) / FILE).read_text(encoding="utf-8"))
+        document = parse_json((Path(folder) / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"{Path(folder) / FILE} cannot be read as JSON ({error}). Run it again, or delete it."
         ) from None

@@ -1,12 +1,13 @@
 """The document of a search for super weights, superweights.json: written by launch, read by report and anyone else."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
+
+from lth.config.json_text import parse_json
 
 FORMAT, VERSION = "lth.superweights", 1
 
@@ -238,8 +239,8 @@ def read_super_weights(folder: Path) -> SuperWeightsDocument:
     path = Path(folder) / "superweights.json"
     again = "Run `lth superweights` again to write it anew."
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        document = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as JSON ({error}). {again}") from None
     header = (document.get("format"), document.get("version")) if isinstance(document, Mapping) else (None, None)
     if header != (FORMAT, VERSION):

@@ -8,6 +8,7 @@ from typing import Any
 from lth.analysis.notes import StudyNote
 from lth.cli.options import Flag
 from lth.cli.stored import study_documents
+from lth.config.json_text import parse_json
 from lth.config.text import last_part
 
 
@@ -65,7 +66,7 @@ def _begun(keys: Sequence[str], store: Path) -> dict[str, int]:
 def _results(path: Path) -> dict[str, Any] | None:
     """Return the results; None where there are none, and no fields where they are damaged."""
     try:
-        results = json.loads(path.read_text())
+        results = parse_json(path.read_text())
     except FileNotFoundError:
         return None
     except ValueError:

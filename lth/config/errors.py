@@ -23,6 +23,11 @@ def as_settings_error() -> Iterator[None]:
         raise SettingsError(str(error)) from error
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what an exception of a library says, on one line; its type where it says nothing."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 def in_one_line(error: ValidationError) -> str:
     """Return what pydantic found, as one line for users."""
     problems = []

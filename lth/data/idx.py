@@ -1,12 +1,16 @@
 """The idx format of MNIST and sets like it: a magic number, the sizes, then the values, big-endian, often gzipped."""
 
 import gzip
+import io
 import math
 import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+LARGEST = 2**30
+"""Bytes that a gzipped file may hold; MNIST's largest has 47 million."""
 
 # Third byte of the magic number -> numpy dtype of the values.
 IDX_DTYPES: dict[int, str] = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -58,6 +62,19 @@ def read_idx(path: Path, num_dimensions: int | None = None) -> NDArray[np.generi
     return values.astype(dtype.newbyteorder("="))
 
 
+def unzipped(raw: bytes) -> bytes:
+    """Return what a gzip stream holds, up to LARGEST bytes.
+
+    Raises:
+        OSError, EOFError, zlib.error: if it is damaged, or holds more.
+    """
+    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(f"it holds more than {LARGEST:,} bytes")
+    return content
+
+
 def _content(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
@@ -71,7 +88,7 @@ def _content(path: Path) -> bytes:
             "If it was unpacked already, take .gz off its name; otherwise fetch the file again"
         )
     try:
-        return gzip.decompress(raw)
+        return unzipped(raw)
     except EOFError as error:
         raise ValueError(
             f"{path} is truncated: its gzip stream ends early, after {len(raw)} bytes. Fetch the file again"

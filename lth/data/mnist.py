@@ -1,6 +1,5 @@
 """MNIST and Fashion-MNIST: the same four idx files, under the names that both use, from disk or downloaded once."""
 
-import gzip
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from lth.data.arrays import Arrays
 from lth.data.download import download
-from lth.data.idx import read_idx
+from lth.data.idx import read_idx, unzipped
 from lth.data.places import mirrors as usual_mirrors
 from lth.data.places import roots, target
 from lth.data.types import Data
@@ -176,7 +175,7 @@ def _check_identity(name: str, place: Path) -> None:
     path = _either(place, FILES[1])
     assert path is not None
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        content = unzipped(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error):
         return  # reading the file properly, later, says what is wrong with it
     found = hashlib.sha256(content).hexdigest()

@@ -2,12 +2,12 @@
 
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lth.data.arrays_file import read_arrays
 from lth.data.own import from_arrays
 from lth.data.types import Data
 
@@ -55,10 +55,6 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path} is not a .npz file, or it is truncated: write it again with numpy.savez")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            # Arrays that are not ours may be objects, and are not read.
-            return {name: stored[name] if name in ARRAYS else np.empty(0) for name in stored.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"{path} cannot be read: {error}. Arrays are plain numbers, written with numpy.savez"
-        ) from error
+        return read_arrays(path, ARRAYS)  # arrays that are not ours may be objects, and are not read
+    except ValueError as error:
+        raise ValueError(f"{error}. Arrays are plain numbers, written with numpy.savez") from error

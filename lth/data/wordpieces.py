@@ -1,6 +1,5 @@
 """Sentences to rows of tokens, by the tokenizer of a model."""
 
-import json
 import sys
 from array import array
 from dataclasses import replace
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lth.config.json_text import parse_json
 from lth.data.masked_text import Texts, masked_parts
 from lth.data.places import roots
 from lth.data.rows import Rows
@@ -121,9 +121,11 @@ def _is_lower(file: Path) -> bool:
     """Return whether letters are made small, as tokenizer_config.json beside a vocabulary says; BERT uncased does."""
     beside = file.with_name("tokenizer_config.json")
     try:
-        told = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+        told = parse_json(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
     except ValueError as error:
         raise ValueError(f"{beside} is no JSON ({error}): copy it again, or remove it") from error
+    if not isinstance(told, dict):
+        raise ValueError(f"{beside} must hold a JSON object: copy it again, or remove it")
     return bool(told.get("do_lower_case", True))
 
 

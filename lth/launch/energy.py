@@ -4,7 +4,6 @@ No result and no key depends on it: the numbers lie beside the study's results i
 building. A tool that is missing or fails costs one line of warning, and no training.
 """
 
-import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from lth.analysis.documents import EnergyDocument
 from lth.config.choices import Table
+from lth.config.json_text import parse_json
 from lth.config.text import split_arguments
 from lth.lineage import json_to_bytes, write_file
 
@@ -160,7 +160,7 @@ def measured(text: str | None, folder: Path, count_left: Callable[[], int] | Non
 def read_energy(folder: Path) -> list[Energy]:
     """Return what was measured of a study, one entry a building; nothing if the file is missing or damaged."""
     try:
-        return [Energy(**each) for each in json.loads((folder / FILE).read_text())["buildings"]]
+        return [Energy(**each) for each in parse_json((folder / FILE).read_text())["buildings"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

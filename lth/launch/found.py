@@ -1,12 +1,12 @@
 """What a study left, for people in a notebook or a script."""
 
-import json
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lth.analysis.documents import Details, Results, Verdict, read_documents
+from lth.config.json_text import parse_json
 
 if TYPE_CHECKING:
     import altair
@@ -164,8 +164,8 @@ def results(name: str, store: str | Path = "lth-store") -> Found:
 def _report_of(study: Path) -> Path | None:
     """Return the folder of a study's report, if it is still there."""
     try:
-        folder = Path(json.loads((study / PLACE).read_text())["folder"])
-        is_same = json.loads((folder / "results.json").read_text())["id"] == study.name
+        folder = Path(parse_json((study / PLACE).read_text())["folder"])
+        is_same = parse_json((folder / "results.json").read_text())["id"] == study.name
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return folder if is_same else None

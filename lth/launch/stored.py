@@ -1,10 +1,10 @@
 """Studies by the beginning of their ID, from what the store notes of them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from lth.config import SettingsError, as_settings_error, flat_fields
+from lth.config.json_text import parse_json
 from lth.studies import STUDIES, StudyType
 
 
@@ -46,9 +46,9 @@ def settings_of_study(name: str, store: Path, advice: str, what: str = "file") -
         raise SettingsError(f"{name!r} {wrong}; {advice}")
     path = folders[0] / "study.json"
     try:
-        note = json.loads(path.read_text())
+        note = parse_json(path.read_text())
         kind, config = note.get("study", "find-ticket"), dict(note["config"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}): remove its folder; trainings are kept") from error
     names = {each for each, *_ in flat_fields(STUDIES.pick(kind).settings)}
     return kind, {key: value for key, value in config.items() if key in names}

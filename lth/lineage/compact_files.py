@@ -4,6 +4,7 @@ The original class, made anew, takes the compact shape by the plan and its value
 not used: its archives hold pickles, and nothing here is ever unpickled.
 """
 
+import hashlib
 import json
 import logging
 import warnings
@@ -20,12 +21,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from lth.config.json_text import parse_json
 from lth.lineage.files import json_to_bytes, state_digest, write_file
 from lth.lineage.provenance import environment
 from lth.sparsity.compact import Compacted, Cut, apply_cut
 from lth.sparsity.compact.tape import tensors_in
 
-FORMAT = "lth.compact-file/1"
+FORMAT = "lth.compact-file/2"
 NAMES = ("compact.safetensors", "compact.json", "compact.onnx")
 
 ONNX_TOLERANCE = 1e-5
@@ -63,7 +65,9 @@ def save_compact(compacted: Compacted, folder: Path, notes: Mapping[str, Any] | 
         "plan": compacted.cut.model_dump(mode="json"),
     }
     weights, readable = (folder / name for name in NAMES[:2])
-    write_file(weights, save(state, {"compact": json.dumps(document, allow_nan=False)}))
+    text = json.dumps(document, allow_nan=False)
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    write_file(weights, save(state, {"compact": f"{checksum}\n{text}"}))
     write_file(readable, json_to_bytes(document))
     return [weights, readable]
 
@@ -113,7 +117,13 @@ def read_compact(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError(f"{path} is no whole safetensors file ({error}): copy it again, or make it anew") from error
     if text is None:
         raise ValueError(f"{path} is a safetensors file, but no compact network: `lth compact` writes such")
-    document: dict[str, Any] = json.loads(text)
+    checksum, _, content = text.rpartition("\n")
+    if hashlib.sha256(content.encode()).hexdigest() != checksum:
+        raise ValueError(
+            f"{path}: its plan does not give its checksum: the file was altered or damaged, or is of an older lth; "
+            "make it anew"
+        )
+    document: dict[str, Any] = parse_json(content)
     if document.get("format") != FORMAT:
         raise ValueError(f"{path} has format {document.get('format')!r}; this lth reads {FORMAT!r}: update lth")
     if state_digest(state) != document["digest"]:

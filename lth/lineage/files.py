@@ -4,7 +4,10 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
+import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +114,14 @@ def _write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def remove_stale(paths: Iterable[Path], seconds: float) -> None:
+    """Remove files and folders that nobody touched for so long: what killed processes left of a write."""
+    for path in paths:
+        with contextlib.suppress(OSError):  # another process may have removed it, or renamed it as it should
+            if time.time() - path.stat().st_mtime > seconds:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
 
 def cannot_write(path: Path, error: OSError) -> StoreError:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from lth.lineage.begun import SNAPSHOTS
-from lth.lineage.files import weights_to_bytes, write_file
-from lth.lineage.lease import LeaseLost
+from lth.lineage.files import cannot_write, remove_stale, weights_to_bytes, write_file
+from lth.lineage.lease import STALE_SECONDS, LeaseLost
 from lth.lineage.provenance import run_provenance
 from lth.lineage.reader import Reader
 from lth.lineage.store import Store
@@ -64,9 +64,13 @@ class StoreJournal:
 
     def resume(self, key: str) -> Iterator[Snapshot]:
         """Give the snapshots in the work folder, newest first; each is read when it is asked for."""
+        self._sweep(key)
         for path in snapshot_paths(self._store, key):
-            if path.exists():
-                yield snapshot_from_bytes(path.read_bytes(), str(path))
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                continue
+            yield snapshot_from_bytes(content, str(path))
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None:
         """Keep a snapshot, and the one before.
@@ -77,12 +81,20 @@ class StoreJournal:
         if not self._hooks.is_ours(key):
             raise LeaseLost(f"{key[:8]} was taken over by another process")
         newest, before = snapshot_paths(self._store, key)
-        with contextlib.suppress(FileNotFoundError):  # the first one has none before
-            newest.replace(before)
+        try:
+            # Missing at first, and where a stalled process or a worker without its build has just moved it.
+            with contextlib.suppress(FileNotFoundError):
+                newest.replace(before)
+        except OSError as error:
+            raise cannot_write(before, error) from error
         write_file(newest, snapshot.to_bytes())
         if self._times_kept.get(key) != len(self.times):
             write_file(self._store.work_folder(key) / FILE, times_to_bytes(self.times))
             self._times_kept[key] = len(self.times)
+
+    def _sweep(self, key: str) -> None:
+        """Remove what a kill left of snapshots half-written: of a large network that is a lot."""
+        remove_stale(self._store.work_folder(key).glob(".*.*"), STALE_SECONDS)
 
     def save_checkpoint(self, key: str, step: int, state: State) -> None:
         node = self._jobs[key].at(step)
@@ -121,6 +133,7 @@ class ReadOnlyJournal(StoreJournal):
     """The journal of a rank that is not the first: it resumes from the same store, and writes nothing."""
 
     def save_snapshot(self, key: str, snapshot: Snapshot) -> None: ...
+    def _sweep(self, key: str) -> None: ...
     def save_checkpoint(self, key: str, step: int, state: State) -> None: ...
     def evaluated(self, key: str, step: int, seconds: float | None, state: Callable[[], State]) -> None: ...
     def progress(self, key: str, step: int, history: History) -> None:

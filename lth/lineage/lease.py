@@ -139,7 +139,12 @@ class Leases:
         owner = {"machine": self.process.machine, "pid": self.process.pid, "token": self.process.token}
         try:
             with open(path, "x") as file:
-                file.write(json.dumps(owner))
+                try:
+                    file.write(json.dumps(owner))
+                    file.flush()
+                except OSError:  # the disk is full: an empty lease would keep others waiting
+                    path.unlink(missing_ok=True)
+                    raise
         except FileExistsError:
             return False
         self._stamp(path)

@@ -10,17 +10,18 @@ import hashlib
 import json
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lth.config.json_text import parse_json
 from lth.lineage.files import (
     StoreError,
     cannot_write,
     json_to_bytes,
     pack_masks,
+    remove_stale,
     unpack_masks,
     weights_from_bytes,
     weights_to_bytes,
@@ -56,11 +57,14 @@ class Store:
             raise cannot_write(self.root, error) from error
 
     def _sweep(self) -> None:
-        """Remove temporary files that killed processes left more than a day ago."""
-        for path in (*self.root.glob("work/.*-*"), *self.root.glob(".probe-*")):
-            with contextlib.suppress(FileNotFoundError):  # another process was just writing it
-                if time.time() - path.stat().st_mtime > DAY_SECONDS:
-                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        """Remove what killed processes left more than a day ago: temporary files, and snapshots of finished results."""
+        finished = (path for path in self.root.glob("work/[!.]*") if self.folder(path.name).is_dir())
+        for pattern in ("work/.*-*", ".probe-*", "studies/*/.*.*"):
+            remove_stale(self.root.glob(pattern), DAY_SECONDS)
+        for folder in finished:  # a kill between their commit and the end of their work left these
+            remove_stale(folder.iterdir(), DAY_SECONDS)
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # if nothing younger is in it
 
     def folder(self, key: str) -> Path:
         """Return the folder of a finished result."""
@@ -149,7 +153,7 @@ class Store:
         """
         path = self.folder(key) / "manifest.json"
         try:
-            manifest = json.loads(path.read_text())
+            manifest = parse_json(path.read_text())
             is_ours = manifest["format"] == FORMAT and manifest["key"] == key
         except FileNotFoundError as error:
             raise StoreError(f"{path} is missing. {_remove(self.folder(key))}") from error

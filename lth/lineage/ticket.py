@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from lth.config.json_text import parse_json
 from lth.lineage.files import pack_masks, state_digest, unpack_masks, weights_from_bytes, write_file
 from lth.lineage.kinds import Combined, Initial, Trained, Zeros
 from lth.lineage.nodes import MasksNode, WeightsNode, from_documents, to_documents
@@ -224,10 +225,11 @@ def read_ticket(path: Path) -> Ticket:
         raise ValueError(f"{path} is a safetensors file, but no ticket: tickets are written by `lth find-ticket`")
     if hashlib.sha256(text.encode()).hexdigest() != checksum:
         raise ValueError(f"{path}: the ticket's document does not give its checksum: the file was altered or damaged")
-    document = json.loads(text)
-    if document.get("format") != FORMAT:
-        help_ = "run the search again" if str(document.get("format")) < FORMAT else "update lth"
-        raise ValueError(f"{path} has format {document.get('format')!r}; this lth reads {FORMAT!r}: {help_}")
+    document = parse_json(text)
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT:
+        help_ = "run the search again" if str(found) < FORMAT else "update lth"
+        raise ValueError(f"{path} has format {found!r}; this lth reads {FORMAT!r}: {help_}")
     packed = {name.removeprefix("mask/"): value for name, value in tensors.items() if name.startswith("mask/")}
     start = {name.removeprefix("start/"): value for name, value in tensors.items() if name.startswith("start/")}
     try:

@@ -3,9 +3,9 @@
 A step's time is the wall time of all members that train together, evaluations not counted.
 """
 
-import json
 from pathlib import Path
 
+from lth.config.json_text import parse_json
 from lth.lineage.files import StoreError, json_to_bytes
 from lth.lineage.nodes import Job
 from lth.lineage.store import Store
@@ -50,7 +50,14 @@ def _from_bytes(content: bytes) -> Times:
     Raises:
         ValueError: if it is of another format.
     """
-    document = json.loads(content)
+    document = parse_json(content)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ValueError(f"it is not of format {FORMAT!r}")
-    return dict(zip(document["steps"], document["seconds"], strict=True))
+    steps, seconds = document.get("steps"), document.get("seconds")
+    if not _is_list_of(int, steps) or not _is_list_of(float, seconds):
+        raise ValueError("it has no lists of steps and seconds")
+    return dict(zip(steps, seconds, strict=True))
+
+
+def _is_list_of(kind: type, values: object) -> bool:
+    return isinstance(values, list) and all(type(each) in (kind, int) for each in values)

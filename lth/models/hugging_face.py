@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from lth.config.choices import Table
+from lth.config.json_text import parse_json
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -95,7 +96,7 @@ def config_of(text: str, num_classes: int | None = None) -> "PretrainedConfig":
         ValueError: if `transformers` is missing, does not know the architecture, or the text is no config.
     """
     transformers = imported()
-    document = json.loads(text)
+    document = parse_json(text)
     kind = document.pop("model_type", None) if isinstance(document, dict) else None
     if isinstance(document, dict):
         document.pop("auto_map", None)  # names code that comes with a model

@@ -5,13 +5,15 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from lth.config.json_text import parse_json
 from lth.training.history import History
 
-FORMAT = "lth.snapshot/3"
+FORMAT = "lth.snapshot/4"
+
+OVER = "remove it, and the training goes on from the snapshot before it, or starts over"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,21 +43,17 @@ class Snapshot:
         """Return one line of JSON with everything but the tensors, then these as safetensors."""
         body = save({name: value.detach().cpu().contiguous() for name, value in self.tensors.items()})
         head = {"format": FORMAT, "step": self.step, "engine": self.signature, "history": self.history.model_dump()}
-        text = json.dumps(head | {"sha256": hashlib.sha256(body).hexdigest()}, allow_nan=False)
-        return text.encode() + b"\n" + body
+        return json.dumps(head | {"sha256": _checksum(head, body)}, allow_nan=False).encode() + b"\n" + body
 
 
 def signature_in(path: Path) -> str:
-    """Return the engine's signature of the snapshot in a file, by its first line alone; empty if that is damaged."""
+    """Return the engine's signature of the snapshot in a file, by its first line alone; empty if it has none."""
     return str(_head(path).get("engine", ""))
 
 
 def step_in(path: Path) -> int | None:
     """Return the step of the snapshot in a file, by its first line alone; None if that is missing or damaged."""
-    try:
-        step = _head(path).get("step")
-    except OSError:  # another process may just have moved it
-        return None
+    step = _head(path).get("step")
     return step if isinstance(step, int) else None
 
 
@@ -69,11 +67,10 @@ def history_in(path: Path) -> History | None:
 
 
 def _head(path: Path) -> dict[str, object]:
-    with path.open("rb") as file:
-        line = file.readline()
     try:
-        head = json.loads(line)
-    except ValueError:
+        with path.open("rb") as file:
+            head = parse_json(file.readline())
+    except (OSError, ValueError):  # another process may just have moved it
         return {}
     return head if isinstance(head, dict) else {}
 
@@ -89,9 +86,17 @@ def snapshot_from_bytes(content: bytes, name: str) -> Snapshot:
     """
     line, _, body = content.partition(b"\n")
     try:
-        head = json.loads(line)
-        if head["format"] != FORMAT or hashlib.sha256(body).hexdigest() != head["sha256"]:
-            raise ValueError("wrong format or checksum")
-        return Snapshot(head["step"], History(**head["history"]), load(body), head["engine"])
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ValueError(f"{name} is damaged ({error}): delete it to start this training over") from error
+        head = parse_json(line)
+        is_ours = head["format"] == FORMAT and head.pop("sha256") == _checksum(head, body)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{name} is damaged ({error}): {OVER}") from error
+    if not is_ours:
+        raise ValueError(f"{name} is damaged, or of another lth: {OVER}")
+    return Snapshot(head["step"], History(**head["history"]), load(body), head["engine"])
+
+
+def _checksum(head: dict[str, object], body: bytes) -> str:
+    """Return the SHA-256, in hex, of all of a snapshot but itself."""
+    content = hashlib.sha256(json.dumps(head, allow_nan=False).encode())
+    content.update(body)
+    return content.hexdigest()

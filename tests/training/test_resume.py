@@ -160,7 +160,7 @@ def test_a_damaged_or_foreign_snapshot_is_named(tmp_path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[:-10])
     for damaged in (path.read_bytes(), content.replace(FORMAT.encode(), b"lth.snapshot/0"), b"", content[:50]):
-        with pytest.raises(ValueError, match=r"member-1 is damaged.*delete it"):
+        with pytest.raises(ValueError, match=r"member-1 is damaged.*remove it"):
             snapshot_from_bytes(damaged, path.name)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lth.config.errors import reason_of
 from lth.data.glue.tasks import GlueTask
 from lth.data.glue.tsv import GlueLines
 from lth.data.tokens.hub import load_rows
@@ -42,11 +43,11 @@ def read_parquet(files: Sequence[Path], task: GlueTask) -> GlueLines:
     for file in files:
         try:
             table = parquet.read_table(file)
+            rows = table.to_pylist()
         except Exception as error:  # of many kinds
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ValueError(f"{file} cannot be read as parquet: {reason}") from error
+            raise ValueError(f"{file} cannot be read as parquet: {reason_of(error)}") from error
         _check_columns(str(file), task, table.column_names)
-        records += table.to_pylist()
+        records += rows
     return _rows(records, task, str(files[0]))
 
 

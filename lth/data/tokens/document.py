@@ -1,12 +1,12 @@
 """`tokens.json`: what a folder of tokens holds."""
 
-import json
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lth.config.choices import check_choice
+from lth.config.json_text import parse_json
 from lth.data.tokens.bpe import Gpt2Tokenizer
 from lth.data.tokens.characters import Characters
 from lth.data.tokens.tokenizer import Tokenizer
@@ -114,7 +114,7 @@ def read_document(folder: Path) -> TokensDocument | None:
     """
     path = folder / FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -123,8 +123,13 @@ def read_document(folder: Path) -> TokensDocument | None:
     if found != FORMAT:
         raise ValueError(f"{path} has the format {found!r}; {FORMAT!r} is read here: prepare the data again")
     try:
-        return TokensDocument.model_validate(content)
+        document = TokensDocument.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ValueError(f"{path} is damaged ({place}: {first['msg']}): prepare the data again") from error
+    try:
+        tokenizer_from(document.tokenizer)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return document

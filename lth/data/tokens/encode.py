@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from lth.data.arrays_file import read_arrays
 from lth.data.tokens.characters import different_characters
 from lth.data.tokens.source import Source
 from lth.data.tokens.tokenizer import Ids, Tokenizer
@@ -70,11 +70,14 @@ def read_shard(path: Path, part: str) -> tuple[Ids, int, int]:
         ValueError: if the file is damaged.
     """
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            if part not in stored.files:
-                return np.zeros(0, dtype="<u2"), 0, 0
-            return stored[part], int(stored[f"{part} documents"]), int(stored[f"{part} bytes"])
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        stored = read_arrays(path)
+        if part not in stored:
+            return np.zeros(0, dtype="<u2"), 0, 0
+        tokens = stored[part]
+        if tokens.dtype != np.uint16 or tokens.ndim != 1:
+            raise ValueError("it has no tokens")
+        return tokens.astype("<u2"), int(stored[f"{part} documents"]), int(stored[f"{part} bytes"])
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is damaged ({error}): remove it, and give the same command again") from error
 
 

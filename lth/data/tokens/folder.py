@@ -100,9 +100,9 @@ def open_folder(folder: Path) -> TokenFolder:
     document = read_document(folder)
     if document is None:
         return _open_nanogpt(folder)
+    if not set(NEEDED) <= document.parts.keys() <= set(PARTS):  # before a file of that name is looked for
+        raise ValueError(f"{folder / FILE} speaks of the parts {', '.join(document.parts)}; train and val are needed")
     ids = {part: _mapped(folder / f"{part}.bin", noted) for part, noted in document.parts.items()}
-    if not set(NEEDED) <= ids.keys() <= set(PARTS):
-        raise ValueError(f"{folder / FILE} speaks of the parts {', '.join(ids)}; train and val are needed")
     digests = {part: noted.sha256 for part, noted in document.parts.items()}
     return TokenFolder(ids, digests, document.tokenizer.vocabulary, document)
 

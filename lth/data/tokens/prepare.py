@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from lth.config.choices import check_choice
+from lth.config.json_text import parse_json
 from lth.data.tokens.bpe import gpt2
 from lth.data.tokens.characters import END, Characters, different_characters
 from lth.data.tokens.document import (
@@ -125,13 +126,21 @@ def _finished(out: Path, source: Source, tokens: str) -> TokensDocument | None:
 def _check_plan(path: Path, plan: dict[str, Any]) -> None:
     """Note what is prepared here, or check that what was begun here is the same."""
     if path.exists():
-        if json.loads(path.read_text()) != plan:
+        if _plan_in(path) != plan:
             raise ValueError(
                 f"{path.parent} has pieces of another preparation (another source, split or tokens, or files that "
                 "changed since): remove it, or give another folder"
             )
         return
     write_whole(path, lambda file: file.write(json.dumps(plan).encode()))
+
+
+def _plan_in(path: Path) -> Any:
+    """Return the plan in a file; None if it is damaged, which is another one too."""
+    try:
+        return parse_json(path.read_text())
+    except ValueError:
+        return None
 
 
 def _characters(source: Source, incoming: Path, workers: int | None, progress: Observer | None) -> Characters:

@@ -9,6 +9,8 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lth.config.errors import reason_of
+
 PIECE = 1 << 22
 BREAK = re.compile(rb"[!-~](?=[ \n])")
 """Where a text may be cut: no token of GPT-2's, and no character, reaches from a visible ASCII character into a blank
@@ -91,12 +93,21 @@ class RowShard:
     def texts(self) -> Iterator[Text]:
         row = 0
         with parquet_file(self.path) as file:
-            for batch in file.iter_batches(batch_size=1024, row_groups=[self.group], columns=["text"]):
-                for text in batch.column(0).to_pylist():
+            for batch in _batches(self.path, file, self.group):
+                for text in batch:
                     if not isinstance(text, str):
                         raise ValueError(f"{self.path} has a {type(text).__name__} in the column text: give texts only")
                     yield Text("val" if row in self.held else self.part, text, ends=True)
                     row += 1
+
+
+def _batches(path: Path, file: Any, group: int) -> Iterator[list[Any]]:
+    """Give the column `text` of a row group, a batch at a time."""
+    try:
+        for batch in file.iter_batches(batch_size=1024, row_groups=[group], columns=["text"]):
+            yield batch.column(0).to_pylist()
+    except Exception as error:  # of many kinds
+        raise ValueError(f"{path} is no whole Parquet file ({reason_of(error)})") from error
 
 
 def parquet_file(path: Path) -> Any:
@@ -106,14 +117,13 @@ def parquet_file(path: Path) -> Any:
         ValueError: if pyarrow is not installed, the file cannot be read, or has no such column.
     """
     try:
-        from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise ValueError("Parquet files need the package pyarrow: pip install 'lth[hub]'") from error
     try:
         file = ParquetFile(path)
-    except (OSError, ArrowException) as error:
-        raise ValueError(f"{path} is no whole Parquet file ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # of many kinds
+        raise ValueError(f"{path} is no whole Parquet file ({reason_of(error)})") from error
     if "text" not in file.schema_arrow.names:
         raise ValueError(f"{path} has the columns {', '.join(file.schema_arrow.names)}; a column text is needed")
     return file

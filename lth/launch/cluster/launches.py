@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from lth.config import Running, SettingsError
+from lth.config.json_text import parse_json
 from lth.config.profile import Profile
 from lth.launch.cluster.parts import Part
 from lth.lineage import write_file
@@ -93,11 +94,13 @@ def read_launch(path: Path) -> Launch:
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
     try:
-        document = json.loads(content)
+        document = parse_json(content)
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise SettingsError(f"{path} is no manifest of this lth ({FORMAT}): give the command again")
         launch = Launch(**document)
-    except (UnicodeDecodeError, json.JSONDecodeError, ValidationError, TypeError) as error:
+    except SettingsError:
+        raise
+    except (ValueError, TypeError) as error:
         raise SettingsError(f"{path} is damaged ({' '.join(str(error).split())}): give the command again") from error
     # A store that moved, or is mounted elsewhere on a node, takes its launches along.
     store = path.absolute().parent.parent.parent

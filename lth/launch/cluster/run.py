@@ -1,20 +1,22 @@
 """What an element of the array does, and what must be there before the last job ends the launch."""
 
 import datetime
-import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from lth.config import SettingsError
+from lth.config.json_text import parse_json
 from lth.config.stopping import interruptible
 from lth.launch.cluster.launches import Launch, Wanted
 from lth.launch.conclude import jobs_of
 from lth.launch.load import load_studies
-from lth.launch.tracked import ObserverFactory
-from lth.lineage import BuildError, Execution, Job, Reader, Store, build, json_to_bytes, plan, write_file
+from lth.launch.run import note_of
+from lth.launch.tracked import ObserverFactory, Tracked
+from lth.lineage import BuildError, Execution, Job, Reader, Store, Unobserved, build, json_to_bytes, plan, write_file
 from lth.lineage.begun import steps_begun
 from lth.lineage.executors import follow
 from lth.studies import STUDIES, settings_of
@@ -67,11 +69,13 @@ def run_part(launch: Launch, number: int, execution: Execution, observer: Observ
             with interruptible() as is_interrupted:
                 follow(Reader(store, study.sources), execution.where, is_interrupted)
             continue
-        if observer is None:
-            build(jobs, store, study.sources, execution)
-            continue
-        with observer(study) as attached:
-            build(jobs, store, study.sources, execution, attached)
+        tracked = Tracked(note_of(study), store, execution.track)
+        make = tracked.observer(observer)
+        try:
+            with make(study) if make else nullcontext(Unobserved()) as attached:
+                build(jobs, store, study.sources, execution, attached)
+        finally:
+            tracked.close(None)
 
 
 def _studies_of(launch: Launch, number: int) -> Iterator[tuple[Study, list[Job]]]:
@@ -91,7 +95,7 @@ def _note_start(launch: Launch, number: int, store: Store) -> None:
     """Note that a part starts, and how far it is; stop one that is started again and again and gets nowhere."""
     path = launch.folder / "parts" / f"{number}.json"
     try:
-        before = json.loads(path.read_text())
+        before = parse_json(path.read_text())
     except (OSError, ValueError):
         before = {}
     jobs = launch.parts[number - 1].jobs

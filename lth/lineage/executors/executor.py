@@ -15,8 +15,8 @@ class Report:
     """What an executor says of a work.
 
     Attributes:
-        what: `progress`, `evaluated`, `sampled`, `done`, `stopped`, `lost` (another process has taken it over), `refused`
-            (an error with a message for users) or `failed`.
+        what: `progress`, `evaluated`, `sampled`, `done`, `stopped`, `lost` (another process has taken it over),
+            `refused` (an error with a message for users) or `failed`.
         key: of the job.
         step: how far it is.
         values: by `part/metric`: the last ones, or those of an evaluation.

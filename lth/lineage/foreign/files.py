@@ -4,7 +4,6 @@ Nothing is unpickled, and no model code is run but lth's own. Every tensor comes
 Hugging Face's `Conv1D` stores the other way round; and a weight that other tools keep beside its mask comes as one.
 """
 
-import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from lth.config.json_text import parse_json
 from lth.lineage.foreign.names import Stored, stored_weights
 from lth.models import MODELS
 from lth.sparsity import State
@@ -286,7 +286,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ValueError: if it holds none.
     """
     try:
-        document = json.loads(path.read_text())
+        document = parse_json(path.read_text())
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be read as JSON ({error}): copy it again") from error
     if not isinstance(document, dict):
