@@ -4,6 +4,7 @@ A step's time is the wall time of all members that train together, evaluations n
 """
 
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from lth.config.json_text import parse_json
 from lth.lineage.files import StoreError, json_to_bytes
@@ -59,5 +60,5 @@ def _from_bytes(content: bytes) -> Times:
     return dict(zip(steps, seconds, strict=True))
 
 
-def _is_list_of(kind: type, values: object) -> bool:
+def _is_list_of(kind: type, values: object) -> TypeGuard[list[Any]]:
     return isinstance(values, list) and all(type(each) in (kind, int) for each in values)
