@@ -4,7 +4,7 @@ A step's time is the wall time of all members that train together, evaluations n
 """
 
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from lth.config.json_text import parse_json
 from lth.lineage.files import StoreError, json_to_bytes
@@ -55,10 +55,10 @@ def _from_bytes(content: bytes) -> Times:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ValueError(f"it is not of format {FORMAT!r}")
     steps, seconds = document.get("steps"), document.get("seconds")
-    if not _is_list_of(int, steps) or not _is_list_of(float, seconds):
-        raise ValueError("it has no lists of steps and seconds")
-    return dict(zip(steps, seconds, strict=True))
+    if isinstance(steps, list) and isinstance(seconds, list) and _are(int, steps) and _are(float, seconds):
+        return dict(zip(steps, seconds, strict=True))
+    raise ValueError("it has no lists of steps and seconds")
 
 
-def _is_list_of(kind: type, values: object) -> TypeGuard[list[Any]]:
-    return isinstance(values, list) and all(type(each) in (kind, int) for each in values)
+def _are(kind: type, values: list[Any]) -> bool:
+    return all(type(each) in (kind, int) for each in values)
