@@ -265,7 +265,8 @@ def _observed(running: Running, execution: "Execution") -> "ObserverFactory":
 
 def _conclude(launch: "Launch") -> int:
     """Write results and report of a launch, if nothing is missing."""
-    from lth.launch.cluster.run import lacking, load, parts_lacking
+    from lth.launch.cluster import lacking
+    from lth.launch.cluster.run import load, parts_lacking
     from lth.lineage import Store
 
     os.chdir(launch.place)

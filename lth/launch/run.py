@@ -16,7 +16,7 @@ from lth.launch.conclude import conclude_study, default_out, jobs_of
 from lth.launch.derivation_file import write_derivation
 from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
-from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
+from lth.launch.load import Given, check_known, load_studies, name_of
 from lth.launch.samples import SamplesWritten, check_sample
 from lth.launch.stored import filled
 from lth.launch.tracked import ObserverFactory, Tracked
@@ -33,6 +33,7 @@ from lth.lineage import (
     write_file,
 )
 from lth.lineage.executors import follow
+from lth.lineage.nested import refuse_nested
 from lth.models import Factory
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study
