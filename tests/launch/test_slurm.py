@@ -16,7 +16,7 @@ import lth
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
 STUDY = """\
-study: find-ticket
+run: find-ticket
 levels: 3
 replicates: 2
 rate: 0.5
@@ -185,7 +185,7 @@ def test_a_launch_that_is_not_over_is_not_doubled(lab: Lab, place: Path) -> None
 
 
 def test_two_nodes_train_one_network(lab: Lab, place: Path) -> None:
-    (place / "study.yaml").write_text("study: train\nreplicates: 1\nduration: 60it\nbatch_size: 64\n")
+    (place / "study.yaml").write_text("run: train\nreplicates: 1\nduration: 60it\nbatch_size: 64\n")
     name, jobs = launched(lab, place, "ranks")
     finish(lab, jobs)
     results = json.loads(next((place / "lth-store" / "studies").glob("*/results.json")).read_text())

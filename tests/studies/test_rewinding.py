@@ -194,5 +194,7 @@ def test_the_grids_over_optimizers_plan(name: str, count: int) -> None:
 def grid(name: str) -> list[Study]:
     """The studies of an example file, with one replicate each."""
     example = Path(__file__).parents[2] / "examples" / f"optimizers_{name}.yaml"
-    found = expand_sweep(yaml.safe_load(example.read_text()) | {"replicates": 1})
+    written = yaml.safe_load(example.read_text())
+    assert written.pop("run") == name
+    found = expand_sweep(written | {"replicates": 1})
     return load_studies(STUDIES[name], [settings_of(STUDIES[name], each) for each in found])
