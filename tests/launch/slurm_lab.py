@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -95,12 +96,13 @@ class Lab:
     def kill_node(self, number: int) -> None:
         """Kill a node's daemon and everything that runs on it, as a power cut would."""
         pid = int((self.folder / f"slurmd.n{number}.pid").read_text())
-        subprocess.run(["kill", "-9", str(pid)], check=False, stderr=subprocess.DEVNULL)
         steps = subprocess.run(["pgrep", "-f", "slurmstepd: "], capture_output=True, text=True, check=False)
-        for step in map(int, steps.stdout.split()):
-            if f"{self.folder}/slurmd.n{number}.log/" in _open_files(step):
-                for process in [*_below(step), step]:
-                    subprocess.run(["kill", "-9", str(process)], check=False, stderr=subprocess.DEVNULL)
+        log = f"{self.folder}/slurmd.n{number}.log/"
+        daemons = [step for step in map(int, steps.stdout.split()) if log in _open_files(step)]
+        below = [process for daemon in daemons for process in _below(daemon)]
+        for process in [pid, *daemons, *below]:  # who could tell the controller goes first
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     def said(self, command: Sequence[str]) -> str:
         """Return what a command of Slurm prints."""
