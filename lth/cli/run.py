@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict
+
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag, read_settings, read_yaml
 from lth.cli.study import (
@@ -20,7 +22,7 @@ from lth.cli.study import (
     stopped,
 )
 from lth.cli.study import run as run_here
-from lth.config import Running, as_settings_error, check_choice
+from lth.config import Running, SettingsError, as_settings_error, check_choice
 from lth.config.profile import read_profile
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES
 
@@ -33,8 +35,17 @@ if TYPE_CHECKING:
     from lth.studies.prepare import Study
 
 DOCTOR = "doctor"
-REPRODUCE = ("scale", "replicates", "allow_partial", "model")
-"""What a file may say of an experiment, besides where it runs."""
+
+
+class _Experiment(BaseModel):
+    """What a file may say of an experiment, besides which it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: float | None = None
+    replicates: int | None = None
+    allow_partial: bool | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +99,29 @@ def run(
     """
     given = {"folder": folder, "store": store, "out": out, "workers": workers}
     given = {name: value for name, value in given.items() if value is not None}
-    path = Path(what)
-    if path.suffix == ".json":
-        from lth.launch.cluster import read_launch
-
-        with settings_as_usage():
-            manifest = read_launch(path)
-        if conclude == (part is not None):
-            raise UsageError(f"{what} is a manifest: --part N does a part, --conclude writes results and report")
-        return _conclude(manifest) if part is None else _run_part(manifest, part)
+    experiment = {"scale": scale, "replicates": replicates}
+    experiment = {name: value for name, value in experiment.items() if value is not None}
+    if Path(what).suffix == ".json":
+        if given or experiment or profile or dry_run or launch != "local" or conclude == (part is not None):
+            raise UsageError(f"{what} is a manifest: --part N alone does a part, --conclude writes results and report")
+        return _of_manifest(Path(what), part)
     if part is not None or conclude:
         raise UsageError(f"--part and --conclude are of a manifest (manifest.json of a launch); found {what}")
-    experiment = {"scale": scale, "replicates": replicates}
     if launch == "local":
         if what == DOCTOR:
             raise UsageError("`lth doctor` examines this machine; with --launch slurm or lsf a job examines a node")
+        if profile is not None:
+            raise UsageError("--profile is of a cluster: give --launch slurm or lsf with it")
         return _run_here(what, given, experiment, is_dry=dry_run)
     if what == DOCTOR:
         return _examine(launch, profile, is_dry=dry_run)
+    return _launch(what, given, experiment, launch, profile, is_dry=dry_run)
+
+
+def _launch(
+    what: str, given: dict[str, Any], experiment: dict[str, Any], launch: str, profile: str | None, *, is_dry: bool
+) -> int:
+    """Submit it to a cluster, or print the scripts."""
     with settings_as_usage():
         asked_of = read_profile(profile, launch)
         from lth.launch.cluster import SCHEDULERS, make_launch, scripts, submit
@@ -118,7 +134,7 @@ def run(
     if not made.parts:
         print("All is done already: the same command without --launch writes results and report.")
         return 0
-    if dry_run:
+    if is_dry:
         for name, text in scripts(made, scheduler).items():
             print(f"### {made.folder / name}\n{text}")
         _print_parts(made)
@@ -207,7 +223,6 @@ def _asked(what: str, given: dict[str, Any], experiment: dict[str, Any]) -> _Ask
 
 def _experiment_of(what: str, given: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
     """Return which experiment is meant, and its arguments; None where it is a study."""
-    given = {name: value for name, value in given.items() if value is not None}
     if what in EXPERIMENTS or what in EXPERIMENT_GROUPS:
         return what, given
     path = Path(what)
@@ -220,9 +235,15 @@ def _experiment_of(what: str, given: dict[str, Any]) -> tuple[str | None, dict[s
             raise UsageError(f"--{next(iter(given))} is of experiments; {what} describes a study, and says it itself")
         return None, {}
     name = str(document.pop("experiment"))
-    if unknown := document.keys() - set(REPRODUCE):
-        raise UsageError(f"{path}: {', '.join(sorted(unknown))}: of an experiment a file says {', '.join(REPRODUCE)}")
-    return name, document | given
+    known = _Experiment.model_fields
+    if unknown := document.keys() - known.keys():
+        raise UsageError(f"{path}: {', '.join(sorted(unknown))}: of an experiment a file says {', '.join(known)}")
+    try:
+        with as_settings_error():
+            said = _Experiment(**(document | given))
+    except SettingsError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return name, said.model_dump(exclude_none=True)
 
 
 def _study_of(what: str) -> tuple[Any, dict[str, Any]]:
@@ -232,6 +253,15 @@ def _study_of(what: str) -> tuple[Any, dict[str, Any]]:
         raise UsageError(f"{what} must say which study it is, as `study: find-ticket`; `lth --help` lists them")
     with settings_as_usage(), as_settings_error():
         return STUDIES.pick(str(document.pop("study"))), document
+
+
+def _of_manifest(path: Path, part: int | None) -> int:
+    """Do a part of a launch, or end it."""
+    from lth.launch.cluster import read_launch
+
+    with settings_as_usage():
+        launch = read_launch(path)
+    return _conclude(launch) if part is None else _run_part(launch, part)
 
 
 def _run_part(launch: "Launch", part: int) -> int:
