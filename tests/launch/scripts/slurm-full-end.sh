@@ -21,7 +21,7 @@ ulimit -n 4096
 
 # Signals reach the tasks of srun, which save and end; this script waits for them.
 trap : TERM USR1 USR2
-srun --cpus-per-task=8 --kill-on-bad-exit=1 \
+srun --cpus-per-task=8 --kill-on-bad-exit=0 --wait=300 \
     apptainer exec --nv a.sif lth run /work/store/launches/find-ticket-1a2b3c-1/manifest.json --conclude &
 wait $!; code=$?
 while kill -0 $! 2>/dev/null; do wait $!; code=$?; done
