@@ -220,7 +220,7 @@ def build_study(
     register(prepared, store)
     folder = out or default_out(prepared)
     settings = yaml.safe_dump(prepared.settings.flat(), sort_keys=False)
-    first = f"# study {prepared.id}; run again: lth run FILE\nstudy: {prepared.type.name}\n"
+    first = f"# study {prepared.id}; run again: lth run FILE\nrun: {prepared.type.name}\n"
     write_file(folder / "config.yaml", f"{first}{settings}".encode())
     with observer(prepared) if observer else nullcontext(Unobserved()) as attached:
         shown: Observer = attached

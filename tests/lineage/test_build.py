@@ -169,7 +169,7 @@ def test_a_damaged_snapshot_is_named(tmp_path: Path) -> None:
     path = store.work_folder(jobs(made, "dense")[0].key) / "snapshot"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=f"{path} is damaged.*delete it"):
+    with pytest.raises(ValueError, match=f"{path} is damaged.*remove it"):
         build(made.targets, store, made.sources, HERE)
     for left in path.parent.glob("snapshot*"):
         left.unlink()
