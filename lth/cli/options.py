@@ -1,7 +1,7 @@
 """Options of the command line, made from the settings of a study: one source for names, help, defaults and checks."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from lth.cli.errors import UsageError, settings_as_usage
 from lth.config import Running, SettingsError, StudySettings, as_settings_error, expand_sweep, flat_fields
 from lth.config.settings import usual_text
+from lth.config.yaml_file import read_table
 from lth.studies import StudyType, settings_of
 
 POSITIONAL = ("model", "data", "folder")
@@ -24,9 +25,6 @@ Several = Annotated[list[str] | None, Parameter(negative="", consume_multiple=Fa
 """An option that may be given several times."""
 
 ORDER = ("Study", "Pruning", "Pruning within training", "Supermask", "Training", "Running")
-
-LARGEST = 100_000
-"""Entries that a YAML file stands for, at most."""
 
 Command = Callable[[StudyType[Any], Sequence[StudySettings], Running], int]
 """(study, the settings of each one that is asked for, where to run) -> exit code"""
@@ -138,34 +136,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: if it cannot be read, or is none.
     """
-    import yaml  # here, so that help need not load it
-
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no text, or a date that is none
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise UsageError(f"{path} is no YAML: {reason}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{path} must hold a table of settings, as `levels: 12`; it holds {type(document).__name__}")
-    if _num_entries(document, {}) > LARGEST:
-        raise UsageError(f"{path} stands for more than {LARGEST:,} entries, by names that refer to others: write fewer")
-    return {str(name).replace("-", "_"): value for name, value in document.items()}
-
-
-def _num_entries(value: object, known: dict[int, int]) -> int:
-    """Return how many entries a document has where everything that it refers to (`*name`) is written out."""
-    if not isinstance(value, dict | list):
-        return 1
-    if id(value) not in known:
-        known[id(value)] = LARGEST + 1  # where it holds itself
-        known[id(value)] = 1 + sum(_num_entries(each, known) for each in _entries(value))
-    return known[id(value)]
-
-
-def _entries(value: dict[Any, Any] | list[Any]) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
+    with settings_as_usage():
+        document = read_table(path, "a table of settings, as `levels: 12`")
+    return {name.replace("-", "_"): value for name, value in document.items()}
 
 
 def _group(name: str) -> Group:

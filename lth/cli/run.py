@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict
+
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag, read_settings, read_yaml
 from lth.cli.part import conclude_launch, run_part
@@ -15,7 +17,7 @@ from lth.cli.study import (
     show_plan,
 )
 from lth.cli.study import run as run_here
-from lth.config import Running, as_settings_error, check_choice
+from lth.config import Running, SettingsError, as_settings_error, check_choice
 from lth.config.profile import read_profile
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES
 
@@ -24,8 +26,17 @@ if TYPE_CHECKING:
     from lth.studies.prepare import Study
 
 DOCTOR = "doctor"
-REPRODUCE = ("scale", "replicates", "allow_partial", "model")
-"""What a file may say of an experiment, besides where it runs."""
+
+
+class _Experiment(BaseModel):
+    """What a file may say of an experiment, besides which it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: float | None = None
+    replicates: int | None = None
+    allow_partial: bool | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +90,29 @@ def run(
     """
     given = {"folder": folder, "store": store, "out": out, "workers": workers}
     given = {name: value for name, value in given.items() if value is not None}
-    path = Path(what)
-    if path.suffix == ".json":
-        from lth.launch.cluster import read_launch
-
-        with settings_as_usage():
-            manifest = read_launch(path)
-        if conclude == (part is not None):
-            raise UsageError(f"{what} is a manifest: --part N does a part, --conclude writes results and report")
-        return conclude_launch(manifest) if part is None else run_part(manifest, part)
+    experiment = {"scale": scale, "replicates": replicates}
+    experiment = {name: value for name, value in experiment.items() if value is not None}
+    if Path(what).suffix == ".json":
+        if given or experiment or profile or dry_run or launch != "local" or conclude == (part is not None):
+            raise UsageError(f"{what} is a manifest: --part N alone does a part, --conclude writes results and report")
+        return _of_manifest(Path(what), part)
     if part is not None or conclude:
         raise UsageError(f"--part and --conclude are of a manifest (manifest.json of a launch); found {what}")
-    experiment = {"scale": scale, "replicates": replicates}
     if launch == "local":
         if what == DOCTOR:
             raise UsageError("`lth doctor` examines this machine; with --launch slurm or lsf a job examines a node")
+        if profile is not None:
+            raise UsageError("--profile is of a cluster: give --launch slurm or lsf with it")
         return _run_here(what, given, experiment, is_dry=dry_run)
     if what == DOCTOR:
         return _examine(launch, profile, is_dry=dry_run)
+    return _launch(what, given, experiment, launch, profile, is_dry=dry_run)
+
+
+def _launch(
+    what: str, given: dict[str, Any], experiment: dict[str, Any], launch: str, profile: str | None, *, is_dry: bool
+) -> int:
+    """Submit it to a cluster, or print the scripts."""
     with settings_as_usage():
         asked_of = read_profile(profile, launch)
         from lth.launch.cluster import SCHEDULERS, make_launch, scripts, submit
@@ -109,7 +125,7 @@ def run(
     if not made.parts:
         print("All is done already: the same command without --launch writes results and report.")
         return 0
-    if dry_run:
+    if is_dry:
         for name, text in scripts(made, scheduler).items():
             print(f"### {made.folder / name}\n{text}")
         _print_parts(made)
@@ -201,7 +217,6 @@ def _read(what: str, given: dict[str, Any]) -> tuple[str | None, dict[str, Any]]
 
     The kind of a study stands under `run` in them.
     """
-    given = {name: value for name, value in given.items() if value is not None}
     if what in EXPERIMENTS or what in EXPERIMENT_GROUPS:
         return what, given
     path = Path(what)
@@ -219,6 +234,21 @@ def _read(what: str, given: dict[str, Any]) -> tuple[str | None, dict[str, Any]]
             raise UsageError(f"--{next(iter(given))} is of experiments; {path} is of a study, and says it itself")
         return None, document
     del document["run"]
-    if unknown := document.keys() - set(REPRODUCE):
-        raise UsageError(f"{path}: {', '.join(sorted(unknown))}: of an experiment a file says {', '.join(REPRODUCE)}")
-    return name, document | given
+    known = _Experiment.model_fields
+    if unknown := document.keys() - known.keys():
+        raise UsageError(f"{path}: {', '.join(sorted(unknown))}: of an experiment a file says {', '.join(known)}")
+    try:
+        with as_settings_error():
+            said = _Experiment(**(document | given))
+    except SettingsError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return name, said.model_dump(exclude_none=True)
+
+
+def _of_manifest(path: Path, part: int | None) -> int:
+    """Do a part of a launch, or end it."""
+    from lth.launch.cluster import read_launch
+
+    with settings_as_usage():
+        launch = read_launch(path)
+    return conclude_launch(launch) if part is None else run_part(launch, part)

@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lth.config.choices import check_choice
 from lth.config.errors import SettingsError, as_settings_error
+from lth.config.yaml_file import read_table
 
 PLACES = (Path("lth-profiles.yaml"), Path("~/.config/lth/profiles.yaml"))
 """Where profiles are looked for, in this order."""
@@ -80,6 +81,15 @@ class Profile(BaseModel):
             raise ValueError(f"{value!r} must be one line")
         return value
 
+    @model_validator(mode="after")
+    def _saves_in_time(self) -> Self:
+        if self.save_before >= self.seconds:
+            raise ValueError(
+                f"save_before: work is saved {self.save_before} s before the time limit, which is {self.seconds} s: "
+                "give more time, or a smaller save_before"
+            )
+        return self
+
     @property
     def seconds(self) -> int:
         """The time limit in seconds."""
@@ -117,7 +127,8 @@ def read_profile(name: str | None, launch: str) -> Profile:
     for place in places:
         path = place.expanduser()
         if file or path.exists():
-            profiles = {each: (path, value) for each, value in _read(path).items()} | profiles
+            table = read_table(path, "profiles by name, each a table of settings")
+            profiles = {each: (path, value) for each, value in table.items()} | profiles
     if not profiles:
         raise SettingsError(f"profile {name!r}: neither {' nor '.join(map(str, places))} holds profiles")
     with as_settings_error():
@@ -133,17 +144,3 @@ def read_profile(name: str | None, launch: str) -> Profile:
     if profile.launch not in (None, launch):
         raise SettingsError(f"{path}: profile {name!r} is for --launch {profile.launch}; found --launch {launch}")
     return profile.model_copy(update={"launch": launch})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    import yaml  # here, so that help need not load it
-
-    try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise SettingsError(f"{path} must hold profiles by name, each a table of settings")
-    return {str(name): value for name, value in document.items()}

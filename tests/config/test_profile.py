@@ -51,6 +51,8 @@ def test_a_profile_is_found_here_then_at_home(tmp_path: Path, monkeypatch: pytes
         ("gpu: {tiem: 1h}", "lth-profiles.yaml: profile 'gpu'.*tiem"),
         ("gpu: {time: soon}", "is no time"),
         ("gpu: {cpus: 0}", "cpus"),
+        ("gpu: {time: 5m}", "smaller save_before"),
+        ("gpu: {qos: 2026-99-99}", "is no YAML"),
         ("gpu: {launch: lsf}", "is for --launch lsf"),
         ("gpu: fast", "must be a table"),
         ("gpus: {}", "unknown profile 'gpu'. Did you mean 'gpus'"),

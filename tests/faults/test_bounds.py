@@ -77,12 +77,12 @@ def test_yaml_that_multiplies_itself(tmp_path: Path) -> None:
     assert len(str(caught.value)) < 10_000
 
 
-@pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000])
-def test_deep_nesting(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_deep_nesting(opening: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nested too deeply"):
-        parse_json(content)
+        parse_json(opening * 100_000)
     path = tmp_path / "config.yaml"
-    path.write_text(content[:7_500])
+    path.write_text(opening * 1_500)
     with pytest.raises(UsageError, match=r"config\.yaml is no YAML: it is nested too deeply"):
         read_settings(STUDIES["find-ticket"], path, {})
 

@@ -114,17 +114,22 @@ def test_an_experiment_of_a_file(
         (("study.yaml", "--launch", "lsf", "--profile", "gpus"), "unknown profile 'gpus'. Did you mean 'gpu'"),
         (("study.yaml", "--scale", "0.1"), "--scale is of experiments"),
         (("study.yaml", "--part", "1"), "of a manifest"),
+        (("study.yaml", "--profile", "gpu"), "give --launch slurm or lsf"),
+        (("manifest.json", "--part", "1", "--workers", "2"), "--part N alone"),
+        (("manifest.json",), "--conclude writes results"),
+        (("scale.yaml",), "scale.yaml: scale"),
         (("bare.yaml",), "must say what to run"),
         (("wrong.yaml",), "unknown study or experiment 'find-tickets'. Did you mean 'find-ticket'"),
         (("level.yaml",), "level.yaml: unknown setting 'levles'"),
         (("paper.yaml",), "of an experiment a file says scale"),
         (("doctor",), "--launch slurm or lsf"),
-        (("manifest.json",), "cannot read manifest.json"),
+        (("manifest.json", "--part", "1"), "cannot read manifest.json"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_wrong_commands_are_one_line(place: Path, capsys: Run, arguments: tuple[str, ...], message: str) -> None:
     (place / "bare.yaml").write_text("levels: 2\n")
+    (place / "scale.yaml").write_text("run: zhou-actions\nscale: half\n")
     (place / "wrong.yaml").write_text("run: find-tickets\n")
     (place / "level.yaml").write_text("run: find-ticket\nlevles: 2\n")
     (place / "paper.yaml").write_text("run: zhou-actions\nlevels: 2\n")

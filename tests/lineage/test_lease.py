@@ -75,7 +75,7 @@ def test_a_lease_cut_off_while_written_is_judged_by_its_age(tmp_path: Path) -> N
 def test_an_owner_on_another_host_is_judged_by_its_age(tmp_path: Path) -> None:
     path = tmp_path / "lease.json"
     with Leases(stale_seconds=30) as leases:
-        path.write_text('{"host": "elsewhere", "pid": 2147483646, "token": "t"}')
+        path.write_text('{"machine": "elsewhere", "pid": 2147483646, "token": "t"}')
         assert not leases.acquire(tmp_path)
         past = time.time() - 31
         os.utime(path, (past, past))

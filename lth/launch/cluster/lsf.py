@@ -4,11 +4,10 @@ Tested with commands that stand in for LSF's and scripts that bash runs: no LSF 
 """
 
 import re
-import shlex
 from pathlib import Path
 
 from lth.config.profile import Profile
-from lth.launch.cluster.scheduler import SchedulerError, State, called, command_of, rendered
+from lth.launch.cluster.scheduler import SchedulerError, State, called, rendered
 
 NUMBER = re.compile(r"Job <(\d+)>")
 OVER = ("DONE", "EXIT")
@@ -23,31 +22,36 @@ class Lsf:
         return None
 
     def script(
-        self, profile: Profile, place: Path, *, name: str, log: Path, arguments: str, elements: int | None = None
+        self,
+        profile: Profile,
+        place: Path,
+        *,
+        name: str,
+        log: Path,
+        arguments: str,
+        elements: int | None = None,
+        is_end: bool = False,
     ) -> str:
         if profile.nodes > 1:
             raise SchedulerError(
                 f"nodes: {profile.nodes}: processes on several hosts are started by srun, under Slurm; with LSF take "
                 "nodes: 1"
             )
-        is_end = elements is None and "--conclude" in arguments
         limit = f"%{profile.concurrent}" if profile.concurrent else ""
-        ranks, minutes = (1 if elements is None else profile.ranks), -(-profile.seconds // 60)
+        minutes = -(-profile.seconds // 60)
         return rendered(
             "lsf.sh.j2",
-            profile=profile,
-            partition=(profile.results_partition if is_end else None) or profile.partition,
-            place=shlex.quote(str(place)),
-            env_file=shlex.quote(str(profile.env_file and place / profile.env_file.expanduser())),
+            profile,
+            place,
+            arguments=arguments,
+            elements=elements,
+            is_end=is_end,
             name=name,
             array="" if elements is None else f"[1-{elements}]{limit}",
-            ranks=ranks,
-            cores=profile.cpus * ranks,
-            gpus=0 if is_end else profile.gpus,
+            cores=profile.cpus * (1 if elements is None else profile.ranks),
             time=f"{minutes // 60:02d}:{minutes % 60:02d}",
             minutes_before=-(-profile.save_before // 60),
             log=log,
-            command=f"{command_of(profile)} {arguments}",
         )
 
     def submit(self, script: Path, after: str | None = None) -> str:

@@ -48,7 +48,15 @@ class Scheduler(Protocol):
         """Return how many elements an array may have here; None where that is not known."""
 
     def script(
-        self, profile: Profile, place: Path, *, name: str, log: Path, arguments: str, elements: int | None = None
+        self,
+        profile: Profile,
+        place: Path,
+        *,
+        name: str,
+        log: Path,
+        arguments: str,
+        elements: int | None = None,
+        is_end: bool = False,
     ) -> str:
         """Return a script that runs `lth` with some arguments.
 
@@ -58,7 +66,8 @@ class Scheduler(Protocol):
             name: of the job.
             log: its file; those of an array hold `element`.
             arguments: of `lth`, as a shell reads them.
-            elements: how many elements an array has; None for a job by itself, which needs no GPU and one process.
+            elements: how many elements an array has; None for a job by itself, of one process.
+            is_end: whether it only writes results: without GPUs, in the profile's `results_partition`.
         Raises:
             SchedulerError: if the profile asks for what is not to be had.
         """
@@ -102,9 +111,26 @@ def called(command: Sequence[str], *, stdin: Path | None = None) -> str:
     return done.stdout
 
 
-def rendered(template: str, **values: Any) -> str:
-    """Return a script made from a template of this folder."""
-    return _templates().get_template(template).render(**values)
+def rendered(
+    template: str, profile: Profile, place: Path, *, arguments: str, elements: int | None, is_end: bool, **values: Any
+) -> str:
+    """Return a script made from a template of this folder: what all schedulers' scripts say, and further values."""
+    command = profile.command or f"{shlex.quote(sys.executable)} -m lth"
+    said = f"{command} {arguments}"
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            profile=profile,
+            partition=(profile.results_partition if is_end else None) or profile.partition,
+            place=shlex.quote(str(place)),
+            env_file=shlex.quote(str(profile.env_file and place / profile.env_file.expanduser())),
+            ranks=1 if elements is None else profile.ranks,
+            gpus=0 if is_end else profile.gpus,
+            command=f"{profile.container} {said}" if profile.container else said,
+            **values,
+        )
+    )
 
 
 @cache
@@ -118,9 +144,3 @@ def _templates() -> Environment:
     )
     made.filters["quoted"] = shlex.quote
     return made
-
-
-def command_of(profile: Profile) -> str:
-    """Return how `lth` is called on a node, behind a profile's container."""
-    command = profile.command or f"{shlex.quote(sys.executable)} -m lth"
-    return f"{profile.container} {command}" if profile.container else command

@@ -1,11 +1,10 @@
 """Slurm: `sbatch --array`, `squeue`, `scancel`. Tested on a running Slurm."""
 
 import re
-import shlex
 from pathlib import Path
 
 from lth.config.profile import Profile
-from lth.launch.cluster.scheduler import SchedulerError, State, called, command_of, rendered
+from lth.launch.cluster.scheduler import SchedulerError, State, called, rendered
 
 
 class Slurm:
@@ -21,27 +20,32 @@ class Slurm:
         return int(found[1]) - 1 if found else None
 
     def script(
-        self, profile: Profile, place: Path, *, name: str, log: Path, arguments: str, elements: int | None = None
+        self,
+        profile: Profile,
+        place: Path,
+        *,
+        name: str,
+        log: Path,
+        arguments: str,
+        elements: int | None = None,
+        is_end: bool = False,
     ) -> str:
         if "%" in str(log.parent):
             raise SchedulerError(f"{log.parent}: Slurm reads % in the name of a log as a pattern: name another folder")
-        is_end = elements is None and "--conclude" in arguments
         limit = f"%{profile.concurrent}" if profile.concurrent else ""
         minutes, seconds = divmod(profile.seconds, 60)
         return rendered(
             "slurm.sh.j2",
-            profile=profile,
-            partition=(profile.results_partition if is_end else None) or profile.partition,
-            place=shlex.quote(str(place)),
-            env_file=shlex.quote(str(profile.env_file and place / profile.env_file.expanduser())),
+            profile,
+            place,
+            arguments=arguments,
+            elements=elements,
+            is_end=is_end,
             name=name,
             array="" if elements is None else f"1-{elements}{limit}",
             nodes=1 if elements is None else profile.nodes,
-            ranks=1 if elements is None else profile.ranks,
-            gpus=0 if is_end else profile.gpus,
             time=f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}",
             log=log,
-            command=f"{command_of(profile)} {arguments}",
         )
 
     def submit(self, script: Path, after: str | None = None) -> str:

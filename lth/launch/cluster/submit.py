@@ -96,6 +96,7 @@ def scripts(launch: Launch, scheduler: Scheduler) -> dict[str, str]:
             name=f"{name}-end",
             log=launch.log(None),
             arguments=f"run {manifest} --conclude",
+            is_end=True,
         ),
     }
 

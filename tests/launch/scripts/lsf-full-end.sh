@@ -13,7 +13,7 @@
 cd '/home/me/my study' || exit 1
 module load cuda/12.4
 module load gcc
-set -a; . '/home/me/my study/.env'; set +a
+set -a; . '/home/me/my study/.env' || exit 1; set +a
 export HF_HOME='/scratch/my cache'
 ulimit -n 4096
 

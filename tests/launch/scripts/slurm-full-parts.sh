@@ -19,14 +19,14 @@
 cd '/home/me/my study' || exit 1
 module load cuda/12.4
 module load gcc
-set -a; . '/home/me/my study/.env'; set +a
+set -a; . '/home/me/my study/.env' || exit 1; set +a
 export HF_HOME='/scratch/my cache'
 ulimit -n 4096
 export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
 # Signals reach the tasks of srun, which save and end; this script waits for them.
 trap : TERM USR1 USR2
-srun --cpus-per-task=8 --kill-on-bad-exit=1 \
+srun --cpus-per-task=8 --kill-on-bad-exit=0 --wait=300 \
     apptainer exec --nv a.sif lth run /work/store/launches/find-ticket-1a2b3c-1/manifest.json --part "$SLURM_ARRAY_TASK_ID" &
 wait $!; code=$?
 while kill -0 $! 2>/dev/null; do wait $!; code=$?; done

@@ -14,7 +14,7 @@ cd '/home/me/my study' || exit 1
 
 # Signals reach the tasks of srun, which save and end; this script waits for them.
 trap : TERM USR1 USR2
-srun --cpus-per-task=4 --kill-on-bad-exit=1 \
+srun --cpus-per-task=4 --kill-on-bad-exit=0 --wait=300 \
     lth run /work/store/launches/find-ticket-1a2b3c-1/manifest.json --part "$SLURM_ARRAY_TASK_ID" &
 wait $!; code=$?
 while kill -0 $! 2>/dev/null; do wait $!; code=$?; done
