@@ -186,7 +186,7 @@ def run_study(
         skipped = build_study(prepared, store, execution, tracked.observer(observer), out)
         found = conclude_study(prepared, store, out, skipped)
     finally:
-        tracked.close(found)
+        tracked.close(found, is_interrupted=found is None)
     return found
 
 

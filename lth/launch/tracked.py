@@ -46,11 +46,11 @@ class Tracked:
 
         return attach
 
-    def close(self, found: Found | None) -> None:
-        """Tell what the study found, and wait for the trackers; without a finding, for what waits alone."""
+    def close(self, found: Found | None, *, is_interrupted: bool = False) -> None:
+        """Tell what the study found, and wait for the trackers (see `Sender.close`)."""
         finding = None if found is None else finding_of(found)
         for sender in self._senders:
-            sender.close(finding, is_whole=found is not None)
+            sender.close(finding, is_interrupted=is_interrupted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,13 +69,14 @@ def run_part(launch: Launch, number: int, execution: Execution, observer: Observ
             with interruptible() as is_interrupted:
                 follow(Reader(store, study.sources), execution.where, is_interrupted)
             continue
-        tracked = Tracked(note_of(study), store, execution.track)
+        tracked, is_done = Tracked(note_of(study), store, execution.track), False
         make = tracked.observer(observer)
         try:
             with make(study) if make else nullcontext(Unobserved()) as attached:
                 build(jobs, store, study.sources, execution, attached)
+            is_done = True
         finally:
-            tracked.close(None)
+            tracked.close(None, is_interrupted=not is_done)
 
 
 def _studies_of(launch: Launch, number: int) -> Iterator[tuple[Study, list[Job]]]:
