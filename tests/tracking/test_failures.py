@@ -18,7 +18,6 @@ from tracked_runs import NAMES, Held, Memory, Tracked, curves_in, tracked_run
 import lth
 from lth.config import SettingsError
 from lth.launch import load_studies, register
-from lth.launch.run import note_of
 from lth.launch.tracked import Tracked as Tracking
 from lth.launch.tracked import export_study
 from lth.lineage import Store, Unobserved, build
@@ -91,7 +90,7 @@ def build_and_tell(prepared: Study, root: Path, found: lth.Found | None, *tracke
     """Do what `run_study` does; what was found is that of an equal study, whose report is drawn already."""
     store = Store(root)
     register(prepared, store)
-    tracking = Tracking(note_of(prepared), store, trackers)
+    tracking = Tracking(prepared, store, trackers)
     observer = tracking.observer(None)
     assert observer is not None
     with observer(prepared) as attached:
@@ -171,7 +170,7 @@ class Stops(Unobserved):
 def test_an_interrupted_study_goes_on_with_what_was_not_told(held: Held, prepared: Study, tmp_path: Path) -> None:
     store, execution = Store(tmp_path), lth.Execution(workers=0, engine="torch", snapshot_seconds=0.0)
     register(prepared, store)
-    tracking = Tracking(note_of(prepared), store, ("memory",))
+    tracking = Tracking(prepared, store, ("memory",))
     observer = tracking.observer(lambda _: nullcontext(Stops()))
     assert observer is not None
     with pytest.raises(KeyboardInterrupt), observer(prepared) as attached:

@@ -21,7 +21,6 @@ from tracked_runs import NAMES, SMALL, Curves, Tracked, curves_in
 
 import lth
 from lth.launch import load_studies, register
-from lth.launch.run import note_of
 from lth.launch.tracked import Tracked as Tracking
 from lth.launch.tracked import export_study
 from lth.lineage import Store, Unobserved, build
@@ -144,7 +143,7 @@ def test_a_server_that_dies_half_way(
     [prepared] = load_studies(STUDIES["find-ticket"], [wanted])
     store, name = Store(tmp_path), f"mlflow:{server.address}"
     register(prepared, store)
-    tracking = Tracking(note_of(prepared), store, (name,))
+    tracking = Tracking(prepared, store, (name,))
 
     class Kills(Unobserved):
         """It kills the server when the first training was told and the second one begins."""

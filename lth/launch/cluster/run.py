@@ -14,7 +14,6 @@ from lth.config.stopping import interruptible
 from lth.launch.cluster.launches import Launch, Wanted
 from lth.launch.conclude import jobs_of
 from lth.launch.load import load_studies
-from lth.launch.run import note_of
 from lth.launch.tracked import ObserverFactory, Tracked
 from lth.lineage import BuildError, Execution, Job, Reader, Store, Unobserved, build, json_to_bytes, plan, write_file
 from lth.lineage.begun import steps_begun
@@ -69,7 +68,7 @@ def run_part(launch: Launch, number: int, execution: Execution, observer: Observ
             with interruptible() as is_interrupted:
                 follow(Reader(store, study.sources), execution.where, is_interrupted)
             continue
-        tracked, is_done = Tracked(note_of(study), store, execution.track), False
+        tracked, is_done = Tracked(study, store, execution.track), False
         make = tracked.observer(observer)
         try:
             with make(study) if make else nullcontext(Unobserved()) as attached:

@@ -13,7 +13,7 @@ from lth.launch.cluster.parts import parts_of
 from lth.launch.cluster.scheduler import Scheduler, SchedulerError
 from lth.launch.cluster.table import SCHEDULERS
 from lth.launch.conclude import jobs_of
-from lth.launch.run import register
+from lth.launch.notes import register
 from lth.lineage import Job, Store, json_to_bytes, plan, write_file
 from lth.studies.prepare import Study
 from lth.tracking import TRACKERS
