@@ -131,7 +131,7 @@ def test_earlier_commands_are_understood(command: str) -> None:
 @pytest.mark.parametrize("text", [EARLIER_YAML, *code_blocks("yaml")])
 def test_settings_files_are_understood(text: str, tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text(text)
-    study = STUDIES[yaml.safe_load(text).pop("study", "find-ticket")]
+    study = STUDIES[yaml.safe_load(text).pop("run", "find-ticket")]
     studies, _ = read_settings(study, tmp_path / "settings.yaml", {})
     assert len(studies) >= (2 if "sweep" in text else 1)
 

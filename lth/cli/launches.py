@@ -1,17 +1,16 @@
 """`lth status`, `lth cancel`, `lth logs`: jobs that were given to a cluster."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lth.cli.errors import CommandError
 from lth.cli.options import Flag
-from lth.config import check_choice
+from lth.cli.tables import print_rows
 
 if TYPE_CHECKING:
-    from lth.launch.cluster import Launch
-    from lth.launch.cluster.scheduler import State
+    from lth.launch.cluster import LaunchStatus
 
 
 def status(id: str | None = None, /, *, store: Path = Path("lth-store"), json_: Flag = False) -> int:
@@ -22,13 +21,13 @@ def status(id: str | None = None, /, *, store: Path = Path("lth-store"), json_: 
         store: folder of results.
         json_: print JSON in place of the table.
     """
-    from lth.launch.cluster import launches
+    from lth.launch.cluster import find_launch, launches, status_of
 
-    wanted = launches(store) if id is None else [_launch(id, store)]
+    wanted = launches(store) if id is None else [find_launch(id, store)]
     if id is None and not wanted:
         print(f"The store {store} holds no launches. `lth run FILE --launch slurm` makes one.")
         return 0
-    documents = [_document(launch) for launch in wanted]
+    documents = [status_of(launch) for launch in wanted]
     if json_:
         print(json.dumps(documents if id is None else documents[0], indent=1))
         return 0
@@ -49,7 +48,7 @@ def status(id: str | None = None, /, *, store: Path = Path("lth-store"), json_: 
                 each["created"].replace("T", " ")[:16],
             )
         )
-    _print_table(rows)
+    print_rows(rows)
     return 0
 
 
@@ -60,9 +59,9 @@ def cancel(id: str, /, *, store: Path = Path("lth-store")) -> int:
         id: of a launch, or its beginning.
         store: folder of results.
     """
-    from lth.launch.cluster import SCHEDULERS
+    from lth.launch.cluster import SCHEDULERS, find_launch
 
-    launch = _launch(id, store)
+    launch = find_launch(id, store)
     assert launch.profile.launch is not None
     if not launch.jobs:
         raise CommandError(f"launch {launch.id} was never submitted: there is nothing to cancel")
@@ -83,13 +82,13 @@ def logs(id: str, /, *, part: int | None = None, lines: int = 40, store: Path = 
         lines: how many lines.
         store: folder of results.
     """
+    from lth.launch.cluster import find_launch, status_of
     from lth.launch.cluster.run import log_tail
 
-    launch = _launch(id, store)
+    launch = find_launch(id, store)
     if part is not None and not 1 <= part <= len(launch.parts):
         raise CommandError(f"part {part}: the launch {launch.id} has parts 1 to {len(launch.parts)}")
-    document = _document(launch)
-    unfinished = [each["part"] for each in document["parts"] if each["done"] < each["jobs"]]
+    unfinished = [each["part"] for each in status_of(launch)["parts"] if each["done"] < each["jobs"]]
     wanted: list[int | None] = [part] if part is not None else [*unfinished[:5], None]
     shown = [(launch.log(each), log_tail(launch.log(each), lines)) for each in wanted]
     if not any(text for _, text in shown):
@@ -100,89 +99,7 @@ def logs(id: str, /, *, part: int | None = None, lines: int = 40, store: Path = 
     return 0
 
 
-def _launch(name: str, store: Path) -> "Launch":
-    """Return the one launch whose ID starts with a name."""
-    from lth.launch.cluster import launches
-
-    found = launches(store)
-    fitting = [launch for launch in found if launch.id.startswith(name)]
-    if len(fitting) == 1 or (exact := [each for each in fitting if each.id == name]):
-        return fitting[0] if len(fitting) == 1 else exact[0]
-    if fitting:
-        raise CommandError(f"{name!r} is short for several launches: {', '.join(each.id for each in fitting)}")
-    if not found:
-        raise CommandError(f"the store {store} holds no launches: name another with --store")
-    try:
-        check_choice("launch", name, [launch.id for launch in found])
-    except ValueError as error:
-        raise CommandError(f"{error}. `lth status` lists them") from error
-    raise AssertionError("a known launch was looked for and not found")
-
-
-def _document(launch: "Launch") -> dict[str, Any]:
-    """Return how far a launch is: what the store says, then what the cluster says."""
-    from lth.launch.cluster import SCHEDULERS
-    from lth.launch.cluster.scheduler import SchedulerError
-    from lth.lineage import Store
-    from lth.lineage.begun import steps_begun
-
-    assert launch.profile.launch is not None
-    store, states, unknown = Store(launch.running.store), dict[str, dict[int, "State"]](), ""
-    scheduler = SCHEDULERS.pick(launch.profile.launch)
-    try:
-        states = {role: scheduler.states(number) for role, number in launch.jobs.items()}
-    except SchedulerError as error:
-        unknown = str(error)
-    parts = []
-    for number, part in enumerate(launch.parts, 1):
-        done = sum(store.folder(key).is_dir() for key in part.jobs)
-        begun = steps_begun(part.jobs, store) if done < len(part.jobs) else {}
-        note = _note(launch.folder / "parts" / f"{number}.json")
-        parts.append(
-            {
-                "part": number,
-                "done": done,
-                "jobs": len(part.jobs),
-                "begun": sorted(begun.values()),
-                "starts": note.get("starts", 0),
-                "host": note.get("host", ""),
-                **_state(states.get("parts", {}).get(number), done == len(part.jobs), note, is_known=not unknown),
-            }
-        )
-    results = [store.study_folder(each.id) / "results.json" for each in launch.studies]
-    ended = sum(path.exists() for path in results)
-    end = next(iter(states.get("end", {}).values()), None)
-    return {
-        "id": launch.id,
-        "by": launch.profile.launch,
-        "created": launch.created,
-        "studies": [each.id for each in launch.studies],
-        "jobs": launch.jobs,
-        "parts": parts,
-        "end": "written" if ended == len(results) else end.word.lower() if end else f"{ended} of {len(results)}",
-        "cluster": unknown,
-    }
-
-
-def _state(state: "State | None", is_done: bool, note: Mapping[str, Any], *, is_known: bool) -> dict[str, str]:
-    if state is not None:
-        return {"state": state.word.lower(), "why": state.reason}
-    if is_done:
-        return {"state": "done", "why": ""}
-    if not is_known:
-        return {"state": "unknown", "why": ""}
-    return {"state": "ended" if note else "not started", "why": "see its log" if note else ""}
-
-
-def _note(path: Path) -> dict[str, Any]:
-    try:
-        note = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
-
-
-def _print_parts(document: dict[str, Any]) -> None:
+def _print_parts(document: "LaunchStatus") -> None:
     jobs = ", ".join(f"{role} {number}" for role, number in document["jobs"].items()) or "not submitted"
     print(f"Launch {document['id']} by {document['by']} ({jobs}); results: {document['end']}")
     if document["cluster"]:
@@ -201,14 +118,8 @@ def _print_parts(document: dict[str, Any]) -> None:
                 f"{part['state']}{why}",
             )
         )
-    _print_table(rows)
+    print_rows(rows)
 
 
 def _counted(words: Sequence[str]) -> str:
     return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

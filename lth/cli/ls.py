@@ -8,6 +8,7 @@ from typing import Any
 from lth.analysis.notes import StudyNote
 from lth.cli.options import Flag
 from lth.cli.stored import study_documents
+from lth.cli.tables import print_rows
 from lth.config.json_text import parse_json
 from lth.config.text import last_part
 
@@ -27,10 +28,7 @@ def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
         print(f"The store {store} holds no studies. `lth find-ticket` makes one.")
         return 0
     header = ("ID", "STUDY", "MODEL", "DATA", "REPLICATES", "DONE", "ENGINE", "VERDICT", "CREATED")
-    lines = [header, *(tuple(str(row[name.lower()]) for name in header) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print_rows([header, *([str(row[name.lower()]) for name in header] for row in rows)])
     return 0
 
 

@@ -96,8 +96,8 @@ def read_settings(
     """
     document = read_yaml(path) if path else {}
     prefix = f"{path}: " if path else prefix
-    if (kind := document.pop("study", study.name)) != study.name:
-        raise UsageError(f"{path} is of the study {kind}: `lth run {path}`, or `lth {kind} --config {path}`")
+    if (kind := document.pop("run", study.name)) != study.name:
+        raise UsageError(f"{path} is of {kind}: `lth run {path}`, or `lth {kind} --config {path}`")
     given = dict(given)
     sweep = document.pop("sweep", given.pop("sweep", None))
     merged = document | given | ({} if sweep is None else {"sweep": sweep})

@@ -1,6 +1,5 @@
 """`lth run`: a study from a file, here or as jobs of a cluster."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag, read_settings, read_yaml
+from lth.cli.part import conclude_launch, run_part
 from lth.cli.study import (
-    batch_lines,
-    engine_lines,
-    execution_of,
     preset_names,
     reproduce,
     show_plan,
-    start_lines,
-    stopped,
 )
 from lth.cli.study import run as run_here
 from lth.config import Running, as_settings_error, check_choice
@@ -25,11 +20,7 @@ from lth.config.profile import read_profile
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from lth.launch.cluster import Launch
-    from lth.launch.tracked import ObserverFactory
-    from lth.lineage import Execution, Observer
     from lth.studies.prepare import Study
 
 DOCTOR = "doctor"
@@ -65,15 +56,15 @@ def run(
 ) -> int:
     """Run a study that a file describes, here or as jobs of a cluster. The same command again does what is missing.
 
-        lth run study.yaml   # `study: find-ticket`, its settings, perhaps a sweep
+        lth run study.yaml   # `run: find-ticket`, its settings, perhaps a sweep
         lth run study.yaml --launch slurm --profile gpu --dry-run   # scripts
         lth run study.yaml --launch slurm --profile gpu
         lth run lwh-table ./datasets --launch lsf --profile normal --scale 0.1
         lth run doctor --launch slurm --profile gpu   # is its GPU usable?
 
     Args:
-        what: a YAML file with `study:` or `experiment:` and its settings; a published experiment by name; the manifest
-            of a launch; or `doctor`, a job that examines a node and its GPUs.
+        what: a YAML file with `run:` (a study or experiment) and its settings; a published experiment by name; the
+            manifest of a launch; or `doctor`, a job that examines a node and its GPUs.
         folder: folder of data files; missing ones are downloaded into it.
         launch: local (this process and its workers), slurm or lsf.
         profile: what the cluster is asked for, by name: from lth-profiles.yaml here or in ~/.config/lth, or FILE:NAME.
@@ -96,7 +87,7 @@ def run(
             manifest = read_launch(path)
         if conclude == (part is not None):
             raise UsageError(f"{what} is a manifest: --part N does a part, --conclude writes results and report")
-        return _conclude(manifest) if part is None else _run_part(manifest, part)
+        return conclude_launch(manifest) if part is None else run_part(manifest, part)
     if part is not None or conclude:
         raise UsageError(f"--part and --conclude are of a manifest (manifest.json of a launch); found {what}")
     experiment = {"scale": scale, "replicates": replicates}
@@ -157,12 +148,12 @@ def _print_parts(launch: "Launch") -> None:
 
 def _run_here(what: str, given: dict[str, Any], experiment: dict[str, Any], *, is_dry: bool) -> int:
     """Run or plan it in this process."""
-    name, arguments = _experiment_of(what, experiment)
+    name, arguments = _read(what, experiment)
     if name is not None:
         places = {each: given[each] for each in ("store", "out", "workers") if each in given}
         return reproduce(name, given.get("folder"), plan=is_dry, **arguments, **places)
-    study, document = _study_of(what)
-    settings, running = read_settings(study, None, document | given, prefix=f"{what}: ")
+    study = STUDIES[arguments.pop("run")]
+    settings, running = read_settings(study, None, arguments | given, prefix=f"{what}: ")
     if not is_dry:
         with settings_as_usage():
             return run_here(study, settings, running)
@@ -176,12 +167,12 @@ def _run_here(what: str, given: dict[str, Any], experiment: dict[str, Any], *, i
 
 def _asked(what: str, given: dict[str, Any], experiment: dict[str, Any]) -> _Asked:
     """Return the studies that are asked for, with models and data loaded."""
-    name, arguments = _experiment_of(what, experiment)
+    name, arguments = _read(what, experiment)
     if name is None:
         from lth.launch import load_studies
 
-        study, document = _study_of(what)
-        settings, running = read_settings(study, None, document | given, prefix=f"{what}: ")
+        study = STUDIES[arguments.pop("run")]
+        settings, running = read_settings(study, None, arguments | given, prefix=f"{what}: ")
         studies = load_studies(study, settings, running.folder)
         return _Asked(studies, running, preset_names(study, settings))
     from lth.launch.reproduce import check_reproduction, left_out, load_experiments
@@ -206,8 +197,11 @@ def _asked(what: str, given: dict[str, Any], experiment: dict[str, Any]) -> _Ask
     return _Asked(studies, running, ready, {"name": name, **arguments})
 
 
-def _experiment_of(what: str, given: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Return which experiment is meant, and its arguments; None where it is a study."""
+def _read(what: str, given: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """Return which experiment is meant, or None for a study; and its arguments, or the settings of the study.
+
+    The kind of a study stands under `run` in them.
+    """
     given = {name: value for name, value in given.items() if value is not None}
     if what in EXPERIMENTS or what in EXPERIMENT_GROUPS:
         return what, given
@@ -216,72 +210,16 @@ def _experiment_of(what: str, given: dict[str, Any]) -> tuple[str | None, dict[s
         with settings_as_usage():
             check_choice("experiment or file", what, [*EXPERIMENTS, *EXPERIMENT_GROUPS])
     document = read_yaml(path)
-    if "experiment" not in document:
+    if "run" not in document:
+        raise UsageError(f"{path} must say what to run, as `run: find-ticket`, a study or an experiment")
+    name = str(document["run"])
+    with settings_as_usage():
+        check_choice("study or experiment", name, [*STUDIES, *EXPERIMENTS, *EXPERIMENT_GROUPS])
+    if name in STUDIES:
         if given:
-            raise UsageError(f"--{next(iter(given))} is of experiments; {what} describes a study, and says it itself")
-        return None, {}
-    name = str(document.pop("experiment"))
+            raise UsageError(f"--{next(iter(given))} is of experiments; {path} is of a study, and says it itself")
+        return None, document
+    del document["run"]
     if unknown := document.keys() - set(REPRODUCE):
         raise UsageError(f"{path}: {', '.join(sorted(unknown))}: of an experiment a file says {', '.join(REPRODUCE)}")
     return name, document | given
-
-
-def _study_of(what: str) -> tuple[Any, dict[str, Any]]:
-    """Return the kind of study in a file, and the rest of the file."""
-    document = read_yaml(Path(what))
-    if "study" not in document:
-        raise UsageError(f"{what} must say which study it is, as `study: find-ticket`; `lth --help` lists them")
-    with settings_as_usage(), as_settings_error():
-        return STUDIES.pick(str(document.pop("study"))), document
-
-
-def _run_part(launch: "Launch", part: int) -> int:
-    """Do a part of a launch; exit code 75 or 143 if it was told to stop."""
-    from lth.launch.cluster import run_part
-    from lth.training import Interrupted
-
-    os.chdir(launch.place)
-    with settings_as_usage():
-        execution = execution_of(launch.running, over_ranks=True)
-        is_one_of_several = execution.ranks.size > 1
-        try:
-            run_part(launch, part, execution, _observed(launch.running, execution))
-        except Interrupted:
-            return stopped(launch.running.store, is_one_of_several=is_one_of_several)
-    if execution.ranks.is_first:
-        print(f"Part {part} of {launch.id} is done.")
-    return 0
-
-
-def _observed(running: Running, execution: "Execution") -> "ObserverFactory":
-    """Return what makes the progress of a part: lines in its log, first how each study is trained."""
-    from lth.launch.progress import make_progress
-
-    def observer(study: "Study") -> "AbstractContextManager[Observer]":
-        lines = [*start_lines(study), *engine_lines(study, execution), *batch_lines(study, execution)]
-        return make_progress(is_quiet=running.quiet, notes=lines)(study)
-
-    return observer
-
-
-def _conclude(launch: "Launch") -> int:
-    """Write results and report of a launch, if nothing is missing."""
-    from lth.launch.cluster.run import lacking, load, parts_lacking
-    from lth.lineage import Store
-
-    os.chdir(launch.place)
-    with settings_as_usage():
-        studies = load(launch, launch.studies)
-        if missing := lacking(studies, Store(launch.running.store)):
-            parts = ", ".join(map(str, parts_lacking(launch, missing))) or "none of its parts"
-            raise CommandError(
-                f"{len(missing)} jobs of {launch.id} are missing, of part {parts} (`lth logs {launch.id} --part N`): "
-                "submit the study again, which does what is missing"
-            )
-        running = launch.running.model_copy(update={"device": "cpu", "compiled": False, "shard": False})
-        if launch.experiment is not None:
-            arguments = dict(launch.experiment)
-            name = arguments.pop("name")
-            return reproduce(name, running.folder, store=running.store, out=running.out, quiet=True, **arguments)
-        [study] = {each.kind for each in launch.studies}
-        return run_here(STUDIES.pick(study), [each.settings for each in studies], running)

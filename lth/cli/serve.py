@@ -1,5 +1,6 @@
 """`lth serve`: a page for the whole store."""
 
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,8 +31,7 @@ def serve(
         raise CommandError(f"the page needs the package {' and '.join(missing)}: pip install 'lth[serve]'")
     from lth.serve import serve as serve_store
 
-    try:
+    with suppress(KeyboardInterrupt):
         serve_store(store, host, port, token)
-    except KeyboardInterrupt:
-        print("stopped")
+    print("stopped")
     return 0

@@ -1,13 +1,21 @@
-"""Tables of tensors, as wide as the terminal."""
+"""Tables in a terminal."""
 
+from collections.abc import Sequence
 from itertools import takewhile
 
 Row = dict[str, str]
 """Cells by column title."""
 
 
+def print_rows(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows, the first of them titles, columns to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
 def print_table(rows: list[Row], names: list[str], width: int, expendable: str) -> None:
-    """Print rows under their titles, the column TENSOR first.
+    """Print rows of tensors under their titles, the column TENSOR first, as wide as the terminal.
 
     Where the terminal is too narrow, names lose what they all share, then one column goes, then names are cut.
 

@@ -1,6 +1,5 @@
 """From names and objects to studies that are ready: models, data and functions are loaded, once each."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,9 @@ from lth.data import Data, load_data, needs_tokens, tokenised
 from lth.data.wordpieces import locate_vocabulary
 from lth.launch.foreign_model import ForeignModel, foreign_model
 from lth.launch.weights_place import weights_place
-from lth.lineage.executors.workers import IN_WORKER
 from lth.lineage.foreign import pretrained_digest
-from lth.models import Factory, is_importing, resolve_factory, resolve_function
+from lth.lineage.nested import refuse_nested
+from lth.models import Factory, resolve_factory, resolve_function
 from lth.studies import StudyType
 from lth.studies.make_subject import Loaded
 from lth.studies.prepare import Study, prepare
@@ -137,16 +136,3 @@ def name_of(function: Callable[..., Any], advice: str) -> str:
     if getattr(function, "__qualname__", "<lambda>").endswith("<lambda>"):
         raise ValueError(f"this function has no name of its own: give it one ({advice})")
     return f"{function.__module__}:{function.__qualname__}"
-
-
-def refuse_nested() -> None:
-    """Refuse a search inside a worker process, or while a module is being imported for another search.
-
-    Raises:
-        ValueError: with what to do.
-    """
-    guard = 'put the search under `if __name__ == "__main__":`'
-    if os.environ.get(IN_WORKER):
-        raise ValueError(f"a search was started inside a worker process of another search: {guard}")
-    if is_importing():
-        raise ValueError(f"a search was started by a module that is being imported for its model or function: {guard}")

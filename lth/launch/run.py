@@ -12,7 +12,7 @@ from lth.data import Data, from_arrays, no_data
 from lth.launch.conclude import conclude_study, default_out, jobs_of
 from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
-from lth.launch.load import Given, check_known, load_studies, name_of, refuse_nested
+from lth.launch.load import Given, check_known, load_studies, name_of
 from lth.launch.notes import register
 from lth.launch.samples import SamplesWritten, check_sample
 from lth.launch.stored import filled
@@ -27,6 +27,7 @@ from lth.lineage import (
     write_file,
 )
 from lth.lineage.executors import follow
+from lth.lineage.nested import refuse_nested
 from lth.models import Factory
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study
@@ -213,7 +214,7 @@ def build_study(
     register(prepared, store)
     folder = out or default_out(prepared)
     settings = yaml.safe_dump(prepared.settings.flat(), sort_keys=False)
-    first = f"# study {prepared.id}; run again: lth run FILE\nstudy: {prepared.type.name}\n"
+    first = f"# study {prepared.id}; run again: lth run FILE\nrun: {prepared.type.name}\n"
     write_file(folder / "config.yaml", f"{first}{settings}".encode())
     with observer(prepared) if observer else nullcontext(Unobserved()) as attached:
         shown: Observer = attached

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from lth.analysis.super_weights import SuperWeightsDocument
 from lth.config import SettingsError
-from lth.launch.load import refuse_nested
 from lth.launch.passages import passage_of, protocol_for
 from lth.launch.specimen import Specimen, load_specimen
 from lth.launch.superweights_document import super_weights_document
@@ -17,6 +16,7 @@ from lth.launch.superweights_progress import steps_observer
 from lth.launch.superweights_run import ObserverFactory, SearchRun, fitting
 from lth.launch.superweights_wanted import WantedSearch, prompt_ids
 from lth.lineage import Execution, Store, SuperWeightsFound, json_to_bytes, write_file
+from lth.lineage.nested import refuse_nested
 from lth.report import write_super_weights
 from lth.superweights.battery import BASELINE
 from lth.superweights.coordinates import Coordinate

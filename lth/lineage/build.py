@@ -16,6 +16,7 @@ from lth.lineage.executors import Executor, FirstRank, Here, Report, Workers
 from lth.lineage.executors.ranks import END
 from lth.lineage.executors.workers import WorkerDied, workers_that_fit
 from lth.lineage.lease import Leases
+from lth.lineage.nested import refuse_nested
 from lth.lineage.nodes import Job
 from lth.lineage.plan import plan
 from lth.lineage.reader import Reader
@@ -147,10 +148,11 @@ def build(
         For each job that could not be done because a training before it diverged: its key and the reason.
     Raises:
         Interrupted: after Ctrl-C, or a signal of a cluster's scheduler; snapshots are saved.
-        ValueError: if the engine cannot train one of them; nothing is started then.
+        ValueError: if the engine cannot train one of them, or this is part of another build; nothing is started then.
         BuildError: if a job fails; what was finished stays.
         StoreError: if the store cannot be written.
     """
+    refuse_nested()
     execution, observer = execution or Execution(), observer or Unobserved()
     todo = plan(targets, store)
     choices = execution.choices((work.job for work in todo.works), sources)

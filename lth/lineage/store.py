@@ -62,9 +62,9 @@ class Store:
         for pattern in ("work/.*-*", ".probe-*", "studies/*/.*.*"):
             remove_stale(self.root.glob(pattern), DAY_SECONDS)
         for folder in finished:  # a kill between their commit and the end of their work left these
-            remove_stale(folder.iterdir(), DAY_SECONDS)
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # if nothing younger is in it
+            with contextlib.suppress(OSError):  # another process has just removed it, or something younger is in it
+                remove_stale(folder.iterdir(), DAY_SECONDS)
+                folder.rmdir()
 
     def folder(self, key: str) -> Path:
         """Return the folder of a finished result."""
@@ -155,6 +155,8 @@ class Store:
         try:
             manifest = parse_json(path.read_text())
             is_ours = manifest["format"] == FORMAT and manifest["key"] == key
+            if not isinstance(manifest["files"], dict) or "node" not in manifest:
+                raise ValueError("it does not say what was written")
         except FileNotFoundError as error:
             raise StoreError(f"{path} is missing. {_remove(self.folder(key))}") from error
         except (ValueError, KeyError, TypeError) as error:

@@ -4,6 +4,7 @@ Source: the design is that of Figure 3 of Frankle and Carbin 2019, arXiv:1803.03
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
@@ -51,6 +52,7 @@ def curve_figure(study: StudyFiles) -> Figure | None:
     domain = _with_climb(domain, metric, is_cut) if others else _of_one(curves, name, metric)
     beyond = any(not domain[0] <= value <= domain[1] for curve in curves for value in _values(curve, name, metric))
     draw = _Drawing(results, name, metric, domain, axis, _labels(curves, axis) if axis else arms)
+    draw.dashed = _changing_baselines(curves, roles) if axis is not None and others else []
     if axis is None or not others:
         panels = [draw.panel(curves, "")]
     else:
@@ -61,7 +63,8 @@ def curve_figure(study: StudyFiles) -> Figure | None:
         ", a panel per arm." if len(panels) > 1 else "."
     )
     has_baseline = axis is not None and len(others) > 0 and len(arms) > len(others)
-    caption = words + (" The baseline is in every panel." if has_baseline and len(panels) > 1 else "")
+    dashed = ", dashed" if draw.dashed else ""
+    caption = words + (f" The baseline is in every panel{dashed}." if has_baseline and len(panels) > 1 else "")
     caption += " What lies outside the frame, the beginning of training above all, is cut off." if beyond else ""
     return Figure("training_curves", "Learning curves", caption, tuple(panels), (draw.key(),))
 
@@ -88,6 +91,12 @@ def _spread(results: Results, curves: list[Curve], axis: Axis) -> list[Curve]:
     wanted = results["verdict"]["at"].get(axis.name)
     kept = spread(numbers, NUM_LINES, wanted if isinstance(wanted, int | float) else None)
     return [curve for curve in curves if curve["at"].get(axis.name) in kept or not numbers]
+
+
+def _changing_baselines(curves: list[Curve], roles: dict[str, str]) -> list[str]:
+    """Return the baselines that have a line at several places, in the colours of the other arms' lines."""
+    baselines = [curve["arm"] for curve in curves if roles[curve["arm"]] == "baseline"]
+    return [arm for arm in dict.fromkeys(baselines) if baselines.count(arm) > 1]
 
 
 def _labels(curves: list[Curve], axis: Axis) -> list[str]:
@@ -124,6 +133,7 @@ class _Drawing:
     ) -> None:
         self.results, self.name, self.metric = results, name, metric
         self.domain, self.axis, self.labels = domain, axis, labels
+        self.dashed: list[str] = []
 
     def key(self) -> Key:
         if self.axis is None:
@@ -163,13 +173,21 @@ class _Drawing:
         more = {"title": title} if title else {}
         chart = alt.layer(
             *replicate_layers(ones, y, x="x:Q", color=colour)[:1],
-            base.mark_line(strokeWidth=1.7),
+            self._lines(base),
             base.mark_line(strokeWidth=9, opacity=0).encode(tooltip=tooltip),
             height=280,
             description=f"{axis_title(self.metric)} during training: {title}",
             **more,
         )
         return panel(chart)
+
+    def _lines(self, base: alt.Chart) -> Any:
+        """Return the lines, with dashes where a baseline has the colours of the others."""
+        lines = base.mark_line(strokeWidth=1.7)
+        if not self.dashed:
+            return lines
+        is_dashed = alt.FieldOneOfPredicate(field="arm", oneOf=self.dashed)
+        return lines.encode(strokeDash=alt.condition(is_dashed, alt.value([4, 3]), alt.value([1, 0])))
 
     def _replicates(self, curve: Curve) -> list[DataRow]:
         """Return the rows of each replicate's line, fewer than those of the mean."""

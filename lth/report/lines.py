@@ -271,10 +271,9 @@ class _Drawing:
 
     def _colour(self) -> alt.Color:
         if not self.is_ramp:
-            legend = alt.Legend(title=None, values=self.colours)
-            scale_of_names = (
-                alt.Scale(domain=self.colours) if self.by_arm else alt.Scale(domain=self.colours, range=OTHER)
-            )
+            legend, arms = alt.Legend(title=None, values=self.colours), colour_domain(self.results)
+            named = {*self.colours} <= {*arms}  # where what is told apart are arms, each keeps its colour
+            scale_of_names = alt.Scale(domain=arms) if named else alt.Scale(domain=self.colours, range=OTHER)
             return alt.Color("line:N", scale=scale_of_names, legend=legend)
         title = axis_of(self.results, self.plot["colour"]).title
         scale_of_colour = alt.Scale(domain=self.colours)

@@ -266,7 +266,7 @@ MERGE = StudyType(
     },
     examples=(
         "lth merge                                        # on digits, a minute",
-        "lth merge lenet-300-100 mnist ./datasets         # hours",
+        "lth merge lenet-300-100 mnist ./datasets         # a quarter of an hour",
         "lth merge --second-criterion movement            # by two criteria",
     ),
 )

@@ -302,6 +302,6 @@ REMOVE = StudyType(
     examples=(
         "lth remove                                       # on digits, a minute",
         "lth remove --tickets 8 --levels 4",
-        "lth remove lenet-300-100 mnist ./datasets        # hours",
+        "lth remove lenet-300-100 mnist ./datasets        # a quarter of an hour",
     ),
 )

@@ -141,7 +141,10 @@ def _steps_sentences(
     parts = []
     for _, row in sorted(levels.items()):
         from_on = next((i for i in range(len(row)) if all(each.confirmed for each in row[i:])), None)
-        words = "at no step" if from_on is None else f"from step {steps[row[from_on].arm].number:,} on"
+        some = ", ".join(f"{steps[each.arm].number:,}" for each in row if each.confirmed)
+        words = f"at step {some}, not at the last" if some else "at no step"
+        if from_on is not None:
+            words = f"from step {steps[row[from_on].arm].number:,} on"
         if from_on == len(row) - 1 and len(row) > 1:
             words = f"at step {steps[row[-1].arm].number:,} alone, the last"
         parts.append(f"{remaining(float(row[0].at['density']))} % {words}")

@@ -177,6 +177,8 @@ def _title(head: LevelFound | None, state: str) -> str:
     if head is None:
         return "none is shown to serve"
     share = f"{remaining(float(head.at['density']))} % of the weights"
+    if not head.is_found(settled=True):
+        return f"whether they serve is not settled (on average down to {share})"
     return f"they serve down to {share}{'' if state == 'confirmed' else f' ({state})'}"
 
 
@@ -227,7 +229,10 @@ def _target_words(config: Mapping[str, Any]) -> str:
 
 
 def _values(own: Mapping[str, Any]) -> str:
-    shown = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in own.items()}
+    flat: dict[str, Any] = {}
+    for name, value in own.items():
+        flat |= value if isinstance(value, Mapping) else {name: value}  # options of an optimizer, each by its name
+    shown = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in flat.items()}
     return ", ".join(value if name == "optimizer" else f"{name} {value}" for name, value in shown.items())
 
 

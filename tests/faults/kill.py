@@ -76,9 +76,9 @@ def phase(operation: str) -> str:
         return "cleaning up"
     if (name.startswith((".snapshot", ".times")) and event != "os.remove") or name == "snapshot":
         return "snapshot"
-    if ("/work/." in path and not path.endswith(".lock")) or ("/objects/" in path and event == "os.mkdir"):
+    if ("/work/." in path and name != ".clock") or ("/objects/" in path and event == "os.mkdir"):
         return "commit"
-    if name in ("lease.json", ".lock"):
+    if name.startswith("lease") or name == ".clock":
         return "lease"
     return "training or planning" if operation else "start"
 
@@ -213,7 +213,7 @@ def _summary(made: Study, engine: str, given: argparse.Namespace) -> dict[str, A
         build(made.targets, Store(peace), made.sources, Execution(workers=0, engine=engine))
         execution = Execution(workers=given.workers, engine=engine, snapshot_seconds=0.0)
         counts = kill_and_resume(made, store, execution, given.count, given.seed)
-        left = sorted(path.name for path in store.glob("work/*") if path.name != ".lock")
+        left = sorted(path.name for path in store.glob("work/*") if path.name != ".clock")
         expected, found = results(peace), results(store)
     different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     summary = {

@@ -82,7 +82,7 @@ def test_deep_nesting(content: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nested too deeply"):
         parse_json(content)
     path = tmp_path / "config.yaml"
-    path.write_text(content[:1_500])
+    path.write_text(content[:7_500])
     with pytest.raises(UsageError, match=r"config\.yaml is no YAML: it is nested too deeply"):
         read_settings(STUDIES["find-ticket"], path, {})
 

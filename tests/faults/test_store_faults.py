@@ -16,7 +16,7 @@ import pytest
 from builds import HERE, Notes, assert_same_content, built, files_in, jobs, study
 
 from lth.lineage import Execution, Store, StoreError, build
-from lth.lineage.lease import Leases
+from lth.lineage.lease import STALE_SECONDS, Leases
 from lth.studies.prepare import Study
 
 OFTEN = Execution(workers=0, snapshot_seconds=0.0)
@@ -68,7 +68,7 @@ def test_no_room_for_a_file(peace: tuple[Study, Store], tmp_path: Path) -> None:
     assert failed > 1
     assert build(made.targets, store, made.sources, OFTEN) == {}
     assert_same_content(store, whole, *made.targets)
-    assert files_in(tmp_path / "work") == {".lock": b""}
+    assert files_in(tmp_path / "work") == {}
 
 
 def test_a_full_disk(peace: tuple[Study, Store], tmp_path: Path) -> None:
@@ -126,7 +126,9 @@ def test_a_stolen_lease(theft: str, peace: tuple[Study, Store], tmp_path: Path) 
     def steal(key: str) -> None:
         lease = store.work_folder(key) / "lease.json"
         if theft == "replaced":
-            lease.write_text('{"host": "elsewhere", "pid": 1, "token": "thief"}')
+            lease.write_text('{"machine": "elsewhere", "pid": 1, "token": "thief"}')
+            past = time.time() - STALE_SECONDS + 2
+            os.utime(lease, (past, past))  # the thief is not heard of again
             return
         shutil.rmtree(lease.parent) if "folder" in theft else lease.unlink()
         assert build(jobs(made, "dense"), Store(tmp_path), made.sources, HERE) == {}

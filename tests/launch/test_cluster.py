@@ -8,12 +8,21 @@ from pathlib import Path
 import pytest
 from stand_ins import put_lsf
 
-import lth
 from lth.config import Running, SettingsError
 from lth.config.profile import Profile
-from lth.launch.cluster import SCHEDULERS, Launch, SchedulerError, lacking, make_launch, read_launch, run_part, scripts
+from lth.launch.cluster import (
+    SCHEDULERS,
+    Launch,
+    SchedulerError,
+    lacking,
+    make_launch,
+    read_launch,
+    run_part,
+    scripts,
+    status_of,
+)
 from lth.launch.load import load_studies
-from lth.lineage import Execution, Store
+from lth.lineage import Execution, Store, build
 from lth.lineage.build import BuildError
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study
@@ -75,10 +84,10 @@ def test_parts_and_the_end_do_what_the_study_does(tmp_path: Path) -> None:
     assert {job.key for job in lacking(studies({}), store)} == set(made.parts[1].jobs)
     run_part(read, 2, execution)
     assert lacking(studies({}), store) == []
-    here = {"store": tmp_path / "here", "out": tmp_path / "out", "progress": False, "execution": execution}
-    found = lth.study("find-ticket", **here, **SMALL)
-    assert Store(tmp_path / "here").keys() == store.keys()
-    assert found.id == made.studies[0].id
+    [study], here = studies({}), Store(tmp_path / "here")
+    build(study.targets, here, study.sources, execution)
+    assert here.keys() == store.keys()
+    assert study.id == made.studies[0].id
     with pytest.raises(SettingsError, match="parts 1 to 2"):
         run_part(read, 3, execution)
 
@@ -91,6 +100,31 @@ def test_a_part_that_gets_nowhere_is_stopped(tmp_path: Path) -> None:
     note.write_text(json.dumps({"starts": 4, "in_vain": 3, "reached": [0, 0]}))
     with pytest.raises(BuildError, match="brought nothing new"):
         run_part(made, 1, Execution(workers=0))
+
+
+def test_what_cannot_be_done_after_a_divergence_is_not_submitted(tmp_path: Path) -> None:
+    settings = {"lr": 1e30, "replicates": 1}
+    [study] = studies(settings)
+    skipped = build(study.targets, Store(tmp_path), study.sources, Execution(workers=0))
+    assert skipped
+    assert launch(tmp_path, settings).parts == ()
+
+
+def test_a_launch_is_made_once(tmp_path: Path) -> None:
+    made = launch(tmp_path)
+    made.write()
+    with pytest.raises(ValueError, match=f"has just made the launch {made.id}"):
+        made.write()
+    assert launch(tmp_path).id != made.id
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"parts": '])
+def test_lost_numbers_of_jobs_are_named(tmp_path: Path, content: str) -> None:
+    made = launch(tmp_path)
+    made.write()
+    (made.folder / "jobs.json").write_text(content)
+    with pytest.raises(ValueError, match=r"jobs\.json is damaged: .* remove the folder"):
+        status_of(made)
 
 
 def test_a_launch_of_other_code_or_data_is_refused(tmp_path: Path) -> None:

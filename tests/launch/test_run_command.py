@@ -10,7 +10,7 @@ from stand_ins import put_lsf
 from lth.cli.main import main
 
 STUDY = """\
-study: find-ticket
+run: find-ticket
 levels: 2
 replicates: 2
 rate: 0.5
@@ -107,7 +107,7 @@ def test_a_job_examines_a_node(place: Path, capsys: Run) -> None:
 def test_an_experiment_of_a_file(
     place: Path, capsys: Run, real_data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (place / "paper.yaml").write_text("experiment: zhou-actions\nscale: 0.02\nreplicates: 2\n")
+    (place / "paper.yaml").write_text("run: zhou-actions\nscale: 0.02\nreplicates: 2\n")
     monkeypatch.setenv("LTH_DATA_DIR", str(real_data_dir))
     shown = run(capsys, "run", "paper.yaml", "--launch", "lsf", "--profile", "normal", "--dry-run")
     assert "[1-2]" in shown  # the experiments of a table share each replicate's dense network
@@ -123,8 +123,8 @@ def test_an_experiment_of_a_file(
         (("study.yaml", "--launch", "lsf", "--profile", "gpus"), "unknown profile 'gpus'. Did you mean 'gpu'"),
         (("study.yaml", "--scale", "0.1"), "--scale is of experiments"),
         (("study.yaml", "--part", "1"), "of a manifest"),
-        (("bare.yaml",), "must say which study it is"),
-        (("wrong.yaml",), "unknown study 'find-tickets'. Did you mean 'find-ticket'"),
+        (("bare.yaml",), "must say what to run"),
+        (("wrong.yaml",), "unknown study or experiment 'find-tickets'. Did you mean 'find-ticket'"),
         (("level.yaml",), "level.yaml: unknown setting 'levles'"),
         (("paper.yaml",), "of an experiment a file says scale"),
         (("doctor",), "--launch slurm or lsf"),
@@ -134,9 +134,9 @@ def test_an_experiment_of_a_file(
 )
 def test_wrong_commands_are_one_line(place: Path, capsys: Run, arguments: tuple[str, ...], message: str) -> None:
     (place / "bare.yaml").write_text("levels: 2\n")
-    (place / "wrong.yaml").write_text("study: find-tickets\n")
-    (place / "level.yaml").write_text("study: find-ticket\nlevles: 2\n")
-    (place / "paper.yaml").write_text("experiment: zhou-actions\nlevels: 2\n")
+    (place / "wrong.yaml").write_text("run: find-tickets\n")
+    (place / "level.yaml").write_text("run: find-ticket\nlevles: 2\n")
+    (place / "paper.yaml").write_text("run: zhou-actions\nlevels: 2\n")
     said = run(capsys, "run", *arguments, code=2)
     assert message in said
     assert said.count("\n") == 1

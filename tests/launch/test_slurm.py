@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import lth
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
 STUDY = """\
-study: find-ticket
+run: find-ticket
 levels: 3
 replicates: 2
 rate: 0.5
@@ -118,6 +119,12 @@ def end_log(place: Path, name: str) -> str:
     return path.read_text() if path.exists() else "no log"
 
 
+def starts(place: Path, name: str) -> list[int]:
+    """Return how often each of the two parts was started."""
+    notes = [place / "lth-store" / "launches" / name / "parts" / f"{number}.json" for number in (1, 2)]
+    return [json.loads(path.read_text())["starts"] if path.exists() else 0 for path in notes]
+
+
 def is_begun(place: Path) -> bool:
     return any(place.glob("lth-store/work/*/snapshot")) or any(place.glob("lth-store/objects/*/*"))
 
@@ -133,15 +140,17 @@ def test_a_preemption_and_a_killed_node_change_no_bit(lab: Lab, place: Path, tmp
     logs = "".join(path.read_text() for path in (place / "lth-store" / "launches" / name / "logs").glob("part-*"))
     assert "told to stop by SIGTERM: snapshots are saved" in logs
     at_once(lab, jobs)
-    lab.wait_until(lambda: "RUNNING" in states(lab, jobs).values(), "an element to run again")
+    lab.wait_until(lambda: min(starts(place, name)) == 2, "both elements to start again")
     node = lab.said(["squeue", "-h", "-t", "R", "-o", "%N", "-j", jobs["parts"]]).splitlines()[0]
     lab.kill_node(int(node.removeprefix("n")))
     lab.said(["scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=killed"])
+    time.sleep(2)
     lab.start_node(int(node.removeprefix("n")))
     lab.said(["scontrol", "update", f"NodeName={node}", "State=RESUME"])
     finish(lab, jobs)
     assert list(place.glob("lth-store/studies/*/results.json")), end_log(place, name)
     assert bits(place / "lth-store") == undisturbed(place, tmp_path, duration="1500it")
+    assert max(starts(place, name)) == 3  # preempted, then its node was killed
     assert "written" in run(lab, place, "status", name)
 
 
@@ -185,7 +194,7 @@ def test_a_launch_that_is_not_over_is_not_doubled(lab: Lab, place: Path) -> None
 
 
 def test_two_nodes_train_one_network(lab: Lab, place: Path) -> None:
-    (place / "study.yaml").write_text("study: train\nreplicates: 1\nduration: 60it\nbatch_size: 64\n")
+    (place / "study.yaml").write_text("run: train\nreplicates: 1\nduration: 60it\nbatch_size: 64\n")
     name, jobs = launched(lab, place, "ranks")
     finish(lab, jobs)
     results = json.loads(next((place / "lth-store" / "studies").glob("*/results.json")).read_text())

@@ -11,6 +11,7 @@ import torch
 from builds import HERE, Notes, assert_same_content, built, content, files_in, interrupt, jobs, study
 
 from lth.lineage import BuildError, Checkpoint, Execution, Store, StoreError, build, plan, write_file
+from lth.lineage.executors.workers import IN_WORKER
 from lth.lineage.journal import StoreJournal
 from lth.lineage.lease import LeaseLost, Leases
 from lth.lineage.reader import Reader
@@ -48,7 +49,8 @@ def test_a_training_that_was_taken_over_is_left_alone(
 ) -> None:
     """This process was not heard of for a minute: it notices, writes no more, waits, and goes on when it may again."""
     monkeypatch.setattr("lth.lineage.backoff.WAIT_SECONDS", 0.01)
-    made = study(levels=1, controls=(), duration="300it")
+    duration = "300it" if execution.in_workers else "40it"  # a worker goes on while the lease is taken
+    made = study(levels=1, controls=(), duration=duration)
     store, others, waited = Store(tmp_path / "store"), Leases(), list[bool]()
     folder = store.work_folder(jobs(made, "dense")[0].key)
 
@@ -80,6 +82,14 @@ def test_a_lost_training_writes_no_snapshot(tmp_path: Path) -> None:
     with pytest.raises(LeaseLost, match=f"{job.key[:8]} was taken over"):
         journal.save_snapshot(job.key, Snapshot(7, History(), {}, "torch"))
     assert files_in(tmp_path) == {f"work/{job.key}/snapshot": b"the new owner's"}
+
+
+def test_a_build_within_a_worker_of_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = study(levels=1, controls=())
+    monkeypatch.setenv(IN_WORKER, "1")
+    with pytest.raises(ValueError, match="inside a worker process of another search"):
+        build(made.targets, Store(tmp_path / "store"), made.sources, HERE)
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
@@ -159,7 +169,7 @@ def test_a_damaged_snapshot_is_named(tmp_path: Path) -> None:
     path = store.work_folder(jobs(made, "dense")[0].key) / "snapshot"
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=f"{path} is damaged.*delete it"):
+    with pytest.raises(ValueError, match=f"{path} is damaged.*remove it"):
         build(made.targets, store, made.sources, HERE)
     for left in path.parent.glob("snapshot*"):
         left.unlink()

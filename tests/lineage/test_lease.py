@@ -98,8 +98,9 @@ def test_one_of_many_takes_over(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert [taker for taker in takers if taker.is_held(tmp_path)] == took
-        assert len(took) <= 1
+        holding = [taker for taker in takers if taker.is_held(tmp_path)]
+        assert len(holding) <= 1
+        assert took in ([], holding)  # one that another drew back from may have its old lease again and not know
         times_taken += len(took)
         past = time.time() - 31
         for path in tmp_path.glob("lease*"):

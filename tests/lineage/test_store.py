@@ -101,6 +101,33 @@ def test_a_manifest_that_is_none_is_named(content: bytes, tmp_path: Path) -> Non
         weights_in(store, NODE)
 
 
+@pytest.mark.parametrize(("field", "value"), [("files", None), ("files", []), ("node", None), ("node", "x")])
+def test_a_manifest_that_lacks_a_part_is_named(field: str, value: object, tmp_path: Path) -> None:
+    store = committed(tmp_path)
+    path = store.folder(NODE.key) / "manifest.json"
+    manifest = json.loads(path.read_text()) | {field: value}
+    if value is None:
+        del manifest[field]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match="remove the folder"):
+        weights_in(store, NODE)
+
+
+def test_a_result_that_another_process_tidies_up_meanwhile_stops_nobody(tmp_path: Path) -> None:
+    """Between the look at a finished work's folder and the look into it, it goes."""
+
+    class Slow(Store):
+        def folder(self, key: str) -> Path:
+            if self.work_folder(key).is_dir():
+                self.finish_work(key)
+            return super().folder(key)
+
+    store = committed(tmp_path)
+    store.work_folder(NODE.key).mkdir(parents=True)
+    Slow(store.root).check_writable()
+    assert store.unfinished() == set()
+
+
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
     store = committed(tmp_path)
     path = store.folder(NODE.key) / "manifest.json"

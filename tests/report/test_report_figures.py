@@ -9,7 +9,7 @@ from made import other_seed, plot, with_rows
 from lth.report import StudyFiles, chart, figures
 from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
 from lth.report.figure import Figure, as_chart, without_replicates
-from lth.report.marks import marks
+from lth.report.marks import colour_domain, marks
 from lth.report.theme import LIGHT
 
 NAMES = {
@@ -82,6 +82,38 @@ def test_several_arms_are_told_apart_by_dashes(studies: dict[str, StudyFiles]) -
     study.results["arms"].append({"name": "random", "words": "random masks", "role": "control"})
     study.results["rows"] += [{**row, "arm": "random"} for row in study.results["rows"]]
     assert [key.channel for key in figures(study)[0].keys] == ["color", "strokeDash"]
+
+
+def test_arms_that_a_table_names_keep_their_colours(study: StudyFiles) -> None:
+    columns = {"y": "difference", "colour": "against", "table": "differences", "log_x": True}
+    study.results["plots"] = [plot("differences", "Beside the others", "Differences.", "density", **columns)]  # type: ignore[list-item]
+    study.details["tables"] = {
+        "differences": [
+            {"against": arm, "density": density, "replicate": number, "difference": number - density}
+            for arm in ("random", "dense")
+            for density in (0.5, 0.2)
+            for number in range(3)
+        ]
+    }
+    [figure] = [each for each in figures(study) if each.name == "differences"]
+    colours = [layer["encoding"]["color"] for layer in figure.panels[0]["layer"] if "color" in layer["encoding"]]
+    assert colours
+    for each in colours:
+        assert each["scale"] == {"domain": colour_domain(study.results)}  # and no range of its own
+    assert [text for text, _ in figure.keys[0].entries] == ["random", "dense"]
+
+
+@pytest.mark.parametrize(("rounds", "is_dashed"), [([1, 2], True), ([1], False)])
+def test_curves_of_baselines_that_change_are_dashed(study: StudyFiles, rounds: list[int], is_dashed: bool) -> None:
+    values = {"validation/accuracy": [0.9, 0.95]}
+    study.details["curves"] = [
+        {"arm": arm, "at": {"density": 1 / number}, "steps": [100, 200], "values": values}
+        for arm, numbers in (("dense", rounds), ("ticket", [1, 2]), ("random", [1, 2]))
+        for number in numbers
+    ]
+    [figure] = [each for each in figures(study) if each.name == "training_curves"]
+    assert (", dashed" in figure.caption) is is_dashed
+    assert any("strokeDash" in layer["encoding"] for layer in figure.panels[0]["layer"]) is is_dashed
 
 
 def test_a_table_is_a_mean_over_its_replicates(studies: dict[str, StudyFiles]) -> None:

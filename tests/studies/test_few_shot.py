@@ -54,7 +54,8 @@ def prepared(folder: Path, *sources: Path, **settings: object) -> Study:
 def same_study(folder: Path, found: lth.Found) -> tuple[Study, Reader]:
     """The study that left this, prepared again from its config.yaml, and a reader of its store."""
     study_type = STUDIES["few-shot"]
-    settings = settings_of(study_type, yaml.safe_load((found.folder / "config.yaml").read_text()))
+    written = yaml.safe_load((found.folder / "config.yaml").read_text())
+    settings = settings_of(study_type, {name: value for name, value in written.items() if name != "run"})
     [again] = load_studies(study_type, [settings], folder)
     assert again.id == found.id
     return again, Reader(Store(folder / "store"), again.sources)
@@ -222,6 +223,7 @@ def test_the_grid_of_36_cells_is_one_file(
     """Two tasks, two modes, three seeds, and own ticket, merged ticket and dense; and the command line's order."""
     example = Path(__file__).parents[2] / "examples" / "few_shot_grid.yaml"
     grid = yaml.safe_load(example.read_text())
+    assert grid.pop("run") == "few-shot"
     monkeypatch.chdir(tmp_path)
     for path in {path for each in grid["sweep"]["zip"]["sources"] for path in each}:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,8 @@ HERE = lth.Execution(workers=0)
 
 def measured_again(name: str, found: lth.Found, folder: Path) -> dict[str, tuple[list[int], list[int]]]:
     """Return answers and right answers on the dev set of each row of a study, by its key, from the weights alone."""
-    settings = settings_of(STUDIES[name], yaml.safe_load((found.folder / "config.yaml").read_text()))
+    written = yaml.safe_load((found.folder / "config.yaml").read_text())
+    settings = settings_of(STUDIES[name], {name: value for name, value in written.items() if name != "run"})
     [study] = load_studies(STUDIES[name], [settings], folder)
     assert study.id == found.id
     reader = Reader(Store(found.folder.parent / "store"), study.sources)

@@ -156,6 +156,11 @@ def test_a_match_by_its_mean_alone_is_not_settled() -> None:
     assert "by its mean alone, not settled" in alone["sentences"][1]
 
 
+def test_an_early_match_that_no_later_step_has_is_named() -> None:
+    verdict = judge(results_of({**SCORES, ("early", 2): GOOD, ("late", 2): BAD}), STEPS).verdict
+    assert "50 % from step 0 on; 25 % at step 0, not at the last." in verdict["sentences"][0]
+
+
 def test_nothing_matches_a_dense_network_that_has_learned_nothing() -> None:
     results = results_of(SCORES)
     results["constant"] = {"accuracy": 0.95}
@@ -189,5 +194,7 @@ def test_the_grids_over_optimizers_plan(name: str, count: int) -> None:
 def grid(name: str) -> list[Study]:
     """The studies of an example file, with one replicate each."""
     example = Path(__file__).parents[2] / "examples" / f"optimizers_{name}.yaml"
-    found = expand_sweep(yaml.safe_load(example.read_text()) | {"replicates": 1})
+    written = yaml.safe_load(example.read_text())
+    assert written.pop("run") == name
+    found = expand_sweep(written | {"replicates": 1})
     return load_studies(STUDIES[name], [settings_of(STUDIES[name], each) for each in found])

@@ -213,6 +213,15 @@ def test_no_share_is_stated_where_the_own_ticket_is_not_better_than_random() -> 
     assert any("level 2), no share of the gain is stated" in each for each in said)
 
 
+def test_a_ticket_that_serves_on_average_alone_has_no_title_that_says_it_serves() -> None:
+    scores = scores_of([0.85, 0.99, 0.9, 0.99], RANDOM)
+    config = {"source_data": None, "source_optimizer_options": {"momentum": 0.9}, "optimizer_options": {}}
+    verdict = compare_sources(results_of(scores, **config)).verdict
+    assert verdict["title"].endswith("whether they serve is not settled (on average down to 50 % of the weights)")
+    assert "found with momentum 0.9" in verdict["title"]
+    assert verdict["confirmed"] is False
+
+
 @pytest.mark.parametrize(
     ("scores", "config", "words"),
     [

@@ -1,19 +1,22 @@
 """A study as jobs of a cluster: its parts, the written manifest, and schedulers."""
 
-from lth.launch.cluster.launches import Launch, launches, read_launch
-from lth.launch.cluster.parts import Part, parts_of
-from lth.launch.cluster.run import lacking, run_part
+from lth.launch.cluster.launches import Launch, find_launch, launches, read_launch
+from lth.launch.cluster.parts import Part, lacking, parts_of
+from lth.launch.cluster.run import run_part
 from lth.launch.cluster.scheduler import Scheduler, SchedulerError
+from lth.launch.cluster.status import LaunchStatus, status_of
 from lth.launch.cluster.submit import check_script, make_launch, scripts, submit
 from lth.launch.cluster.table import SCHEDULERS
 
 __all__ = [
     "SCHEDULERS",
     "Launch",
+    "LaunchStatus",
     "Part",
     "Scheduler",
     "SchedulerError",
     "check_script",
+    "find_launch",
     "lacking",
     "launches",
     "make_launch",
@@ -21,5 +24,6 @@ __all__ = [
     "read_launch",
     "run_part",
     "scripts",
+    "status_of",
     "submit",
 ]

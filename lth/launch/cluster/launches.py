@@ -1,12 +1,11 @@
 """What was given to a cluster: a folder of the store with the manifest, its scripts and logs, and the jobs' numbers."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from lth.config import Running, SettingsError
+from lth.config import Running, SettingsError, check_choice
 from lth.config.json_text import parse_json
 from lth.config.profile import Profile
 from lth.launch.cluster.parts import Part
@@ -67,20 +66,40 @@ class Launch(BaseModel):
         """Return the log of a part, by its number; of the job that writes results for None."""
         return self.folder / LOGS / ("end.log" if part is None else f"part-{part}.log")
 
+    def note(self, part: int) -> Path:
+        """Return the file in which a part notes that it starts."""
+        return self.folder / "parts" / f"{part}.json"
+
     @property
     def jobs(self) -> dict[str, str]:
-        """The scheduler's numbers: of the array (`parts`) and of the job that ends all (`end`); empty before."""
+        """The scheduler's numbers: of the array (`parts`) and of the job that ends all (`end`); empty before.
+
+        Raises:
+            ValueError: if they are lost.
+        """
+        path = self.folder / JOBS
         try:
-            return dict(json.loads((self.folder / JOBS).read_text()))
+            return {str(role): str(number) for role, number in parse_json(path.read_bytes()).items()}
         except FileNotFoundError:
             return {}
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{self.folder / JOBS} is damaged ({error}): the jobs' numbers are lost") from error
+        except (ValueError, AttributeError) as error:
+            raise ValueError(
+                f"{path} is damaged: the jobs' numbers are lost. See that none of lth-{self.id} runs, and remove the "
+                f"folder {self.folder}; what is done is kept"
+            ) from error
 
     def write(self) -> None:
-        """Write the manifest."""
+        """Write the manifest, into a new folder.
+
+        Raises:
+            ValueError: if another command has made it meanwhile.
+        """
+        try:
+            self.folder.mkdir(parents=True)
+        except FileExistsError as error:
+            raise ValueError(f"another command has just made the launch {self.id}: see `lth status`") from error
         write_file(self.manifest, self.model_dump_json(indent=1, by_alias=True).encode())
-        (self.folder / LOGS).mkdir(exist_ok=True)
+        (self.folder / LOGS).mkdir()
 
 
 def read_launch(path: Path) -> Launch:
@@ -116,3 +135,21 @@ def launches(store: Path) -> list[Launch]:
         except SettingsError:
             continue
     return sorted(found, key=lambda launch: (launch.created, launch.id))
+
+
+def find_launch(name: str, store: Path) -> Launch:
+    """Return the launch of a store with an ID, or the one whose ID begins so.
+
+    Raises:
+        ValueError: if there is none, or there are several.
+    """
+    found = {launch.id: launch for launch in launches(store)}
+    if not found:
+        raise ValueError(f"the store {store} holds no launches: name another with --store")
+    fitting = [each for each in found if each.startswith(name)]
+    if name not in found and len(fitting) > 1:
+        raise ValueError(f"{name!r} is short for several launches: {', '.join(fitting)}")
+    if name not in found and fitting:
+        [name] = fitting
+    check_choice("launch", name, list(found))
+    return found[name]

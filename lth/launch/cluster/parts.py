@@ -1,11 +1,12 @@
-"""The parts of a plan that do not stand on each other: what elements of a job array do."""
+"""What studies lack, in parts that do not stand on each other: what elements of a job array do."""
 
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from lth.lineage import Plan
+from lth.lineage import Store, plan
 from lth.lineage.plan import Work
+from lth.studies.prepare import Study
 
 
 class Part(BaseModel):
@@ -24,18 +25,25 @@ class Part(BaseModel):
     steps: int
 
 
-def parts_of(plan: Plan, held_by: dict[str, int], most: int) -> list[Part]:
-    """Return the parts of a plan, in its order: chains of trainings that share none, as a replicate's levels.
+def lacking(studies: Sequence[Study], store: Store) -> list[Work]:
+    """Return what studies need and the store lacks, in order, but for what cannot be done after a divergence."""
+    todo = plan(list(dict.fromkeys(target for study in studies for target in study.targets)), store)
+    diverged = {job.key for job in todo.done if store.diverged_at(job) is not None}
+    return [work for work in todo.works if not work.needs & diverged]
+
+
+def parts_of(works: Sequence[Work], held_by: dict[str, int], most: int) -> list[Part]:
+    """Return the parts of some works, in their order: chains of trainings that share none, as a replicate's levels.
 
     Two processes that need one training would wait for each other, so that what shares a training to do is one part.
     Where there are more than `most`, the smallest share one.
 
     Args:
-        plan: what is to be done, of one study or several.
+        works: what is to be done, of one study or several.
         held_by: the number of the study that holds a job, by key.
         most: how many parts there may be.
     """
-    chains = _chains(plan.works)
+    chains = _chains(works)
     if len(chains) > most:
         chains = _packed(chains, most)
     return [_part(chain, held_by) for chain in chains]

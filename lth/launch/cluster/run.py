@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from lth.config import SettingsError
-from lth.config.json_text import parse_json
-from lth.config.stopping import interruptible
 from lth.launch.cluster.launches import Launch, Wanted
+from lth.launch.cluster.status import part_note
 from lth.launch.conclude import jobs_of
 from lth.launch.load import load_studies
+from lth.launch.run import follow_study
 from lth.launch.tracked import ObserverFactory, Tracked
-from lth.lineage import BuildError, Execution, Job, Reader, Store, Unobserved, build, json_to_bytes, plan, write_file
+from lth.lineage import BuildError, Execution, Job, Store, Unobserved, build, json_to_bytes, write_file
 from lth.lineage.begun import steps_begun
-from lth.lineage.executors import follow
+from lth.lineage.plan import Work
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study
+from lth.training import Interrupted
 
 MOST_IN_VAIN = 3
 """Starts of a part, one after the other, that may bring nothing new."""
@@ -65,8 +66,8 @@ def run_part(launch: Launch, number: int, execution: Execution, observer: Observ
         _note_start(launch, number, store)
     for study, jobs in _studies_of(launch, number):
         if not execution.ranks.is_first:
-            with interruptible() as is_interrupted:
-                follow(Reader(store, study.sources), execution.where, is_interrupted)
+            if not follow_study(study, store, execution):
+                raise Interrupted
             continue
         tracked, is_done = Tracked(study, store, execution.track), False
         make = tracked.observer(observer)
@@ -93,11 +94,7 @@ def _studies_of(launch: Launch, number: int) -> Iterator[tuple[Study, list[Job]]
 
 def _note_start(launch: Launch, number: int, store: Store) -> None:
     """Note that a part starts, and how far it is; stop one that is started again and again and gets nowhere."""
-    path = launch.folder / "parts" / f"{number}.json"
-    try:
-        before = parse_json(path.read_text())
-    except (OSError, ValueError):
-        before = {}
+    before = part_note(launch, number)
     jobs = launch.parts[number - 1].jobs
     reached = [sum(store.folder(key).is_dir() for key in jobs), sum(steps_begun(jobs, store).values())]
     in_vain = before.get("in_vain", 0) + 1 if before.get("reached") == reached else 0
@@ -109,7 +106,7 @@ def _note_start(launch: Launch, number: int, store: Store) -> None:
         "in_vain": in_vain,
         "reached": reached,
     }
-    write_file(path, json_to_bytes(note))
+    write_file(launch.note(number), json_to_bytes(note))
     if in_vain > MOST_IN_VAIN and reached[0] < len(jobs):
         raise BuildError(
             f"part {number} was started {in_vain} times again and brought nothing new: give it more time (profile: "
@@ -117,17 +114,9 @@ def _note_start(launch: Launch, number: int, store: Store) -> None:
         )
 
 
-def lacking(studies: Sequence[Study], store: Store) -> list[Job]:
-    """Return the jobs that studies need and the store lacks, without those that cannot be done after a divergence."""
-    targets = list(dict.fromkeys(target for study in studies for target in study.targets))
-    todo = plan(targets, store)
-    diverged = {job.key for job in todo.done if store.diverged_at(job) is not None}
-    return [work.job for work in todo.works if not work.needs & diverged]
-
-
-def parts_lacking(launch: Launch, jobs: Sequence[Job]) -> list[int]:
-    """Return the parts that some jobs belong to."""
-    keys = {job.key for job in jobs}
+def parts_lacking(launch: Launch, works: Sequence[Work]) -> list[int]:
+    """Return the parts that some works belong to."""
+    keys = {work.key for work in works}
     return [number for number, part in enumerate(launch.parts, 1) if not keys.isdisjoint(part.jobs)]
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from lth.config import Running
 from lth.config.profile import Profile
 from lth.launch.cluster.launches import JOBS, Launch, Wanted, launches
-from lth.launch.cluster.parts import parts_of
+from lth.launch.cluster.parts import lacking, parts_of
 from lth.launch.cluster.scheduler import Scheduler, SchedulerError
 from lth.launch.cluster.table import SCHEDULERS
 from lth.launch.conclude import jobs_of
 from lth.launch.notes import register
-from lth.lineage import Job, Store, json_to_bytes, plan, write_file
+from lth.lineage import Store, json_to_bytes, write_file
 from lth.studies.prepare import Study
 from lth.tracking import TRACKERS
 
@@ -47,12 +47,10 @@ def make_launch(
     limit = SCHEDULERS.pick(profile.launch).most_parts()
     most = profile.most_parts if limit is None else min(limit, profile.most_parts)
     store = running.store.expanduser().absolute()
-    targets, held_by = list[Job](), dict[str, int]()
+    held_by: dict[str, int] = {}
     for number, study in enumerate(studies):
-        targets += study.targets
         for job in jobs_of(study):
             held_by.setdefault(job.key, number)
-    todo = plan(list(dict.fromkeys(targets)), Store(store))
     return Launch(
         id=_name(studies, store, experiment),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -62,7 +60,7 @@ def make_launch(
         names=tuple(names),
         running=_there(running, store, profile),
         profile=profile,
-        parts=tuple(parts_of(todo, held_by, most)),
+        parts=tuple(parts_of(lacking(studies, Store(store)), held_by, most)),
     )
 
 
