@@ -11,6 +11,10 @@ DERIVATION = "derivation.json"
 DERIVATION_FORMAT = "lth.derivation/1"
 
 
+PLACE = "place.json"
+"""The file in a study's folder of the store that names the folder of its report."""
+
+
 class StudyNote(TypedDict):
     """What the store notes of a study: `keys` are of its measurements, `jobs` of all that they stand on too.
 
@@ -58,3 +62,17 @@ def read_note(path: Path) -> StudyNote:
             f"{path} is damaged ({error}): remove the folder {path.parent}; its trainings are kept"
         ) from error
     return note
+
+
+def report_folder(study: Path) -> Path | None:
+    """Return the folder of a study's report, if the results there are still those of this study.
+
+    Args:
+        study: its folder in the store.
+    """
+    try:
+        folder = Path(parse_json((study / PLACE).read_text())["folder"])
+        is_same = parse_json((folder / "results.json").read_text())["id"] == study.name
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return folder if is_same else None

@@ -121,7 +121,8 @@ def _launch(
         asked = _asked(what, given, experiment)
     if not asked.studies:
         raise CommandError(f"{what}: nothing of it can be run here; `lth run {what} --dry-run` says why")
-    made = make_launch(asked.studies, asked.running, asked_of, names=asked.names, experiment=asked.experiment)
+    with settings_as_usage():
+        made = make_launch(asked.studies, asked.running, asked_of, names=asked.names, experiment=asked.experiment)
     if not made.parts:
         print("All is done already: the same command without --launch writes results and report.")
         return 0

@@ -23,7 +23,8 @@ def serve(
         store: folder of results.
         host: address to listen on; one that other machines reach asks them for a token.
         port: port to listen on; 0 takes a free one.
-        token: 16 letters or more that everyone must give [default: made where other machines can ask].
+        token: 16 letters or more that everyone must give, of A-Z, a-z, 0-9 and ._~+/=- [default: made where other
+            machines can ask].
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:

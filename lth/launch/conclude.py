@@ -10,6 +10,7 @@ import torch
 from lth.analysis.csv_files import csv_files
 from lth.analysis.details import details_document
 from lth.analysis.documents import Results
+from lth.analysis.notes import PLACE
 from lth.analysis.points import Point
 from lth.analysis.reading import cells
 from lth.analysis.results import results_document
@@ -17,7 +18,7 @@ from lth.analysis.statistics_table import statistics_rows
 from lth.config.text import last_part
 from lth.data import Subset, batches_of
 from lth.launch.energy import energy_document, read_energy
-from lth.launch.found import PLACE, Found
+from lth.launch.found import Found
 from lth.lineage import (
     BuildError,
     Dense,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lth.analysis.documents import Details, Results, Verdict, read_documents
-from lth.config.json_text import parse_json
+from lth.analysis.notes import report_folder
 
 if TYPE_CHECKING:
     import altair
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 6
 """Rows of the table that `print` shows."""
-
-PLACE = "place.json"
-"""The file in a study's folder of the store that names the folder of its report."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -157,15 +154,5 @@ def results(name: str, store: str | Path = "lth-store") -> Found:
             names = ", ".join(path.name for path in folders or sorted(Path(store).glob("studies/*")))
             what = "is short for several" if folders else "is none of the studies"
             raise ValueError(f"{name!r} {what} in the store {store}: {names or 'it holds none'}")
-        folder = _report_of(folders[0]) or folders[0]
+        folder = report_folder(folders[0]) or folders[0]
     return Found(read_documents(folder)[0], folder, {})
-
-
-def _report_of(study: Path) -> Path | None:
-    """Return the folder of a study's report, if it is still there."""
-    try:
-        folder = Path(parse_json((study / PLACE).read_text())["folder"])
-        is_same = parse_json((folder / "results.json").read_text())["id"] == study.name
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return folder if is_same else None

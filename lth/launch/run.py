@@ -1,7 +1,5 @@
 """A study from settings to report: prepared, built, concluded. Each step can be called alone, any number of times."""
 
-import datetime
-import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,27 +7,23 @@ from typing import Any
 
 import yaml
 
-from lth.analysis.points import Point
 from lth.config.stopping import interruptible
 from lth.data import Data, from_arrays, no_data
 from lth.launch.conclude import conclude_study, default_out, jobs_of
-from lth.launch.derivation_file import write_derivation
 from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of
+from lth.launch.notes import register
 from lth.launch.samples import SamplesWritten, check_sample
 from lth.launch.stored import filled
 from lth.launch.tracked import ObserverFactory, Tracked
 from lth.lineage import (
     Execution,
-    Job,
     Observer,
     Reader,
     Store,
-    Trained,
     Unobserved,
     build,
-    json_to_bytes,
     write_file,
 )
 from lth.lineage.executors import follow
@@ -182,12 +176,12 @@ def run_study(
         ValueError: if the engine cannot train one of its networks; nothing is written then.
         Interrupted, BuildError, StoreError: see `lth.lineage.build`.
     """
-    tracked, found = Tracked(note_of(prepared), store, () if execution is None else execution.track), None
+    tracked, found = Tracked(prepared, store, () if execution is None else execution.track), None
     try:
         skipped = build_study(prepared, store, execution, tracked.observer(observer), out)
         found = conclude_study(prepared, store, out, skipped)
     finally:
-        tracked.close(found)
+        tracked.close(found, is_interrupted=found is None)
     return found
 
 
@@ -231,47 +225,6 @@ def build_study(
             execution.energy, store.study_folder(prepared.id), lambda: sum(not store.has(job) for job in jobs)
         ):
             return build(prepared.targets, store, prepared.sources, execution, shown)
-
-
-def register(prepared: Study, store: Store) -> None:
-    """Note in the store that this study exists, so that it can be listed while it is built."""
-    path = store.study_folder(prepared.id) / "study.json"
-    if not path.exists():
-        write_file(path, json_to_bytes(note_of(prepared)))
-    elif b'"trainings"' not in (before := path.read_bytes()):  # of an older lth, or damaged
-        write_file(path, json_to_bytes(note_of(prepared) | _created(before)))
-    write_derivation(prepared, store)
-
-
-def note_of(prepared: Study) -> dict[str, Any]:
-    """Return what the store notes of a study: its settings, and which results are its own and whose they are."""
-    jobs, points = jobs_of(prepared), {point.job.key: point for point in reversed(prepared.points)}
-    return {
-        "format": "lth.study/2",
-        "id": prepared.id,
-        "study": prepared.type.name,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "config": prepared.document(),
-        "task": prepared.task.name,
-        "arms": list(dict.fromkeys(point.arm for point in prepared.points)),
-        "keys": [job.key for job in prepared.targets],
-        "jobs": [job.key for job in jobs],
-        "trainings": [_training(job, points.get(job.key)) for job in jobs if isinstance(job, Trained)],
-    }
-
-
-def _created(note: bytes) -> dict[str, str]:
-    try:
-        return {"created": str(json.loads(note)["created"])}
-    except (ValueError, KeyError, TypeError):
-        return {}
-
-
-def _training(job: Job, point: Point | None) -> dict[str, Any]:
-    """Return whose training it is; the arm of one that is no point of the study, but on the way to one, is empty."""
-    if point is None:
-        return {"key": job.key, "arm": "", "replicate": None, "at": {}}
-    return {"key": job.key, "arm": point.arm, "replicate": point.replicate, "at": dict(point.at)}
 
 
 def observer_of(progress: "bool | ObserverFactory") -> ObserverFactory | None:

@@ -61,13 +61,7 @@ def push_ticket(
         "model.safetensors": weights_to_bytes(ticket.starting_weights(model), {"format": "pt"}),
         "masks.safetensors": weights_to_bytes(ticket.masks, {"format": "pt"}),
     }
-    with _hub_errors(repo, hub.endpoint):
-        hub.create_repo(repo, private=private or None, exist_ok=True)
-        is_private = not private or hub.model_info(repo).private
-        if is_private and revision is not None:
-            hub.create_branch(repo, branch=revision, exist_ok=True)
-    if not is_private:
-        raise ValueError(f"{repo} is there already and is public: make it private on the hub, or name another one")
+    _make_place(hub, repo, private, revision)
     with _hub_errors(repo, hub.endpoint):
         commit = hub.create_commit(
             repo,
@@ -100,7 +94,7 @@ def pull_ticket(
         ValueError: if there is no such ticket, it is damaged, `huggingface_hub` is missing, or the hub does not answer.
     """
     hub = api or _client()
-    name, _, revision = repo.removeprefix("hub:").partition("@")
+    name, _, revision = repo.partition("@")
     with _hub_errors(repo, hub.endpoint):
         info = hub.model_info(name, revision=revision or None)
     chosen = _chosen([each.rfilename for each in info.siblings or ()], file, repo)
@@ -120,6 +114,22 @@ def pull_ticket(
         raise ValueError(f"{target} is there already, with other content: name another folder (out, or --out)")
     write_file(target, content)
     return target
+
+
+def _make_place(hub: "HfApi", repo: str, private: bool, revision: str | None) -> None:
+    """Create repository and branch where they are missing.
+
+    Raises:
+        ValueError: if the repository is public and may not be, or the hub refuses.
+    """
+    with _hub_errors(repo, hub.endpoint):
+        hub.create_repo(repo, private=private or None, exist_ok=True)
+        is_exposed = private and not hub.model_info(repo).private
+    if is_exposed:
+        raise ValueError(f"{repo} is there already and is public: make it private on the hub, or name another one")
+    if revision is not None:
+        with _hub_errors(repo, hub.endpoint):
+            hub.create_branch(repo, branch=revision, exist_ok=True)
 
 
 def _pushed_name(path: Path) -> str:
@@ -183,7 +193,8 @@ def _reason(error: Exception, repo: str, endpoint: str) -> str:
     if isinstance(error, ValueError):  # of the client itself: a name that is none, front matter that is refused
         return f"{repo}: {' '.join(str(error).split())}"
     causes = [error, *_causes(error)]
-    response: Any = next((each for each in (getattr(cause, "response", None) for cause in causes) if each), None)
+    responses = (getattr(cause, "response", None) for cause in causes)
+    response: Any = next((each for each in responses if each is not None), None)
     if response is not None:
         return _answered(response, repo)
     if "Consistency check" in str(error):

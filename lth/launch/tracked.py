@@ -1,14 +1,14 @@
 """Trackers beside a study: live while it is built, or later from what the store holds."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lth.config import Running
 from lth.launch.found import Found, results
+from lth.launch.notes import note_of
 from lth.lineage import Observer, Store, Unobserved
 from lth.studies.prepare import Study
 from lth.tracking import Finding, Sender, Teller, TrackedBuild, study_of, tracker_of
@@ -20,16 +20,17 @@ class Tracked:
     """The trackers of one study that is built.
 
     Args:
-        note: what the store notes of it.
+        prepared: the study.
         store: where its results go.
         names: of the trackers, as `mlflow:http://127.0.0.1:5000`.
     Raises:
         SettingsError: if one is unknown, or cannot be used as it is.
     """
 
-    def __init__(self, note: Mapping[str, Any], store: Store, names: Sequence[str]) -> None:
-        self._id, self._root = note["id"], store.root
+    def __init__(self, prepared: Study, store: Store, names: Sequence[str]) -> None:
+        self._id, self._root = prepared.id, store.root
         trackers = {name: tracker_of(name) for name in names}
+        note = note_of(prepared) if trackers else {}
         self._tellers = [Teller(name, each, study_of(note), store) for name, each in trackers.items()]
         self._senders: list[Sender] = []
 
@@ -46,11 +47,11 @@ class Tracked:
 
         return attach
 
-    def close(self, found: Found | None) -> None:
-        """Tell what the study found, and wait for the trackers; without a finding, for what waits alone."""
+    def close(self, found: Found | None, *, is_interrupted: bool = False) -> None:
+        """Tell what the study found, and wait for the trackers (see `Sender.close`)."""
         finding = None if found is None else finding_of(found)
         for sender in self._senders:
-            sender.close(finding, is_whole=found is not None)
+            sender.close(finding, is_interrupted=is_interrupted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """The studies of a store in short: read when a file changed, kept in memory otherwise."""
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 from lth.analysis.notes import StudyNote, read_note
+from lth.config.json_text import parse_json
 from lth.config.text import last_part
 from lth.report.words import plain_fields
 from lth.serve.derivation import read_manifest
@@ -168,7 +168,7 @@ class Catalogue:
         if note["config"].get("task"):
             return str(note["config"]["task"])
         key = next((key for key in note["jobs"] if key in self.objects), None)
-        manifest = read_manifest(key, self.store) if key else None
+        manifest = read_manifest(key, self.objects) if key else None
         task = ((manifest or {}).get("settings", {}).get("training") or {}).get("task") or {}
         return str(task.get("name", ""))
 
@@ -206,7 +206,7 @@ def _note(path: Path) -> StudyNote | str:
 def _outcome(path: Path) -> Outcome:
     """Return what a results.json says in short; what is wrong with it where it is damaged."""
     try:
-        document = json.loads(path.read_bytes())
+        document = parse_json(path.read_bytes())
         verdict = document["verdict"]
         return Outcome(
             summary=str(verdict.get("summary", "made by another version: run it again")),

@@ -1,13 +1,12 @@
 """What a result is derived from and what stands on it: from the derivations of studies, else from manifests alone."""
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lth.analysis.notes import DERIVATION, DERIVATION_FORMAT
+from lth.config.json_text import parse_json
 from lth.serve.objects import KEY, Objects
 
 
@@ -59,7 +58,7 @@ class Derivation:
 def read_derivation(folder: Path) -> Derivation | None:
     """Return the derivation that a study noted when it began; None where it has none, of an older lth or damaged."""
     try:
-        document = json.loads((folder / DERIVATION).read_bytes())
+        document = parse_json((folder / DERIVATION).read_bytes())
         if document["format"] != DERIVATION_FORMAT:
             return None
         known = {str(node["key"]) for node in document["nodes"]}
@@ -91,13 +90,12 @@ def _keys(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield name, part
 
 
-def stored_derivation(key: str, store: Path, objects: Objects, most: int = 400) -> Derivation:
+def stored_derivation(key: str, objects: Objects, most: int = 400) -> Derivation:
     """Return what manifests of finished results tell: values between them are unknown, and end the way.
 
     Args:
         key: of a finished result.
-        store: the folder.
-        objects: what is finished there.
+        objects: what is finished.
         most: nodes that are looked at.
     """
     steps: dict[str, Step] = {}
@@ -106,7 +104,7 @@ def stored_derivation(key: str, store: Path, objects: Objects, most: int = 400) 
         each = waiting.pop()
         if each in steps:
             continue
-        manifest = read_manifest(each, store) if each in objects else None
+        manifest = read_manifest(each, objects) if each in objects else None
         if manifest is None:
             steps[each] = Step(each, "value", "kept nowhere by itself", "unknown")
             continue
@@ -127,12 +125,12 @@ def _of(fields: Mapping[str, Any]) -> str:
     )
 
 
-def read_manifest(key: str, store: Path) -> dict[str, Any] | None:
+def read_manifest(key: str, objects: Objects) -> dict[str, Any] | None:
     """Return the manifest of a finished result; None where it is missing or damaged."""
-    if re.fullmatch(KEY, key) is None:
+    if KEY.fullmatch(key) is None:
         return None
     try:
-        manifest = json.loads((store / "objects" / key[:2] / key / "manifest.json").read_bytes())
+        manifest = parse_json((objects.folder(key) / "manifest.json").read_bytes())
         is_whole = isinstance(manifest["node"]["fields"], dict) and isinstance(manifest["files"], dict)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,10 +1,11 @@
 """The files of a study that can be taken away: named here, so that no address names a path."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-STORED = ("results.json", "details.json", "reproduction.json", "study.json", "derivation.json")
+from lth.analysis.notes import DERIVATION, report_folder
+
+STORED = ("results.json", "details.json", "reproduction.json", "study.json", DERIVATION)
 """Files of a study's folder in the store."""
 
 REPORTED = ("*.csv", "config.yaml", "report.html", "figures/*.png", "figures/*.svg", "tickets/*.ticket.safetensors")
@@ -14,26 +15,15 @@ REPORTED = ("*.csv", "config.yaml", "report.html", "figures/*.png", "figures/*.s
 def study_files(folder: Path) -> dict[str, Path]:
     """Return the files of a study by the name that they are offered under.
 
-    The folder of the report is the one that the study noted, if the results there are those of this study.
-
     Args:
         folder: of the study in the store.
     """
     offered = {path.name: path for name in STORED for path in _inside(folder, name)}
-    report = _report_folder(folder)
+    report = report_folder(folder)
     if report is not None:
         for pattern in REPORTED:
             offered |= {path.relative_to(report).as_posix(): path for path in _inside(report, pattern)}
     return offered
-
-
-def _report_folder(folder: Path) -> Path | None:
-    try:
-        place = Path(json.loads((folder / "place.json").read_bytes())["folder"])
-        ours, theirs = (json.loads((each / "results.json").read_bytes())["id"] for each in (folder, place))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return place if ours == theirs else None
 
 
 def _inside(folder: Path, pattern: str) -> Iterator[Path]:

@@ -35,6 +35,10 @@ class Objects:
         self._looked = {"finished": -KEEP_SECONDS, "work": -KEEP_SECONDS}
         self._lock = Lock()
 
+    def folder(self, key: str) -> Path:
+        """Return the folder of a finished result."""
+        return self.root / "objects" / key[:2] / key
+
     def look(self) -> int:
         """Look what is finished now, unless that was done a moment ago; return the number of changes so far."""
         self._look()
@@ -64,7 +68,8 @@ class Objects:
 
     def steps_begun(self, keys: Collection[str]) -> dict[str, int]:
         """Return the step at which each unfinished training goes on, of those that left a snapshot."""
-        begun = [key for key in keys if key in self.work()]
+        work = self.work()
+        begun = [key for key in keys if key in work]
         if not begun:
             return {}
         from lth.lineage import Store  # loads torch: only where something is unfinished

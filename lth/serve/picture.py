@@ -53,7 +53,7 @@ def picture(
         derivation: where it is from.
         key: the result.
         depth: how many steps back are shown; None shows all, up to MOST_NODES.
-        state: of a node, as a class: done, begun, working, waiting, value.
+        state: of a node, as a class (see `state_of`).
         address: of a node's own picture.
     """
     shown = _near(derivation, key, depth)

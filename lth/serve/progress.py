@@ -1,7 +1,7 @@
 """How far a study is, from what lies in the store: its jobs that are done or begun, at which step, and by whom."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lth.analysis.documents import read_documents
@@ -46,7 +46,7 @@ class Progress:
     arms: list[str]
     lines: list[Line]
     under_way: list[JobState]
-    others: list[JobState] = field(default_factory=list)
+    others: list[JobState]
 
     def document(self) -> dict[str, Any]:
         """Return this as JSON values."""
@@ -82,16 +82,16 @@ def progress(entry: Entry, derivation: Derivation | None, objects: Objects) -> P
     done = len(jobs) - len(missing)
     measured = {key for key in places if key in jobs}
     return Progress(
-        entry.state,
-        done,
-        len(jobs),
-        steps_done / steps if steps else done / max(len(jobs), 1),
-        steps_done,
-        steps,
-        list(dict.fromkeys(place.arm for several in places.values() for place in several)),
-        _lines(places, jobs),
-        [job for job in jobs.values() if job.state in ("working", "begun")],
-        [job for key, job in jobs.items() if key not in measured],
+        state=entry.state,
+        done=done,
+        all=len(jobs),
+        share=steps_done / steps if steps else done / max(len(jobs), 1),
+        steps_done=steps_done,
+        steps=steps,
+        arms=list(dict.fromkeys(place.arm for several in places.values() for place in several)),
+        lines=_lines(places, jobs),
+        under_way=[job for job in jobs.values() if job.state in ("working", "begun")],
+        others=[job for key, job in jobs.items() if key not in measured],
     )
 
 

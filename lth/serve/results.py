@@ -1,6 +1,5 @@
 """One result: where it is found, its picture, its settings, what it reached and how it came about."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from lth.analysis.notes import DERIVATION
+from lth.config.json_text import parse_json
 from lth.report.words import plain_fields
 from lth.serve.catalogue import Catalogue, Entry, Signature, signature_of
 from lth.serve.derivation import Derivation, Place, Step, read_derivation, read_manifest, stored_derivation
@@ -68,7 +69,7 @@ def find_result(given: str, study: str, catalogue: Catalogue) -> Result | str:
     keys = catalogue.objects.starting_with(given)
     if len(keys) != 1:
         return f"{len(keys)} results begin with {given[:12]}" if keys else f"the store has no result {given[:12]}"
-    stored = stored_derivation(keys[0], catalogue.store, catalogue.objects)
+    stored = stored_derivation(keys[0], catalogue.objects)
     for each in catalogue.entries():  # masks and states are of the study whose trainings they stand on
         derivation = noted(each.folder) if any(key in stored.steps for key in each.jobs) else None
         if derivation and keys[0] in derivation.steps:
@@ -82,7 +83,7 @@ def _has_job(entry: Entry, given: str) -> bool:
 
 def noted(folder: Path) -> Derivation | None:
     """Return the derivation that a study noted, kept while its file stays."""
-    return _noted(folder, signature_of(folder / "derivation.json"))
+    return _noted(folder, signature_of(folder / DERIVATION))
 
 
 @lru_cache(maxsize=16)
@@ -104,40 +105,38 @@ def result_page(found: Result, depth: str, catalogue: Catalogue) -> Shown:
         lambda each: state_of(each, each.key in objects, begun, work),
         lambda each: f"/result/{each}{place}",
     )
-    manifest = read_manifest(key, catalogue.store) if key in objects else None
+    manifest = read_manifest(key, objects) if key in objects else None
     inputs = dict(step.inputs)
     return Shown(
-        step,
-        found.study,
-        drawn,
-        depth,
-        state_of(step, key in objects, begun, work),
-        begun.get(key, 0),
-        work.get(key, ""),
-        list(derivation.places.get(key, ())),
-        plain_fields({name: value for name, value in step.fields.items() if name not in inputs}),
-        [(name, derivation.steps[each]) for name, each in step.inputs if each in derivation.steps],
-        [derivation.steps[each] for each in derivation.users(key)],
-        _values(catalogue.store / "objects" / key[:2] / key / "metrics.json") if manifest else {},
-        plain_fields(manifest["provenance"]) if manifest else {},
-        _files(manifest, catalogue.store / "objects" / key[:2] / key) if manifest else [],
-        [each for each in catalogue.entries() if key in each.jobs],
-        bool(derivation.places),
+        step=step,
+        study=found.study,
+        picture=drawn,
+        depth=depth,
+        state=state_of(step, key in objects, begun, work),
+        at=begun.get(key, 0),
+        by=work.get(key, ""),
+        places=list(derivation.places.get(key, ())),
+        settings=plain_fields({name: value for name, value in step.fields.items() if name not in inputs}),
+        inputs=[(name, derivation.steps[each]) for name, each in step.inputs if each in derivation.steps],
+        users=[derivation.steps[each] for each in derivation.users(key)],
+        values=_values(objects.folder(key) / "metrics.json") if manifest else {},
+        provenance=plain_fields(manifest["provenance"]) if manifest else {},
+        files=_files(manifest, objects.folder(key)) if manifest else [],
+        studies=[each for each in catalogue.entries() if key in each.jobs],
+        is_noted=bool(derivation.places),
     )
 
 
 def _values(path: Path) -> dict[str, str]:
     """Return what a measurement reached at its end; nothing where it is damaged, or of another form."""
     try:
-        document = json.loads(path.read_bytes())
+        document = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return {}
     end = document.get("end") if isinstance(document, dict) else None
-    return (
-        {str(name): f"{value:.6g}" for name, value in end.items() if isinstance(value, int | float)}
-        if isinstance(end, Mapping)
-        else {}
-    )
+    if not isinstance(end, Mapping):
+        return {}
+    return {str(name): f"{value:.6g}" for name, value in end.items() if isinstance(value, int | float)}
 
 
 def _files(manifest: dict[str, Any], folder: Path) -> list[tuple[str, int, str]]:

@@ -1,6 +1,7 @@
 """The server: a socket, the pages, and an address to open."""
 
 import os
+import re
 import secrets
 import socket
 import threading
@@ -28,6 +29,8 @@ def serve(store: Path, host: str, port: int, token: str | None) -> None:
         raise ValueError(f"the store {store} is no folder: name another with --store")
     if token is not None and len(token) < 16:
         raise ValueError(f"the token has {len(token)} letters: give 16 or more, or none to have one made")
+    if token is not None and not re.fullmatch(r"[\w.~+/=-]+", token, re.ASCII):  # what a header takes as it stands
+        raise ValueError("the token has other letters than A-Z, a-z, 0-9 and ._~+/=-: give another, or none")
     is_local = host in LOOPBACK
     if not 0 <= port < 65_536:
         raise ValueError(f"found port {port}; a port is a number from 0 to 65535")

@@ -47,14 +47,17 @@ class MLflow:
         self._study, self._client = study, MlflowClient(self._address)
         self._experiment = self._experiment_of(study.experiment)
         self._runs: dict[str, str] = {}
-        self._parent = self._run("", study.name, study.settings, {})
+        self._there: dict[str, set[tuple[str, int]]] = {}
+        self._parent = str(self._run("", study.name, study.settings, {}).info.run_id)
 
     def log(self, series: Series, rows: Sequence[Row]) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         run = self._run_of(series)
-        metrics = (Metric(_name(name), value, now, step) for step, values in rows for name, value in values.items())
+        points = ((_name(name), value, step) for step, values in rows for name, value in values.items())
+        there = self._there[series.key]
+        metrics = (Metric(name, value, now, step) for name, value, step in points if (name, step) not in there)
         while batch := list(islice(metrics, MOST_METRICS)):
             self._client.log_batch(run, metrics=batch)
 
@@ -76,18 +79,24 @@ class MLflow:
         if series.key not in self._runs:
             parameters = {**self._study.settings, **series.parameters}
             tags = {"mlflow.parentRunId": self._parent}
-            self._runs[series.key] = self._run(series.key, series.name, parameters, tags)
+            run = self._run(series.key, series.name, parameters, tags)
+            self._runs[series.key], self._there[series.key] = str(run.info.run_id), self._points(run)
         return self._runs[series.key]
 
-    def _run(self, key: str, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-        """Return the ID of the run of a training, or of the study itself; it is made where there is none yet."""
+    def _run(self, key: str, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> Any:
+        """Return the run of a training, or of the study itself; it is made where there is none yet."""
         wanted = f"tags.`{STUDY}` = '{self._study.id}' and tags.`{KEY}` = '{key or self._study.id}'"
         if found := self._client.search_runs([self._experiment], wanted, max_results=1):
-            return str(found[0].info.run_id)
+            return found[0]
         tags = {STUDY: self._study.id, KEY: key or self._study.id, "lth.kind": self._study.kind, **tags}
-        run = str(self._client.create_run(self._experiment, tags=dict(tags), run_name=name).info.run_id)
-        self._log_parameters(run, parameters)
+        run = self._client.create_run(self._experiment, tags=dict(tags), run_name=name)
+        self._log_parameters(run.info.run_id, parameters)
         return run
+
+    def _points(self, run: Any) -> set[tuple[str, int]]:
+        """Return name and step of what a run has: a server that died may have taken values without an answer."""
+        id = run.info.run_id
+        return {(name, point.step) for name in run.data.metrics for point in self._client.get_metric_history(id, name)}
 
     def _log_parameters(self, run: str, parameters: Mapping[str, Any]) -> None:
         from mlflow.entities import Param

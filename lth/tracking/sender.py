@@ -48,7 +48,6 @@ class Sender:
         self._left_out: set[str] = set()
         self._failed, self._closing = threading.Event(), threading.Event()
         self._finding: Finding | None = None
-        self._is_whole = False
         self._moved_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"lth tracker {teller.name}", daemon=True)
         self._thread.start()
@@ -67,17 +66,18 @@ class Sender:
             with contextlib.suppress(queue.Full):  # the end looks at all of them
                 self._queue.put_nowait((key, None))
 
-    def close(self, finding: Finding | None, *, is_whole: bool) -> None:
+    def close(self, finding: Finding | None, *, is_interrupted: bool = False) -> None:
         """Wait until the tracker has been told what is left, as long as it moves.
 
         Args:
-            finding: what the study found; None where it was not concluded.
-            is_whole: whether what the store holds beyond is told too, and not what waits alone.
+            finding: what the study found, told after all that the store holds; None where it was not concluded: then
+                what waits alone is told.
+            is_interrupted: whether somebody waits for this process to end.
         """
-        self._finding, self._is_whole = finding, is_whole
+        self._finding = finding
         self._moved_at = time.monotonic()
         self._closing.set()
-        patience = PATIENCE_SECONDS if is_whole else INTERRUPTED_SECONDS
+        patience = INTERRUPTED_SECONDS if is_interrupted else PATIENCE_SECONDS
         while self._thread.is_alive():
             self._thread.join(0.05)
             if time.monotonic() - self._moved_at > patience:
@@ -107,10 +107,9 @@ class Sender:
                 yield partial(teller.rows, key, rows)
                 if is_finished:
                     yield partial(teller.stored, key)
-        if self._is_whole:
+        if self._finding is not None:
             for key in teller.keys:
                 yield partial(teller.stored, key)
-        if self._finding is not None:
             yield partial(teller.conclude, self._finding.verdict, self._finding.files)
         yield teller.end
 

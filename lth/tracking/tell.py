@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lth.lineage import Store
+from lth.lineage.begun import SNAPSHOTS
 from lth.tracking.record import Told
 from lth.tracking.sent import later, rows_of
 from lth.tracking.tracker import Row, TrackedStudy, Tracker
@@ -24,6 +25,7 @@ class Teller:
         self.name, self._tracker, self._study, self._store = name, tracker, study, store
         self._series = {series.key: series for series in study.series}
         self.told = Told(store.study_folder(study.id), name)
+        self._seen: set[str] = set()
 
     @property
     def keys(self) -> list[str]:
@@ -31,11 +33,16 @@ class Teller:
         return [key for key in self._series if key not in self.told.closed]
 
     def begin(self) -> None:
-        """Connect."""
-        self._tracker.begin(self._study)
+        """Connect; of several processes that are the first at once, one after the other."""
+        with self.told.beginning():
+            self._tracker.begin(self._study)
 
     def rows(self, key: str, rows: Sequence[Row]) -> None:
         """Tell rows of a training, those that are new."""
+        if key not in self._seen:
+            self._seen.add(key)
+            if any((self._store.work_folder(key) / name).exists() for name in SNAPSHOTS):
+                self.told.look()  # another process may have begun it, and have told of it meanwhile
         new = later(rows, self.told.last.get(key))
         if new and key in self._series and key not in self.told.closed:
             self._tracker.log(self._series[key], new)

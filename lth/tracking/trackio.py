@@ -1,6 +1,7 @@
 """trackio: runs in its own folder on this machine (TRACKIO_DIR); `trackio sync` takes them to a Space."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,11 @@ class Trackio:
                 [dict(values) for _, values in batch],
                 [step for step, _ in batch],
                 config=config,
-                log_ids=[f"{run}-{step}-{'-'.join(sorted(values))[:40]}" for step, values in batch],
+                log_ids=[f"{run}-{step}-{_digest(values)}" for step, values in batch],
                 run_id=run,
             )
+
+
+def _digest(names: Iterable[str]) -> str:
+    """Return what tells a row from another of the same step: those of an evaluation and of the end."""
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:12]

@@ -23,10 +23,7 @@ class WeightsAndBiases:
         self._entity, _, self._project = argument.rpartition("/")
         self._runs: dict[str, Any] = {}
         if os.environ.get("WANDB_MODE", "online") in ("online", "run"):
-            import wandb
-
-            if not wandb.login(prompt=False):
-                raise ValueError("nobody is logged in: run `wandb login`, or set WANDB_API_KEY or WANDB_MODE=offline")
+            _check_key()
 
     def begin(self, study: TrackedStudy) -> None:
         import wandb
@@ -81,3 +78,16 @@ class WeightsAndBiases:
             reinit="create_new",
             settings=settings,
         )
+
+
+def _check_key() -> None:
+    """Check that there is a key, without asking the server: it may be out of reach, which stops no training."""
+    import wandb
+
+    help_ = "run `wandb login`, or set WANDB_API_KEY or WANDB_MODE=offline"
+    try:
+        is_there = wandb.login(prompt=False, verify=False)
+    except wandb.Error as error:
+        raise ValueError(f"{' '.join(str(error).split())}: {help_}") from error
+    if not is_there:
+        raise ValueError(f"nobody is logged in: {help_}")

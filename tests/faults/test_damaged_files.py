@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lth.analysis.documents import read_documents
 from lth.cli.stored import study_documents
 from lth.launch import conclude
-from lth.launch.run import register
+from lth.launch.notes import register
 from lth.lineage import Store, read_ticket
 from lth.lineage.times import times_of
 from lth.studies.prepare import Study

@@ -10,9 +10,9 @@ import pytest
 
 from lth.cli.ls import ls
 from lth.data import load_data
+from lth.launch.notes import register
 from lth.launch.plan import plan_document, print_plan
 from lth.launch.progress import Plain
-from lth.launch.run import register
 from lth.launch.words import begun_in_words
 from lth.lineage import Execution, Store, Unobserved, build, plan
 from lth.models import MODELS

@@ -43,6 +43,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_study_goes_through_a_cluster(place: Path, capsys: Run) -> None:
+    (place / "study.yaml").write_text(f"{STUDY}track: tensorboard:runs\n")
     shown = run(capsys, "run", "study.yaml", "--launch", "lsf", "--profile", "normal")
     assert "2 parts (job 101), then results (job 102)" in shown
     [manifest] = place.glob("lth-store/launches/*/manifest.json")
@@ -60,7 +61,12 @@ def test_a_study_goes_through_a_cluster(place: Path, capsys: Run) -> None:
         (False, 0, "pend"),
     ]
     run(capsys, "run", str(manifest), "--part", "2")
+    [study] = (place / "lth-store" / "studies").iterdir()
+    told = study.glob("tracking/*/*.jsonl")
+    closed = [sum(json.loads(line)["closed"] for line in path.read_text().splitlines()) for path in told]
+    assert closed == [5, 5]  # each element told of its own
     assert "Report " in run(capsys, "run", str(manifest), "--conclude")
+    assert "all was sent before (10 trainings)" in run(capsys, "export", study.name, "--to", "tensorboard:runs")
     assert "written" in run(capsys, "status", name[:8])
     (manifest.parent / "logs" / "part-2.log").write_text("first\nlast\n")
     assert "last" in run(capsys, "logs", name, "--part", "2", "--lines", "1")
@@ -86,6 +92,9 @@ def test_a_dry_run_writes_nothing(place: Path, capsys: Run) -> None:
     assert '#BSUB -J "lth-find-ticket-' in shown
     assert shown.count("#!/bin/bash") == 2
     assert sorted(place.rglob("*")) == before
+    (place / "study.yaml").write_text(f"{STUDY}track: tensorbord:runs\n")
+    said = run(capsys, "run", "study.yaml", "--launch", "lsf", "--profile", "normal", code=2)
+    assert "unknown tracker 'tensorbord'. Did you mean 'tensorboard'" in said
 
 
 def test_a_job_examines_a_node(place: Path, capsys: Run) -> None:

@@ -84,6 +84,7 @@ def test_a_token_never_leads_elsewhere(site: Site) -> None:
     [
         (("--store", "nowhere"), "the store nowhere is no folder: name another with --store"),
         (("--token", "short"), "the token has 5 letters: give 16 or more"),
+        (("--token", "a token with blanks; and more"), "the token has other letters than A-Z"),
         (("--port", "70000"), "a port is a number from 0 to 65535"),
         (("--host", "192.0.2.1"), "cannot listen on 192.0.2.1, port 8321"),
     ],

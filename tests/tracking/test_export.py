@@ -10,7 +10,7 @@ from tracked_runs import NAMES, SMALL, Curves, Tracked
 from tracked_runs import tensorboard_curves as read
 
 from lth.config import Running
-from lth.launch.run import note_of, register
+from lth.launch.notes import note_of, register
 from lth.lineage import Store
 from lth.studies import STUDIES, settings_of
 

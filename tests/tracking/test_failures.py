@@ -18,7 +18,6 @@ from tracked_runs import NAMES, Held, Memory, Tracked, curves_in, tracked_run
 import lth
 from lth.config import SettingsError
 from lth.launch import load_studies, register
-from lth.launch.run import note_of
 from lth.launch.tracked import Tracked as Tracking
 from lth.launch.tracked import export_study
 from lth.lineage import Store, Unobserved, build
@@ -91,7 +90,7 @@ def build_and_tell(prepared: Study, root: Path, found: lth.Found | None, *tracke
     """Do what `run_study` does; what was found is that of an equal study, whose report is drawn already."""
     store = Store(root)
     register(prepared, store)
-    tracking = Tracking(note_of(prepared), store, trackers)
+    tracking = Tracking(prepared, store, trackers)
     observer = tracking.observer(None)
     assert observer is not None
     with observer(prepared) as attached:
@@ -171,12 +170,12 @@ class Stops(Unobserved):
 def test_an_interrupted_study_goes_on_with_what_was_not_told(held: Held, prepared: Study, tmp_path: Path) -> None:
     store, execution = Store(tmp_path), lth.Execution(workers=0, engine="torch", snapshot_seconds=0.0)
     register(prepared, store)
-    tracking = Tracking(note_of(prepared), store, ("memory",))
+    tracking = Tracking(prepared, store, ("memory",))
     observer = tracking.observer(lambda _: nullcontext(Stops()))
     assert observer is not None
     with pytest.raises(KeyboardInterrupt), observer(prepared) as attached:
         build(prepared.targets, store, prepared.sources, execution, attached)
-    tracking.close(None)
+    tracking.close(None, is_interrupted=True)
     assert [step for step, _ in held.curves[NAMES[0]]["validation/loss"]] == [0, 20, 40]
     exported = export_study(prepared.id, store, "memory")
     assert (exported.told, exported.missing, exported.is_concluded) == (1, 2, False)
@@ -207,6 +206,24 @@ def test_what_cannot_be_used_is_said_before_all_else(
     with pytest.raises(SettingsError, match=said):
         tracked_run(tmp_path, name)
     assert not (tmp_path / "store").exists()
+
+
+def test_a_server_out_of_reach_stops_nothing_and_a_wrong_key_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    wandb.teardown()  # it has read the environment before
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_API_KEY", "short")
+    with pytest.raises(SettingsError, match="tracker wandb: WANDB_API_KEY invalid.*: run `wandb login`") as failed:
+        tracker_of("wandb")
+    assert "short" not in str(failed.value)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    wandb.teardown()
+    try:
+        tracker_of("wandb")
+    finally:
+        wandb.teardown()
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow:http://127.0.0.1:1", "tensorboard", "trackio"])

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +21,11 @@ from tracked_runs import NAMES, SMALL, Curves, Tracked, curves_in
 
 import lth
 from lth.launch import load_studies, register
-from lth.launch.run import note_of
 from lth.launch.tracked import Tracked as Tracking
 from lth.launch.tracked import export_study
 from lth.lineage import Store, Unobserved, build
 from lth.studies import STUDIES, settings_of
-from lth.tracking import sender
+from lth.tracking import Series, Teller, TrackedStudy, sender, tracker_of
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +111,26 @@ def test_a_server_holds_what_the_store_holds(server: Server, tracked: Tracked) -
     assert json.loads(Path(path).read_text()) == tracked.found.results
 
 
+def test_processes_that_begin_at_once_share_the_run_of_the_study(server: Server, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    name, series = f"mlflow:{server.address}", [Series(f"{number}" * 64, f"net {number}", {}) for number in range(3)]
+    study, store = TrackedStudy("0123456789ab", "find-ticket", "at once", {"rate": 0.5}, tuple(series)), Store(tmp_path)
+
+    def tell(each: Series) -> None:
+        teller = Teller(name, tracker_of(name), study, store)
+        teller.begin()
+        teller.rows(each.key, [(0, {"validation/loss": 0.5})])
+
+    with ThreadPoolExecutor(len(series)) as pool:
+        list(pool.map(tell, series))
+    client = MlflowClient(server.address)
+    runs = client.search_runs([client.get_experiment_by_name("at once").experiment_id])
+    [parent] = [run.info.run_id for run in runs if run.info.run_name == study.name]
+    assert {run.data.tags.get("mlflow.parentRunId") for run in runs} == {None, parent}
+    assert len(runs) == 1 + len(series)
+
+
 def test_a_server_that_dies_half_way(
     server: Server,
     tracked: Tracked,
@@ -123,7 +143,7 @@ def test_a_server_that_dies_half_way(
     [prepared] = load_studies(STUDIES["find-ticket"], [wanted])
     store, name = Store(tmp_path), f"mlflow:{server.address}"
     register(prepared, store)
-    tracking = Tracking(note_of(prepared), store, (name,))
+    tracking = Tracking(prepared, store, (name,))
 
     class Kills(Unobserved):
         """It kills the server when the first training was told and the second one begins."""
@@ -141,7 +161,7 @@ def test_a_server_that_dies_half_way(
     assert observer is not None
     with observer(prepared) as attached:
         build(prepared.targets, store, prepared.sources, lth.Execution(workers=0, engine="torch"), attached)
-    tracking.close(None)
+    tracking.close(None, is_interrupted=True)
     for path in tracked.store.rglob("weights.safetensors"):
         assert (tmp_path / path.relative_to(tracked.store)).read_bytes() == path.read_bytes()
     said = capsys.readouterr().err.splitlines()

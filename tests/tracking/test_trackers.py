@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tracked_runs import NAMES, Curves, Tracked, events_in, tensorboard_curves, tracked_run
+from tracked_runs import NAMES, SMALL, Curves, Tracked, events_in, tensorboard_curves
 
+import lth
+from lth.launch import load_studies
+from lth.lineage import Store, build
+from lth.studies import STUDIES, settings_of
 from lth.tracking.tracker import for_files
 
 
@@ -103,8 +107,9 @@ def test_trackio(tracked: Tracked) -> None:
 
 
 def test_training_is_the_same_beside_trackers(tracked: Tracked, tmp_path: Path) -> None:
-    alone = tracked_run(tmp_path, workers=1)
-    assert alone.found.id == tracked.found.id
-    for row in alone.found.results["rows"]:
-        place = Path("objects") / row["key"][:2] / row["key"] / "weights.safetensors"
-        assert (alone.store / place).read_bytes() == (tracked.store / place).read_bytes()
+    [alone] = load_studies(STUDIES["find-ticket"], [settings_of(STUDIES["find-ticket"], SMALL)])
+    assert alone.id == tracked.found.id
+    store = Store(tmp_path)
+    build(alone.targets, store, alone.sources, lth.Execution(workers=0, engine="torch"))
+    for job in alone.targets:
+        assert store.read(job, "weights.safetensors") == Store(tracked.store).read(job, "weights.safetensors")

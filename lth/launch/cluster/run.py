@@ -13,7 +13,7 @@ from lth.launch.cluster.launches import Launch, Wanted
 from lth.launch.cluster.status import part_note
 from lth.launch.conclude import jobs_of
 from lth.launch.load import load_studies
-from lth.launch.run import follow_study, note_of
+from lth.launch.run import follow_study
 from lth.launch.tracked import ObserverFactory, Tracked
 from lth.lineage import BuildError, Execution, Job, Store, Unobserved, build, json_to_bytes, write_file
 from lth.lineage.begun import steps_begun
@@ -69,13 +69,14 @@ def run_part(launch: Launch, number: int, execution: Execution, observer: Observ
             if not follow_study(study, store, execution):
                 raise Interrupted
             continue
-        tracked = Tracked(note_of(study), store, execution.track)
+        tracked, is_done = Tracked(study, store, execution.track), False
         make = tracked.observer(observer)
         try:
             with make(study) if make else nullcontext(Unobserved()) as attached:
                 build(jobs, store, study.sources, execution, attached)
+            is_done = True
         finally:
-            tracked.close(None)
+            tracked.close(None, is_interrupted=not is_done)
 
 
 def _studies_of(launch: Launch, number: int) -> Iterator[tuple[Study, list[Job]]]:

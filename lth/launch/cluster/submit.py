@@ -13,9 +13,10 @@ from lth.launch.cluster.parts import lacking, parts_of
 from lth.launch.cluster.scheduler import Scheduler, SchedulerError
 from lth.launch.cluster.table import SCHEDULERS
 from lth.launch.conclude import jobs_of
-from lth.launch.run import register
+from lth.launch.notes import register
 from lth.lineage import Store, json_to_bytes, write_file
 from lth.studies.prepare import Study
+from lth.tracking import TRACKERS
 
 PARTS, END = "parts.sh", "end.sh"
 """Names of a launch's scripts."""
@@ -37,8 +38,12 @@ def make_launch(
         profile: what the cluster is asked for.
         names: of the studies, where they are presets or experiments.
         experiment: arguments of `lth reproduce`, where they are experiments.
+    Raises:
+        SettingsError: if a tracker is unknown.
     """
     assert profile.launch is not None
+    for name in running.track:
+        TRACKERS.pick(name.partition(":")[0])
     limit = SCHEDULERS.pick(profile.launch).most_parts()
     most = profile.most_parts if limit is None else min(limit, profile.most_parts)
     store = running.store.expanduser().absolute()
