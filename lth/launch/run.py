@@ -12,7 +12,7 @@ import yaml
 from lth.analysis.points import Point
 from lth.config.stopping import interruptible
 from lth.data import Data, from_arrays, no_data
-from lth.launch.conclude import conclude_study, default_out, jobs_of
+from lth.launch.conclude import Announcer, announce, conclude_study, default_out, jobs_of
 from lth.launch.derivation_file import write_derivation
 from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
@@ -20,6 +20,7 @@ from lth.launch.load import Given, check_known, load_studies, name_of, refuse_ne
 from lth.launch.samples import SamplesWritten, check_sample
 from lth.launch.stored import filled
 from lth.launch.tracked import ObserverFactory, Tracked
+from lth.launch.unchanged import note_concluded, read_unchanged
 from lth.lineage import (
     Execution,
     Job,
@@ -174,8 +175,9 @@ def run_study(
     execution: Execution | None = None,
     observer: ObserverFactory | None = None,
     out: Path | None = None,
+    announcer: Announcer | None = None,
 ) -> Found:
-    """Build a study and write its results, tickets and report.
+    """Build a study and write its results, tickets and report; what would be written again as it is stays.
 
     Raises:
         ValueError: if the engine cannot train one of its networks; nothing is written then.
@@ -184,7 +186,13 @@ def run_study(
     tracked, found = Tracked(note_of(prepared), store, () if execution is None else execution.track), None
     try:
         skipped = build_study(prepared, store, execution, tracked.observer(observer), out)
-        found = conclude_study(prepared, store, out, skipped)
+        found = None if skipped else read_unchanged(prepared, store, out or default_out(prepared))
+        if found is None:
+            found = conclude_study(prepared, store, out, skipped, announcer)
+            note_concluded(prepared, store, found)
+        elif announcer is not None:
+            announcer.concluded(found.results)
+            announce(announcer, found, ("Results", "Tickets", "Report"))
     finally:
         tracked.close(found)
     return found
