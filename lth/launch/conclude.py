@@ -87,19 +87,20 @@ def conclude_study(
     if energies := read_energy(store.study_folder(prepared.id)):
         results["energy"] = energy_document(energies, len(jobs_of(prepared)))
     conclusion = study_type.conclude(results, reader, list(prepared.points))
-    conclusion.verdict["sentences"].extend(prepared.notes)
+    masks = getattr(prepared.settings, "masks", None)
+    prunable = [] if masks is None else prepared.subject.prunable(masks)
+    conclusion.verdict["sentences"].extend([*prepared.notes, *prunable_words(prepared, prunable)])
     results["verdict"] = conclusion.verdict
     found = Found(results, folder, dict(skipped or {}))
     if announcer is not None:
         announcer.concluded(results)
     compared = statistics_rows(results)
     tables = {**conclusion.tables, **({"statistics": compared} if compared else {})}
-    masks = getattr(prepared.settings, "masks", None)
     details = details_document(
         prepared.id,
         prepared.points,
         reader,
-        prunable=[] if masks is None else prepared.subject.prunable(masks),
+        prunable=prunable,
         shown=[arm.name for arm in prepared.arms if arm.role in ("baseline", "subject")],
         subjects=[arm.name for arm in prepared.arms if arm.role == "subject"],
         verdict=conclusion.verdict,
@@ -136,6 +137,16 @@ def announce(announcer: Announcer | None, found: Found, what: Sequence[str]) -> 
             announcer.wrote(name, found.report)
         elif tickets := found.tickets:
             announcer.wrote(name, found.folder / "tickets", f"({len(tickets)} files)")
+
+
+def prunable_words(prepared: Study, names: Sequence[str]) -> list[str]:
+    """Return how much of the network no mask reaches, in a sentence; none where nothing is pruned, or all can be."""
+    parameters = dict(prepared.subject.module.named_parameters())
+    weights, total = (sum(parameters[name].numel() for name in some) for some in (names, parameters))
+    if not names or weights == total:
+        return []
+    rest = f"{100 * (1 - weights / total):.2g} % of the {total:,} parameters"
+    return [f"Shares are of the {weights:,} prunable weights; the other {rest} are never pruned."]
 
 
 def jobs_of(prepared: Study) -> list[Job]:
