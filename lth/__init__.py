@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from lth.data import from_arrays as from_arrays
     from lth.data import load_data as load_data
     from lth.launch import Found as Found
-    from lth.launch import compact_ticket as compact_ticket
     from lth.launch import few_shot as few_shot
     from lth.launch import find_ticket as find_ticket
-    from lth.launch import pull_ticket as pull_ticket
-    from lth.launch import push_ticket as push_ticket
     from lth.launch import results as results
     from lth.launch import run_study as run_study
     from lth.launch import study as study
-    from lth.launch import super_weights as super_weights
+    from lth.launch.compact import compact_ticket as compact_ticket
+    from lth.launch.superweights import super_weights as super_weights
+    from lth.launch.ticket_hub import pull_ticket as pull_ticket
+    from lth.launch.ticket_hub import push_ticket as push_ticket
     from lth.lineage import BuildError as BuildError
     from lth.lineage import Execution as Execution
     from lth.lineage import Store as Store
@@ -71,18 +71,10 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "data": ("Data", "from_arrays", "load_data"),
-    "launch": (
-        "Found",
-        "compact_ticket",
-        "few_shot",
-        "find_ticket",
-        "pull_ticket",
-        "push_ticket",
-        "results",
-        "run_study",
-        "study",
-        "super_weights",
-    ),
+    "launch": ("Found", "few_shot", "find_ticket", "results", "run_study", "study"),
+    "launch.compact": ("compact_ticket",),
+    "launch.superweights": ("super_weights",),
+    "launch.ticket_hub": ("pull_ticket", "push_ticket"),
     "lineage": (
         "BuildError",
         "Execution",

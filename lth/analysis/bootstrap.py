@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lth.analysis.statistics import are_alike, known_of
 
@@ -31,7 +31,7 @@ def bca_interval(values: Sequence[float | None], confidence: float) -> tuple[flo
     if are_alike(known):
         mean = float(np.mean(known))
         return mean, mean
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         (np.asarray(known),),
         np.mean,
         n_resamples=RESAMPLES,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from scipy import special
+import scipy
 
 from lth.analysis.statistics import are_alike, known_of
 
@@ -33,5 +33,5 @@ def hedges_gz(differences: Sequence[float | None]) -> float | None:
     effect, freedom = cohens_dz(differences), len(known_of(differences)) - 1
     if effect is None or freedom < 2:
         return None
-    logarithm = special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)
+    logarithm = scipy.special.gammaln(freedom / 2) - scipy.special.gammaln((freedom - 1) / 2)
     return effect * math.exp(logarithm) / math.sqrt(freedom / 2)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import stats
+import scipy
 from typing_extensions import TypedDict
 
 from lth.analysis.super_weights import Estimate
@@ -111,7 +111,7 @@ def per_token(sums: Sequence[float], tokens: Sequence[int], confidence: float) -
         return {"value": value, "low": None, "high": None}
     squares = math.fsum((each - value * count) ** 2 for each, count in zip(sums, tokens, strict=True))
     error = math.sqrt(squares * n / (n - 1)) / total
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
+    half = float(scipy.special.stdtrit(n - 1, (1 + confidence) / 2)) * error
     return {"value": value, "low": value - half, "high": value + half}
 
 

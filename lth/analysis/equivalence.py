@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from lth.analysis.statistics import are_alike, known_of
 
@@ -44,6 +44,6 @@ def tost(differences: Sequence[float | None], margin: float) -> Equivalence | No
     known = known_of(differences)
     if len(known) < 2 or are_alike(known):
         return None
-    above = stats.ttest_1samp(known, -margin, alternative="greater").pvalue
-    below = stats.ttest_1samp(known, margin, alternative="less").pvalue
+    above = scipy.stats.ttest_1samp(known, -margin, alternative="greater").pvalue
+    below = scipy.stats.ttest_1samp(known, margin, alternative="less").pvalue
     return Equivalence(float(above), float(below))

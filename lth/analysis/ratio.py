@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lth.analysis.documents import Interval
 from lth.analysis.statistics import paired_difference
@@ -30,7 +30,7 @@ def ratio_of_means(above: Sequence[float | None], below: Sequence[float | None],
         return None
     (a, b), n = np.mean(pairs, axis=0), len(pairs)
     (var_a, cov), (_, var_b) = np.cov(np.array(pairs).T) / n
-    t = float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    t = float(scipy.special.stdtrit(n - 1, (1 + confidence) / 2))
     ratio, g = a / b, t * t * var_b / (b * b)
     middle = ratio - g * cov / var_b
     half = t / b * math.sqrt(max(0.0, var_a - 2 * ratio * cov + ratio**2 * var_b - g * (var_a - cov**2 / var_b)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from lth.analysis.statistics import are_alike, known_of
 from lth.config import Table
@@ -22,7 +22,7 @@ def p_of_mean(values: Sequence[float | None]) -> float:
     known = known_of(values)
     if len(known) < 2 or are_alike(known):
         return 1.0
-    return float(stats.ttest_1samp(known, 0.0).pvalue)
+    return float(scipy.stats.ttest_1samp(known, 0.0).pvalue)
 
 
 def p_of_signs(differences: Sequence[float | None], resamples: int = RESAMPLES) -> float:
@@ -42,7 +42,7 @@ def p_of_signs(differences: Sequence[float | None], resamples: int = RESAMPLES) 
     known = known_of(differences)
     if len(known) < 2:
         return 1.0
-    test = stats.permutation_test(
+    test = scipy.stats.permutation_test(
         (np.asarray(known),),
         np.mean,
         permutation_type="samples",
@@ -93,7 +93,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
     Source: Benjamini & Hochberg 1995, Journal of the Royal Statistical Society B 57(1).
     """
-    return [float(each) for each in stats.false_discovery_control(p_values, method="bh")] if p_values else []
+    return [float(each) for each in scipy.stats.false_discovery_control(p_values, method="bh")] if p_values else []
 
 
 Correction = Callable[[Sequence[float]], list[float]]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from scipy import stats
+import scipy
 
 from lth.analysis.documents import Interval
 
@@ -39,7 +39,7 @@ def interval(values: Sequence[float | None], confidence: float) -> Interval:
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (n - 1))
     if are_alike(known):
         return Interval(mean=mean, low=mean, high=mean, values=list(values))
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * deviation / math.sqrt(n)
+    half = float(scipy.special.stdtrit(n - 1, (1 + confidence) / 2)) * deviation / math.sqrt(n)
     return Interval(mean=mean, low=mean - half, high=mean + half, values=list(values))
 
 
@@ -54,7 +54,7 @@ def proportion(values: Sequence[float | None], confidence: float) -> Interval:
     n = len(known)
     if n == 0:
         return Interval(mean=None, low=None, high=None, values=list(values))
-    share, z = math.fsum(known) / n, float(stats.norm.ppf((1 + confidence) / 2))
+    share, z = math.fsum(known) / n, float(scipy.special.ndtri((1 + confidence) / 2))
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return Interval(mean=share, low=max(0.0, centre - half), high=min(1.0, centre + half), values=list(values))

@@ -105,6 +105,11 @@ app.command(ticket)
 app.command(data)
 _add(FILES, superweights, prune, sparsity, compact)
 _add(HELP, methods, doctor)
+app.register_install_completion_command(
+    help="Let the shell complete commands and options: writes a file for bash, zsh or fish, and a line in its start-up "
+    "file that reads it.",
+    group=HELP,
+)
 for _flag in ("--help", "--version"):
     app[_flag].group = HELP
 for _app in (app, plans):

@@ -39,9 +39,12 @@ def run_part(launch: "Launch", part: int) -> int:
 def _observed(running: Running, execution: "Execution") -> "ObserverFactory":
     """Return what makes the progress of a part: lines in its log, first how each study is trained."""
     from lth.launch.progress import make_progress
+    from lth.lineage import Store
+
+    store = Store(running.store)
 
     def observer(study: "Study") -> "AbstractContextManager[Observer]":
-        lines = [*start_lines(study), *engine_lines(study, execution), *batch_lines(study, execution)]
+        lines = [*start_lines(study), *engine_lines(study, execution, store), *batch_lines(study, execution)]
         return make_progress(is_quiet=running.quiet, notes=lines)(study)
 
     return observer

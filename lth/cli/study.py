@@ -23,12 +23,13 @@ from lth.studies.experiments.checklist import CHECKLISTS
 if TYPE_CHECKING:
     from lth.analysis.reproduction import Reproduction
     from lth.launch import Found
-    from lth.lineage import Execution
+    from lth.lineage import Execution, Store
     from lth.studies.prepare import Study
 
 
 def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Running) -> int:
     """Run each study that is asked for; a sweep ends in a comparison."""
+    from lth.cli.announced import Announced
     from lth.launch import check_sample, default_out, follow_study, load_studies, run_study
     from lth.launch.progress import make_progress
     from lth.lineage import Store
@@ -44,9 +45,10 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         return 0 if all(finished) else exit_code(is_one_of_several=True)
     for prepared in studies:
         check_sample(prepared, execution)
+    store = Store(running.store)
     # All are looked at before the first is run: one that cannot be trained as asked is said at once.
     notes = [
-        [*start_lines(prepared), *engine_lines(prepared, execution), *batch_lines(prepared, execution)]
+        [*start_lines(prepared), *engine_lines(prepared, execution, store), *batch_lines(prepared, execution)]
         for prepared in studies
     ]
     is_sweep, results = len(studies) > 1, list["Found"]()
@@ -57,11 +59,12 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         devices = [execution.device] * execution.ranks.size
         progress = make_progress(is_quiet=running.quiet or running.json_, notes=lines, devices=devices)
         try:
-            results.append(run_study(prepared, Store(running.store), execution, progress, out))
+            announcer = None if running.json_ else Announced(running.store)
+            results.append(run_study(prepared, store, execution, progress, out, announcer))
         except Interrupted:
             return stopped(running.store, is_one_of_several=execution.ranks.size > 1)
-        if not running.json_:
-            print_outcome(results[-1], running.store)
+        if announcer is not None:
+            announcer.finished(results[-1])
     if is_sweep:
         path = write_comparison(results, running.out or default_out(studies[0]).parent, preset_names(study, settings))
         if not running.json_:
@@ -303,34 +306,12 @@ def batch_lines(prepared: "Study", execution: "Execution") -> list[str]:
     return [f"batch: {whole}: {' x '.join(cut)}"]
 
 
-def engine_lines(prepared: "Study", execution: "Execution") -> list[str]:
-    """Return which engine trains what, and why, a line per engine."""
+def engine_lines(prepared: "Study", execution: "Execution", store: "Store") -> list[str]:
+    """Return which engine trains what, and why, a line per engine; none where all is trained."""
     from lth.launch.plan import engines_of
 
+    if all(map(store.has, prepared.targets)):
+        return []
     rows = engines_of(prepared, execution)
     parts = [f" for {', '.join(row['arms'])}" if len(rows) > 1 else "" for row in rows]
     return [f"engine: {row['engine']}{part} ({row['reason']})" for row, part in zip(rows, parts, strict=True)]
-
-
-def print_outcome(outcome: "Found", store: Path) -> None:
-    """Print the verdict, what each arm reached, and where everything is."""
-    from lth.launch.samples import SAMPLES
-    from lth.launch.words import for_terminal, table_lines
-    from lth.report.words import energy
-
-    for sentence in outcome.verdict["sentences"]:
-        print(for_terminal(sentence, sys.stdout))
-    print("", *table_lines(outcome.results, sys.stdout), "", sep="\n")
-    if outcome.skipped:
-        reason = next(iter(outcome.skipped.values()))
-        print(f"{len(outcome.skipped)} jobs were left out: {reason}.")
-    print(f"Report     {outcome.report}")
-    if (samples := outcome.folder / SAMPLES).exists():
-        print(f"Samples    {samples}")
-    print(f"Results    {outcome.folder / 'results.json'}")
-    if "energy" in outcome.results:
-        print(f"Energy     {energy(outcome.results['energy'])}")
-    if tickets := outcome.tickets:
-        print(f"Tickets    {outcome.folder / 'tickets'} ({len(tickets)} files)")
-    elsewhere = "" if store == Running().store else f" --store {store}"
-    print(f"Study      {outcome.id}   (lth show {outcome.id}{elsewhere})")

@@ -33,7 +33,7 @@ def push(
         license: the licence's identifier for the card, such as mit; without it the card says nothing of one.
         model: package.module:function of the model, where it is none of lth's and starting weights must be drawn again.
     """
-    from lth.launch import push_ticket
+    from lth.launch.ticket_hub import push_ticket
     from lth.models import resolve_factory
 
     factory = None if model is None else resolve_factory(model)
@@ -55,7 +55,7 @@ def pull(repo: str, /, *, file: str | None = None, out: Path = Path(".")) -> int
         file: which ticket of the repository, where it holds several.
         out: the folder to put it in.
     """
-    from lth.launch import pull_ticket
+    from lth.launch.ticket_hub import pull_ticket
 
     path = pull_ticket(repo, file, out, say=print)
     print(f"Wrote      {path}")

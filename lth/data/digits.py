@@ -1,13 +1,18 @@
 """The embedded digits: 1,797 images of 8 x 8 that come with scikit-learn, for tests and examples without a download."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lth.data.arrays import Arrays
 from lth.data.order import epoch_order
 from lth.data.types import Data
+
+FILE = "datasets/data/digits.csv.gz"
+"""Where scikit-learn keeps them."""
 
 
 def digits(folder: Path | None = None) -> Data:
@@ -23,11 +28,9 @@ def digits(folder: Path | None = None) -> Data:
 
     Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI repository, 1998.
     """
-    from sklearn.datasets import load_digits  # slow to import, and only needed here
-
-    source = load_digits()
-    x = torch.from_numpy(source.images.astype(np.uint8))
-    y = torch.from_numpy(source.target.astype(np.int64))
+    table = _table()
+    x = torch.from_numpy(table[:, :-1].reshape(-1, 8, 8).astype(np.uint8))
+    y = torch.from_numpy(table[:, -1].astype(np.int64))
     shuffled = epoch_order(len(y), seed=0, epoch=0)
     by_class = shuffled[torch.argsort(y[shuffled], stable=True)]
     is_test = torch.zeros(len(y), dtype=torch.bool)
@@ -37,3 +40,15 @@ def digits(folder: Path | None = None) -> Data:
         for part, chosen in (("train", ~is_test), ("test", is_test))
     }
     return Data("digits", parts, {"input_shape": (8, 8), "num_classes": 10})
+
+
+def _table() -> NDArray[np.float64]:
+    """Return a row for each image: 64 pixels and the class."""
+    spec = find_spec("sklearn")  # importing it takes a second, its file a hundredth
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if (file := Path(folder) / FILE).is_file():
+            return np.loadtxt(file, delimiter=",")
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    return np.column_stack([source.data, source.target])

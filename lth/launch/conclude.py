@@ -1,9 +1,9 @@
 """From a study that is built to its results, tickets and report."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -33,21 +33,40 @@ from lth.lineage import (
     write_file,
     write_ticket,
 )
-from lth.report import read_study, write_report
 from lth.studies.prepare import Study
 
 CONSTANT_EXAMPLES = 100_000
 """Training examples that a constant answer is taken from, at most."""
 
 
+class Announcer(Protocol):
+    """Is told of a study's verdict when it stands, and then of each file that is written."""
+
+    def concluded(self, results: Results) -> None: ...
+
+    def wrote(self, what: str, path: Path, note: str = "") -> None: ...
+
+
 def conclude_study(
-    prepared: Study, store: Store, out: Path | None = None, skipped: Mapping[str, str] | None = None
+    prepared: Study,
+    store: Store,
+    out: Path | None = None,
+    skipped: Mapping[str, str] | None = None,
+    announcer: Announcer | None = None,
 ) -> Found:
     """Write the results, tickets and report of a study that is built.
 
+    Args:
+        prepared: the study.
+        store: with its results.
+        out: folder of the report [default: `default_out`].
+        skipped: why jobs were left out, by key.
+        announcer: is told of verdict and files at once, as details and pictures take a while.
     Raises:
         BuildError: if nothing could be measured.
     """
+    from lth.report import read_study, write_report  # slow to import, and only needed here
+
     folder, reader = out or default_out(prepared), Reader(store, prepared.sources)
     study_type, task = prepared.type, prepared.task
     results = results_document(
@@ -69,16 +88,20 @@ def conclude_study(
     if energies := read_energy(store.study_folder(prepared.id)):
         results["energy"] = energy_document(energies, len(jobs_of(prepared)))
     conclusion = study_type.conclude(results, reader, list(prepared.points))
-    conclusion.verdict["sentences"].extend(prepared.notes)
+    masks = getattr(prepared.settings, "masks", None)
+    prunable = [] if masks is None else prepared.subject.prunable(masks)
+    conclusion.verdict["sentences"].extend([*prepared.notes, *prunable_words(prepared, prunable)])
     results["verdict"] = conclusion.verdict
+    found = Found(results, folder, dict(skipped or {}))
+    if announcer is not None:
+        announcer.concluded(results)
     compared = statistics_rows(results)
     tables = {**conclusion.tables, **({"statistics": compared} if compared else {})}
-    masks = getattr(prepared.settings, "masks", None)
     details = details_document(
         prepared.id,
         prepared.points,
         reader,
-        prunable=[] if masks is None else prepared.subject.prunable(masks),
+        prunable=prunable,
         shown=[arm.name for arm in prepared.arms if arm.role in ("baseline", "subject")],
         subjects=[arm.name for arm in prepared.arms if arm.role == "subject"],
         verdict=conclusion.verdict,
@@ -90,15 +113,41 @@ def conclude_study(
         write_file(place / "details.json", json_to_bytes(details))
     for name, text in csv_files(prepared.points, tables, reader):
         write_file(folder / name, text.encode())
+    announce(announcer, found, ("Results",))
     written = []
     for name, ticket in study_tickets(prepared, reader, results):
         written.append(folder / "tickets" / f"{name}.ticket.safetensors")
         write_ticket(ticket, written[-1])
     for stale in set((folder / "tickets").glob("*.ticket.safetensors")) - set(written):
         stale.unlink()  # of another study that was written to the same folder
+    announce(announcer, found, ("Tickets",))
     write_report([read_study(folder)], folder)
     write_file(store.study_folder(prepared.id) / PLACE, json_to_bytes({"folder": str(folder.resolve())}))
-    return Found(results, folder, dict(skipped or {}))
+    announce(announcer, found, ("Report",))
+    return found
+
+
+def announce(announcer: Announcer | None, found: Found, what: Sequence[str]) -> None:
+    """Tell of some of what a study left: its Results, Tickets, Report."""
+    if announcer is None:
+        return
+    for name in what:
+        if name == "Results":
+            announcer.wrote(name, found.folder / "results.json")
+        elif name == "Report":
+            announcer.wrote(name, found.report)
+        elif tickets := found.tickets:
+            announcer.wrote(name, found.folder / "tickets", f"({len(tickets)} files)")
+
+
+def prunable_words(prepared: Study, names: Sequence[str]) -> list[str]:
+    """Return how much of the network no mask reaches, in a sentence; none where nothing is pruned, or all can be."""
+    parameters = dict(prepared.subject.module.named_parameters())
+    weights, total = (sum(parameters[name].numel() for name in some) for some in (names, parameters))
+    if not names or weights == total:
+        return []
+    rest = f"{100 * (1 - weights / total):.2g} % of the {total:,} parameters"
+    return [f"Shares are of the {weights:,} prunable weights; the other {rest} are never pruned."]
 
 
 def jobs_of(prepared: Study) -> list[Job]:

@@ -208,7 +208,9 @@ def print_plan(document: PlanDocument) -> None:
     for line in document["head_match"]:
         print(f"  start: {line}")
     if document["prunable"]:
-        print(f"  prunable: {document['prunable']:,} of {document['parameters']:,} parameters")
+        rest = 1 - document["prunable"] / document["parameters"]
+        others = f"; shares are of these, {100 * rest:.2g} % is never pruned" if rest else ""
+        print(f"  prunable: {document['prunable']:,} of {document['parameters']:,} parameters{others}")
     for row in document["places"]:
         cells = [
             f"{name.replace('_', ' ')} {value:g}" for name, value in row.items() if name not in ("density", "kept")

@@ -24,6 +24,8 @@ class Plain(Tally):
         self._said: set[Any] = set()
         stored = f", {self.num_stored} done already" if self.num_stored else ""
         self._say(f"{len(plan.works)} jobs to do{stored}: {plan.steps:,} steps")
+        if plan.works and self.measured_arms:
+            self._say("lines show the validation part, the verdict reads the test part")
 
     def progress(self, key: str, step: int, values: Mapping[str, float]) -> None:
         super().progress(key, step, values)

@@ -9,7 +9,7 @@ import yaml
 
 from lth.config.stopping import interruptible
 from lth.data import Data, from_arrays, no_data
-from lth.launch.conclude import conclude_study, default_out, jobs_of
+from lth.launch.conclude import Announcer, announce, conclude_study, default_out, jobs_of
 from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
 from lth.launch.load import Given, check_known, load_studies, name_of
@@ -17,6 +17,7 @@ from lth.launch.notes import register
 from lth.launch.samples import SamplesWritten, check_sample
 from lth.launch.stored import filled
 from lth.launch.tracked import ObserverFactory, Tracked
+from lth.launch.unchanged import note_concluded, read_unchanged
 from lth.lineage import (
     Execution,
     Observer,
@@ -169,8 +170,9 @@ def run_study(
     execution: Execution | None = None,
     observer: ObserverFactory | None = None,
     out: Path | None = None,
+    announcer: Announcer | None = None,
 ) -> Found:
-    """Build a study and write its results, tickets and report.
+    """Build a study and write its results, tickets and report; what would be written again as it is stays.
 
     Raises:
         ValueError: if the engine cannot train one of its networks; nothing is written then.
@@ -179,7 +181,13 @@ def run_study(
     tracked, found = Tracked(prepared, store, () if execution is None else execution.track), None
     try:
         skipped = build_study(prepared, store, execution, tracked.observer(observer), out)
-        found = conclude_study(prepared, store, out, skipped)
+        found = None if skipped else read_unchanged(prepared, store, out or default_out(prepared))
+        if found is None:
+            found = conclude_study(prepared, store, out, skipped, announcer)
+            note_concluded(prepared, store, found)
+        elif announcer is not None:
+            announcer.concluded(found.results)
+            announce(announcer, found, ("Results", "Tickets", "Report"))
     finally:
         tracked.close(found, is_interrupted=found is None)
     return found

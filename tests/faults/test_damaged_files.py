@@ -58,7 +58,7 @@ def concluded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
     store = built(folder / "store", made)
     register(made, store)
     with pytest.MonkeyPatch.context() as patch:  # the page is drawn from these documents, and read by people
-        patch.setattr(conclude, "write_report", lambda *_: None)
+        patch.setattr("lth.report.write_report", lambda *_: None)
         conclude.conclude_study(made, store, folder / "out")
     return made, folder
 

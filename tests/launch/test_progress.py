@@ -213,8 +213,9 @@ def test_plain_lines_of_a_real_build(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert type(observer) is Plain  # stderr is no terminal here
         build(made.targets, Store(tmp_path), made.sources, Execution(workers=0, engine="torch"), observer)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[:2] == ["engine: torch", "7 jobs to do: 140 steps"]
-    assert [line.split("   ")[0].strip() for line in lines[2:]] == [
+    said = "lines show the validation part, the verdict reads the test part"
+    assert lines[:3] == ["engine: torch", "7 jobs to do: 140 steps", said]
+    assert [line.split("   ")[0].strip() for line in lines[3:]] == [
         "level 0, 100 % kept", "level 1, 50.5 % kept", "level 2, 25.6 % kept",
     ]  # fmt: skip
     assert "validation accuracy: ticket " in lines[-1]

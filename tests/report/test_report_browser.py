@@ -8,19 +8,30 @@ from pathlib import Path
 import pytest
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PROBE = """<table id="tooltip"><tr><td class="key">arm</td></tr></table><script>
+PROBE = """<script>
 const waiting = setInterval(() => {
   if (!document.documentElement.dataset.drawn) return;
   clearInterval(waiting);
   const page = document.documentElement;
   const count = (selector) => document.querySelectorAll(selector).length;
+  const displays = new Set();
+  let hovered = 0;
+  for (const mark of [...document.querySelectorAll(".panel :is(.mark-symbol, .mark-rect) path")].slice(0, 400)) {
+    const { left, top } = mark.getBoundingClientRect();
+    for (const type of ["pointerover", "pointermove", "mouseover", "mousemove"])
+      mark.dispatchEvent(new PointerEvent(type, { bubbles: true, clientX: left, clientY: top, view: window }));
+    const rows = document.querySelectorAll("#vg-tooltip-element.visible td.key");
+    hovered += rows.length;
+    rows.forEach((row) => displays.add(getComputedStyle(row).display));
+  }
   const found = {
     panels: count(".panel"),
     drawings: count(".panel:has(svg :is(.mark-line, .mark-rect, .mark-symbol) path)"),
     figures: count("figure"),
     keys: count(".keys:has(path)"),
     keyed: count(".keys:not(.none)"),
-    tooltip: Number(getComputedStyle(document.querySelector("#tooltip td")).display === "table-cell"),
+    hovered: hovered,
+    tooltip: Number([...displays].join() === "table-cell"),
     overflow: page.scrollWidth - page.clientWidth,
     requests: performance.getEntriesByType("resource").length,
   };
@@ -75,5 +86,6 @@ def check(document: str, console: list[str], scheme: str) -> None:
     found = {name: int(value) for name, value in re.findall(r" (\w+)=(\d+)", console[0])}
     assert found["drawings"] == found["panels"] >= found["figures"] >= 1
     assert found["keys"] == found["keyed"]
+    assert found["hovered"] > 0, "no mark shows a tooltip"
     assert found["tooltip"] == 1  # the rows of a tooltip stay a table
     assert found["overflow"] == found["requests"] == 0

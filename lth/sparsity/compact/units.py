@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 
@@ -69,8 +68,10 @@ class Atoms:
         """
         first = torch.cat([pair[0] for pair in self._joined] or [torch.zeros(0, dtype=torch.int64)]).numpy()
         second = torch.cat([pair[1] for pair in self._joined] or [torch.zeros(0, dtype=torch.int64)]).numpy()
-        links = coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(self._count, self._count))
-        group = torch.from_numpy(connected_components(links, directed=False)[1].astype(np.int64))
+        links = scipy.sparse.coo_array(
+            (np.ones(len(first), dtype=bool), (first, second)), shape=(self._count, self._count)
+        )
+        group = torch.from_numpy(scipy.sparse.csgraph.connected_components(links, directed=False)[1].astype(np.int64))
         stays = torch.zeros(self._count, dtype=torch.bool)  # by group
         for atoms in self._kept:
             stays[group[atoms]] = True
