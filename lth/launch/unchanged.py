@@ -10,9 +10,10 @@ from typing import Any
 
 import lth
 from lth.analysis.documents import read_documents
+from lth.analysis.notes import PLACE
 from lth.config.json_text import parse_json
 from lth.launch.energy import FILE as ENERGY
-from lth.launch.found import PLACE, Found
+from lth.launch.found import Found
 from lth.lineage import Job, Store, derivation, json_to_bytes, write_file
 from lth.studies import STUDIES
 from lth.studies.prepare import Study
