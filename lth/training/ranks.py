@@ -106,7 +106,7 @@ def join(device: str) -> Ranks:
     Args:
         device: `cpu`, or `cuda`: each process then computes on the device of its local rank.
     Raises:
-        ValueError: if Slurm does not say where to meet.
+        ValueError: if Slurm does not say where to meet, or they cannot meet there.
     """
     ranks = ranks_of(os.environ)
     if ranks.size == 1 or dist.is_initialized():
@@ -118,7 +118,15 @@ def join(device: str) -> Ranks:
     if device != "cpu":
         torch.cuda.set_device(ranks.local_rank % torch.cuda.device_count())  # each may see one device alone
     backend = "gloo" if device == "cpu" else "nccl"
-    dist.init_process_group(backend, rank=ranks.rank, world_size=ranks.size, timeout=TIMEOUT)
+    try:
+        dist.init_process_group(backend, rank=ranks.rank, world_size=ranks.size, timeout=TIMEOUT)
+    except dist.DistError as error:
+        place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        said = str(error).splitlines()[0]
+        raise ValueError(
+            f"the processes that train together cannot meet at {place} ({said}): set MASTER_ADDR and MASTER_PORT to a "
+            "name of the first node and a port that is free there"
+        ) from error
     return ranks
 
 

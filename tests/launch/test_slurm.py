@@ -27,7 +27,7 @@ engine: torch
 """
 PROFILES = """\
 small: {time: 20m, cpus: 1, save_before: 60}
-ranks: {time: 20m, cpus: 1, nodes: 2, ranks: 1, save_before: 60}
+ranks: {time: 20m, cpus: 1, nodes: 2, ranks: 1, save_before: 60, environment: {MASTER_ADDR: 127.0.0.1}}
 broken: {time: 20m, cpus: 1, setup: '[ "$SLURM_ARRAY_TASK_ID" = 2 ] && exit 9'}
 """
 

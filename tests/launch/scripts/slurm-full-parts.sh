@@ -22,7 +22,7 @@ module load gcc
 set -a; . '/home/me/my study/.env' || exit 1; set +a
 export HF_HOME='/scratch/my cache'
 ulimit -n 4096
-export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+export MASTER_ADDR=${MASTER_ADDR:-$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)}
 
 # Signals reach the tasks of srun, which save and end; this script waits for them.
 trap : TERM USR1 USR2
