@@ -89,11 +89,11 @@ def finish(lab: Lab, jobs: dict[str, str]) -> None:
 
 
 def bits(store: Path) -> dict[str, str]:
-    """Return a digest of everything that a store holds, but for how it came about."""
+    """Return a digest of everything that a store holds, but for how it came about and how long it took."""
     return {
         str(path.relative_to(store)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(store.glob("objects/**/*"))
-        if path.is_file() and path.name != "manifest.json"
+        if path.is_file() and path.name not in ("manifest.json", "times.json")
     }
 
 
