@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -139,6 +140,9 @@ def test_a_server_that_dies_half_way(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sender, "INTERRUPTED_SECONDS", 5.0)
+    monkeypatch.setenv(
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"
+    )  # what is tried again when the server is back tells twice
     wanted = settings_of(STUDIES["find-ticket"], SMALL | {"margin": 0.02})  # another study of the same trainings
     [prepared] = load_studies(STUDIES["find-ticket"], [wanted])
     store, name = Store(tmp_path), f"mlflow:{server.address}"
@@ -166,6 +170,10 @@ def test_a_server_that_dies_half_way(
         assert (tmp_path / path.relative_to(tracked.store)).read_bytes() == path.read_bytes()
     said = capsys.readouterr().err.splitlines()
     assert len([line for line in said if line.startswith(f"lth: tracker {name}: ")]) == 1
+    for thread in threading.enumerate():  # in a process of its own nothing would be tried any more
+        if thread.name.startswith("lth tracker"):
+            thread.join(60)
+            assert not thread.is_alive()
     server.start()
     done = export_study(prepared.id, store, name)
     assert (done.told + done.before, done.missing) == (3, 0)
