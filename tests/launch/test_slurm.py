@@ -34,7 +34,10 @@ broken: {time: 20m, cpus: 1, setup: '[ "$SLURM_ARRAY_TASK_ID" = 2 ] && exit 9'}
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    started = Lab(tmp_path_factory.mktemp("slurm"))
+    try:
+        started = Lab(tmp_path_factory.mktemp("slurm"))
+    except (AssertionError, OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"Slurm does not start on this machine: {error}")
     yield started
     started.stop()
 
