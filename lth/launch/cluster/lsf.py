@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from lth.config.profile import Profile
-from lth.launch.cluster.scheduler import SchedulerError, State, called, rendered
+from lth.launch.cluster.scheduler import ClusterJob, SchedulerError, State, called, rendered
 
 NUMBER = re.compile(r"Job <(\d+)>")
 OVER = ("DONE", "EXIT")
@@ -21,17 +21,7 @@ class Lsf:
     def most_parts(self) -> int | None:
         return None
 
-    def script(
-        self,
-        profile: Profile,
-        place: Path,
-        *,
-        name: str,
-        log: Path,
-        arguments: str,
-        elements: int | None = None,
-        is_end: bool = False,
-    ) -> str:
+    def script(self, profile: Profile, place: Path, job: ClusterJob) -> str:
         if profile.nodes > 1:
             raise SchedulerError(
                 f"nodes: {profile.nodes}: processes on several hosts are started by srun, under Slurm; with LSF take "
@@ -43,15 +33,11 @@ class Lsf:
             "lsf.sh.j2",
             profile,
             place,
-            arguments=arguments,
-            elements=elements,
-            is_end=is_end,
-            name=name,
-            array="" if elements is None else f"[1-{elements}]{limit}",
-            cores=profile.cpus * (1 if elements is None else profile.ranks),
+            job,
+            array="" if job.elements is None else f"[1-{job.elements}]{limit}",
+            cores=profile.cpus * (1 if job.elements is None else profile.ranks),
             time=f"{minutes // 60:02d}:{minutes % 60:02d}",
             minutes_before=-(-profile.save_before // 60),
-            log=log,
         )
 
     def submit(self, script: Path, after: str | None = None) -> str:

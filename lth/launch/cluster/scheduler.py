@@ -31,6 +31,25 @@ class State:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterJob:
+    """A job that runs `lth` with some arguments.
+
+    Attributes:
+        name: of the job.
+        log: its file; those of an array hold the scheduler's `element`.
+        arguments: of `lth`, as a shell reads them.
+        elements: how many elements an array has; None for a job by itself, of one process.
+        is_end: whether it only writes results: without GPUs, in the profile's `results_partition`.
+    """
+
+    name: str
+    log: Path
+    arguments: str
+    elements: int | None = None
+    is_end: bool = False
+
+
 class Scheduler(Protocol):
     """How scripts become jobs.
 
@@ -47,27 +66,13 @@ class Scheduler(Protocol):
     def most_parts(self) -> int | None:
         """Return how many elements an array may have here; None where that is not known."""
 
-    def script(
-        self,
-        profile: Profile,
-        place: Path,
-        *,
-        name: str,
-        log: Path,
-        arguments: str,
-        elements: int | None = None,
-        is_end: bool = False,
-    ) -> str:
-        """Return a script that runs `lth` with some arguments.
+    def script(self, profile: Profile, place: Path, job: ClusterJob) -> str:
+        """Return the script of a job.
 
         Args:
             profile: what to ask for.
             place: the folder to run in.
-            name: of the job.
-            log: its file; those of an array hold `element`.
-            arguments: of `lth`, as a shell reads them.
-            elements: how many elements an array has; None for a job by itself, of one process.
-            is_end: whether it only writes results: without GPUs, in the profile's `results_partition`.
+            job: what it runs.
         Raises:
             SchedulerError: if the profile asks for what is not to be had.
         """
@@ -111,22 +116,22 @@ def called(command: Sequence[str], *, stdin: Path | None = None) -> str:
     return done.stdout
 
 
-def rendered(
-    template: str, profile: Profile, place: Path, *, arguments: str, elements: int | None, is_end: bool, **values: Any
-) -> str:
+def rendered(template: str, profile: Profile, place: Path, job: ClusterJob, **values: Any) -> str:
     """Return a script made from a template of this folder: what all schedulers' scripts say, and further values."""
     command = profile.command or f"{shlex.quote(sys.executable)} -m lth"
-    said = f"{command} {arguments}"
+    said = f"{command} {job.arguments}"
     return (
         _templates()
         .get_template(template)
         .render(
             profile=profile,
-            partition=(profile.results_partition if is_end else None) or profile.partition,
+            name=job.name,
+            log=job.log,
+            partition=(profile.results_partition if job.is_end else None) or profile.partition,
             place=shlex.quote(str(place)),
             env_file=shlex.quote(str(profile.env_file and place / profile.env_file.expanduser())),
-            ranks=1 if elements is None else profile.ranks,
-            gpus=0 if is_end else profile.gpus,
+            ranks=1 if job.elements is None else profile.ranks,
+            gpus=0 if job.is_end else profile.gpus,
             command=f"{profile.container} {said}" if profile.container else said,
             **values,
         )

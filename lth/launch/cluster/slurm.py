@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from lth.config.profile import Profile
-from lth.launch.cluster.scheduler import SchedulerError, State, called, rendered
+from lth.launch.cluster.scheduler import ClusterJob, SchedulerError, State, called, rendered
 
 
 class Slurm:
@@ -19,33 +19,19 @@ class Slurm:
             return None
         return int(found[1]) - 1 if found else None
 
-    def script(
-        self,
-        profile: Profile,
-        place: Path,
-        *,
-        name: str,
-        log: Path,
-        arguments: str,
-        elements: int | None = None,
-        is_end: bool = False,
-    ) -> str:
-        if "%" in str(log.parent):
-            raise SchedulerError(f"{log.parent}: Slurm reads % in the name of a log as a pattern: name another folder")
+    def script(self, profile: Profile, place: Path, job: ClusterJob) -> str:
+        if "%" in str(job.log.parent):
+            raise SchedulerError(f"{job.log.parent}: Slurm reads % in a log's name as a pattern: name another folder")
         limit = f"%{profile.concurrent}" if profile.concurrent else ""
         minutes, seconds = divmod(profile.seconds, 60)
         return rendered(
             "slurm.sh.j2",
             profile,
             place,
-            arguments=arguments,
-            elements=elements,
-            is_end=is_end,
-            name=name,
-            array="" if elements is None else f"1-{elements}{limit}",
-            nodes=1 if elements is None else profile.nodes,
+            job,
+            array="" if job.elements is None else f"1-{job.elements}{limit}",
+            nodes=1 if job.elements is None else profile.nodes,
             time=f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}",
-            log=log,
         )
 
     def submit(self, script: Path, after: str | None = None) -> str:

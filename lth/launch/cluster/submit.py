@@ -10,7 +10,7 @@ from lth.config import Running
 from lth.config.profile import Profile
 from lth.launch.cluster.launches import JOBS, Launch, Wanted, launches
 from lth.launch.cluster.parts import lacking, parts_of
-from lth.launch.cluster.scheduler import Scheduler, SchedulerError
+from lth.launch.cluster.scheduler import ClusterJob, Scheduler, SchedulerError
 from lth.launch.cluster.table import SCHEDULERS
 from lth.launch.conclude import jobs_of
 from lth.launch.notes import register
@@ -86,31 +86,17 @@ def _there(running: Running, store: Path, profile: Profile) -> Running:
 def scripts(launch: Launch, scheduler: Scheduler) -> dict[str, str]:
     """Return the scripts of a launch, by file name: the array of parts, and the job after it that writes results."""
     manifest, name = shlex.quote(str(launch.manifest)), f"lth-{launch.id}"
-    return {
-        PARTS: scheduler.script(
-            launch.profile,
-            launch.place,
-            name=name,
-            log=launch.log(scheduler.element),
-            arguments=f'run {manifest} --part "{scheduler.index}"',
-            elements=len(launch.parts),
-        ),
-        END: scheduler.script(
-            launch.profile,
-            launch.place,
-            name=f"{name}-end",
-            log=launch.log(None),
-            arguments=f"run {manifest} --conclude",
-            is_end=True,
-        ),
-    }
+    part, size = f'run {manifest} --part "{scheduler.index}"', len(launch.parts)
+    parts = ClusterJob(name, launch.log(scheduler.element), part, elements=size)
+    end = ClusterJob(f"{name}-end", launch.log(None), f"run {manifest} --conclude", is_end=True)
+    return {file: scheduler.script(launch.profile, launch.place, job) for file, job in ((PARTS, parts), (END, end))}
 
 
 def check_script(profile: Profile, scheduler: Scheduler) -> str:
     """Return the script of a job that examines the machine that a profile gives: GPUs, where it asks for some."""
     device = " --device cuda" if profile.gpus else ""
     log = Path.cwd() / f"lth-doctor-{scheduler.job}.log"
-    return scheduler.script(profile, Path.cwd(), name="lth-doctor", log=log, arguments=f"doctor{device}")
+    return scheduler.script(profile, Path.cwd(), ClusterJob("lth-doctor", log, f"doctor{device}"))
 
 
 def submit(studies: Sequence[Study], launch: Launch, scheduler: Scheduler) -> dict[str, str]:
