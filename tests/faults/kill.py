@@ -1,4 +1,4 @@
-"""Kill the build of a small study at random, again and again until it is done, and compare it with a build in peace.
+"""Kill the build of a small study at random, again and again, and compare it with a build in peace.
 
     python -m tests.faults.kill --count 1000 --engine torch
 
@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -145,13 +146,13 @@ class Child:
         return self._box[:].rstrip(b"\0").decode(errors="replace")
 
 
-def kill_and_resume(made: Study, root: Path, execution: Execution, count: int, seed: int) -> Counter[str]:
-    """Build until the study is done, killing so many of the builds; return what was counted.
+def kill_and_resume(made: Study, root: Path, execution: Execution, count: int, moments: random.Random) -> Counter[str]:
+    """Build until the study is done, killing at most so many of the builds; return what was counted.
 
     Raises:
         AssertionError: if a build that was not killed fails.
     """
-    moments, counts = random.Random(seed), Counter[str]()
+    counts = Counter[str]()
     longest = 8.0 if execution.in_workers else 0.12
     while True:
         counts["builds that went on from a snapshot"] += any(root.glob("work/*/snapshot*"))
@@ -225,17 +226,22 @@ def _summary(made: Study, engine: str, given: argparse.Namespace) -> dict[str, A
         if len(os.listdir("/proc/self/task")) > 1:
             raise HasThreads("a process with threads must not fork")
         execution = Execution(workers=given.workers, engine=engine, snapshot_seconds=0.0)
-        counts = kill_and_resume(made, store, execution, given.count, given.seed)
-        left = sorted(path.name for path in store.glob("work/*") if path.name != ".clock")
-        expected, found = results(peace), results(store)
-    different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        moments, counts, expected = random.Random(given.seed), Counter[str](), results(peace)
+        different, left = set[str](), set[str]()
+        while counts["kills"] < given.count:  # a study that is done before all kills is begun again, in an empty store
+            counts += kill_and_resume(made, store, execution, given.count - counts["kills"], moments)
+            found = results(store)
+            different |= {name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)}
+            left |= {path.name for path in store.glob("work/*") if path.name != ".clock"}
+            shutil.rmtree(store)
     summary = {
         "engine": engine,
         "workers": given.workers,
         **dict(sorted(counts.items())),
         "files compared": len(expected),
     }
-    return summary | {"different": different, "left in work": left, "seconds": int(time.monotonic() - began)}
+    end = {"different": sorted(different), "left in work": sorted(left), "seconds": int(time.monotonic() - began)}
+    return summary | end
 
 
 if __name__ == "__main__":
