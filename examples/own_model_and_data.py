@@ -1,6 +1,7 @@
 """Finds tickets of a small convolution net of one's own on arrays of one's own, and puts the sparsest one to use."""
 
 import numpy as np
+import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -23,8 +24,12 @@ found = lth.find_ticket(
 for sentence in found.verdict["sentences"]:
     print(sentence)
 
-ticket = lth.read_ticket(found.tickets[-1])
+ticket = found.ticket(level=4)
 network = make_model(10)
-lth.apply_masks(ticket, network)
+network.load_state_dict(ticket.trained_weights())  # to train it again: ticket.starting_weights(make_model), lth.guard
+network.eval()
+with torch.no_grad():
+    right = (network(torch.tensor(images[1400:])).argmax(1) == torch.tensor(labels[1400:])).float().mean()
 kept = sum(int((network.get_parameter(name) != 0).sum()) for name in ticket.masks)
-print(f"The sparsest ticket keeps {kept} of {sum(mask.numel() for mask in ticket.masks.values())} weights.")
+total = sum(mask.numel() for mask in ticket.masks.values())
+print(f"The sparsest ticket keeps {kept} of {total} weights; trained, it is right on {100 * right:.1f} % of the test part.")

@@ -82,12 +82,13 @@ def without_partial(data: str) -> str:
 
 
 def last_part(name: str) -> str:
-    """Return what people call a model by: of a folder the last part of its path, anything else as it stands.
+    """Return what people call a model by: of a folder the last part of its path, of a function in a script its name.
 
     Example:
-        >>> last_part("/models/minilm/"), last_part("hub:google-bert/bert-base-uncased")
-        ('minilm', 'hub:google-bert/bert-base-uncased')
+        >>> last_part("/models/minilm/"), last_part("__main__:make"), last_part("hub:google-bert/bert-base-uncased")
+        ('minilm', 'make', 'hub:google-bert/bert-base-uncased')
     """
+    name = name.removeprefix("__main__:")
     return name if ":" in name else PurePath(name).name or name
 
 
