@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lth.analysis.numbers import show
+from lth.analysis.numbers import duration, show
 from lth.launch.live import LiveTable
 from lth.launch.tally import Quiet, Tally
-from lth.lineage import Plan
+from lth.lineage import Execution, Plan, Store
 from lth.studies.prepare import Study
 
 PLAIN_SECONDS = 30.0
@@ -23,7 +23,8 @@ class Plain(Tally):
         self._last = time.monotonic()
         self._said: set[Any] = set()
         stored = f", {self.num_stored} done already" if self.num_stored else ""
-        self._say(f"{len(plan.works)} jobs to do{stored}: {plan.steps:,} steps")
+        expected = f", about {duration(seconds)}" if (seconds := self.seconds_left) else ""
+        self._say(f"{len(plan.works)} jobs to do{stored}: {plan.steps:,} steps{expected}")
         if plan.works and self.measured_arms:
             self._say("lines show the validation part, the verdict reads the test part")
 
@@ -97,17 +98,22 @@ class Bar(Tally):
 
 
 def make_progress(
-    *, is_quiet: bool = False, notes: Sequence[str] = (), devices: Sequence[str] = ("cpu",)
+    *,
+    is_quiet: bool = False,
+    notes: Sequence[str] = (),
+    execution: Execution | None = None,
+    store: Store | None = None,
 ) -> Callable[[Study], Quiet]:
     """Return what makes the observer that fits where the output goes; it prints `notes` before anything is trained.
 
     Args:
         is_quiet: show nothing.
         notes: lines.
-        devices: those that train together, whose peaks the speed is set beside.
+        execution: how jobs run: what they cost, and the devices whose peaks the speed is set beside.
+        store: where results are, whose speeds tell how long it takes until the build's own does.
     """
     kind: type[Quiet] = Quiet if is_quiet else Bar if _in_notebook() else LiveTable if sys.stderr.isatty() else Plain
-    return lambda study: kind(study, notes, devices)
+    return lambda study: kind(study, notes, execution, store)
 
 
 def _in_notebook() -> bool:
