@@ -27,6 +27,8 @@ class Plain(Tally):
         self._say(f"{len(plan.works)} jobs to do{stored}: {plan.steps:,} steps{expected}")
         if plan.works and self.measured_arms:
             self._say("lines show the validation part, the verdict reads the test part")
+        if plan.works:
+            self._say_places()
 
     def progress(self, key: str, step: int, values: Mapping[str, float]) -> None:
         super().progress(key, step, values)
@@ -35,6 +37,10 @@ class Plain(Tally):
 
     def finished(self, key: str) -> None:
         super().finished(key)
+        self._say_places()
+
+    def _say_places(self) -> None:
+        """Print a line for each place that is done, in their order."""
         for place in [place for place in self.places if place not in self._said]:
             done, total = self.count(place)
             if done < total:

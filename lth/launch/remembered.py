@@ -1,6 +1,7 @@
-"""How fast trainings like these went before, from what the store notes of them."""
+"""What the store remembers of earlier trainings: how fast they went, and what they reached."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from statistics import median
 
@@ -8,9 +9,13 @@ from lth.config.json_text import parse_json
 from lth.lineage import Execution, Plan, Store, StoreError, Trained
 from lth.lineage.estimate import cost_at
 from lth.studies.prepare import Study
+from lth.training import read_history
 
 MOST_STUDIES, MOST_TRAININGS = 10, 200
 """Studies and trainings that are looked at, the newest first: a run begins at once."""
+
+MOST_VALUES = 2000
+"""Trainings whose values are read before the first one starts."""
 
 ALIKE = ("model", "data", "batch_size", "model_structure", "data_digest")
 """Settings in which studies agree whose trainings take as long."""
@@ -63,3 +68,27 @@ def _paces(trainings: Iterable[tuple[str, float]], store: Store, engines: set[st
                 yield (fixed + per_step * how["steps"]) / how["seconds"]
         except (StoreError, KeyError):
             continue
+
+
+def stored_values(study: Study, keys: Collection[str], store: Store, metric: str) -> dict[str, float]:
+    """Return the last validation value of finished trainings of a study by key, as progress shows it of running ones.
+
+    Args:
+        study: whose measurements they are.
+        keys: of what is finished.
+        store: where they are.
+        metric: its name.
+    """
+    jobs = {point.job.key: point.job for point in study.points if point.job.key in keys}
+    values = {}
+    for key, job in islice(jobs.items(), MOST_VALUES):
+        if not isinstance(job, Trained):
+            continue
+        try:
+            history = read_history(json.loads(store.read(job, "metrics.json")))
+        except (StoreError, ValueError, KeyError):
+            continue  # who needs it says what is wrong with it
+        curve = history.curves.get(f"validation/{metric}", [])
+        if history.diverged_at is None and curve and (value := curve[-1]) is not None:
+            values[key] = value
+    return values

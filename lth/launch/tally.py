@@ -10,7 +10,7 @@ from lth.analysis.numbers import duration
 from lth.analysis.throughput import flops_per_token, in_words, peak_of
 from lth.config import Metric
 from lth.launch.network import point_words
-from lth.launch.remembered import remembered_pace
+from lth.launch.remembered import remembered_pace, stored_values
 from lth.launch.words import begun_in_words, for_terminal
 from lth.lineage import Execution, Job, Plan, Store, Trained, Unobserved
 from lth.lineage.estimate import relative_cost
@@ -139,6 +139,8 @@ class Tally(Quiet):
         self._costs = self._costs_of(plan)
         self.done = {job.key for job in plan.done} - self._jobs.keys()
         self.num_stored = len(self.done)
+        if self.store is not None and plan.works:
+            self.values |= stored_values(self.study, self.done, self.store, self.metric.name)
         if self.store is not None and self.execution is not None and plan.works:
             self.pace = Pace(expected=remembered_pace(self.study, plan, self.store, self.execution))
 

@@ -184,7 +184,8 @@ def test_what_is_stored_is_not_to_do(tmp_path: Path) -> None:
     made, store = study(levels=1, duration="20it"), Store(tmp_path)
     dense = [point.job for point in made.points if point.arm == "dense"]
     build(dense, store, made.sources, Execution(workers=0, engine="torch"))
-    live = planned(LiveTable, made, tmp_path)
+    live = LiveTable(made)
+    live.planned(plan(made.targets, store))
     live.__exit__()
     assert live.num_stored == 2
     assert live.count(0) == (2, 2)
@@ -192,6 +193,25 @@ def test_what_is_stored_is_not_to_do(tmp_path: Path) -> None:
     assert all(live.is_stored(job.key) for job in dense)
     assert live.share_done == 0.0
     assert "stored" in text_of(live, 100, 30)
+
+
+def test_what_is_stored_shows_its_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made, store = study(levels=12, duration="20it", evaluate_every=10), Store(tmp_path)
+    dense = [point.job for point in made.points if point.arm == "dense"]
+    with Tally(made) as seen:
+        build(dense, store, made.sources, Execution(workers=0, engine="torch"), seen)
+    live = LiveTable(made, store=store)
+    live.planned(plan(made.targets, store))
+    live.__exit__()
+    assert live.values == seen.values
+    value = f"{100 * sum(seen.values.values()) / 2:.2f}"
+    lines = text_of(live, 60, 20).splitlines()
+    assert lines[3].split()[:3] == ["0", "100", value]  # level, share kept, the dense network
+    assert "stored" not in text_of(live, 60, 20)
+    capsys.readouterr()
+    Plain(made, store=store).planned(plan(made.targets, store))
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith(f"level 0, 100 % kept      validation accuracy: dense {value} %")
 
 
 def text_of(live: LiveTable, width: int, height: int) -> str:
