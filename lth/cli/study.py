@@ -56,8 +56,8 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         out = running.out / prepared.id if running.out and is_sweep else running.out
         if is_sweep and not running.quiet:
             print(f"study {number} of {len(studies)}: {prepared.id}", file=sys.stderr)
-        devices = [execution.device] * execution.ranks.size
-        progress = make_progress(is_quiet=running.quiet or running.json_, notes=lines, devices=devices)
+        is_quiet = running.quiet or running.json_
+        progress = make_progress(is_quiet=is_quiet, notes=lines, execution=execution, store=store)
         try:
             announcer = None if running.json_ else Announced(running.store)
             results.append(run_study(prepared, store, execution, progress, out, announcer))

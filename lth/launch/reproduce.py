@@ -181,7 +181,7 @@ def reproduce_experiment(
         beside: results of the experiments that it compares with, by name.
     """
     experiment, store = EXPERIMENTS[name], Store(running.store)
-    progress = make_progress(is_quiet=running.quiet or running.json_)
+    progress = make_progress(is_quiet=running.quiet or running.json_, execution=execution, store=store)
     outcome = run_study(prepared, store, execution, progress, running.out)
     other = other_subject(experiment, prepared)
     rows = comparison(experiment, outcome.results, outcome.details, scale, other, beside)

@@ -110,8 +110,9 @@ def study(
         functions=functions,
     )
     wanted = settings_of(study_type, {**known_as, "data": data_name, **settings})
+    where, execution = Store(Path(store)), execution or Execution()
     [prepared] = load_studies(study_type, [wanted], Path(folder) if folder else None, given)
-    return run_study(prepared, Store(Path(store)), execution, observer_of(progress), Path(out) if out else None)
+    return run_study(prepared, where, execution, observer_of(progress, where, execution), Path(out) if out else None)
 
 
 def _model_of(model: str | Factory | None, name: str | None) -> tuple[dict[str, str], dict[str, Factory]]:
@@ -235,7 +236,7 @@ def build_study(
             return build(prepared.targets, store, prepared.sources, execution, shown)
 
 
-def observer_of(progress: "bool | ObserverFactory") -> ObserverFactory | None:
+def observer_of(progress: "bool | ObserverFactory", store: Store, execution: Execution) -> ObserverFactory | None:
     """Return what makes an observer: a live table in a terminal, a bar in a notebook, nothing for False."""
     if callable(progress):
         return progress
@@ -243,4 +244,4 @@ def observer_of(progress: "bool | ObserverFactory") -> ObserverFactory | None:
         return None
     from lth.launch.progress import make_progress
 
-    return make_progress()
+    return make_progress(execution=execution, store=store)
