@@ -32,4 +32,6 @@ with torch.no_grad():
     right = (network(torch.tensor(images[1400:])).argmax(1) == torch.tensor(labels[1400:])).float().mean()
 kept = sum(int((network.get_parameter(name) != 0).sum()) for name in ticket.masks)
 total = sum(mask.numel() for mask in ticket.masks.values())
-print(f"The sparsest ticket keeps {kept} of {total} weights; trained, it is right on {100 * right:.1f} % of the test part.")
+print(
+    f"The sparsest ticket keeps {kept} of {total} weights; trained, it is right on {100 * right:.1f} % of the test part."
+)

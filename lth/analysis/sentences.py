@@ -47,7 +47,7 @@ def _first(facts: Facts, head: Comparison) -> str:
         for control in head.controls
     )
     if facts.winning:
-        return f"A {facts.finding}: {values}{rivals}; {replicates}, {percent(facts.confidence)} intervals."
+        return f"A confirmed {facts.finding}: {values}{rivals}; {replicates}, {percent(facts.confidence)} intervals."
     if head.confirmed is None:
         return f"One replicate, so an observation and not a claim: {values}{rivals}."
     if not head.confirmed:

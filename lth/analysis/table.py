@@ -82,4 +82,6 @@ def _cell(values: Sequence[Interval], metric: Measure, with_interval: bool) -> s
     low, high = (values[0]["low"], values[0]["high"]) if len(values) == 1 else (None, None)
     if not with_interval or low is None or high is None:
         return text
+    if low == high:
+        return f"{text} (equal)"
     return f"{text} ±{number((high - low) / 2, metric, digits=digits)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from lth.config import check_choice
 from lth.tasks.task import Batch
 
 if TYPE_CHECKING:
@@ -66,6 +67,19 @@ class Data:
     def tokens_per_example(self) -> int | None:
         """Tokens of an example, where examples are tokens."""
         return self.facts.get("block")
+
+    def examples(self, part: str) -> Batch:
+        """Return all examples of a part in one batch, as trainings see them: tensors by name, floats as float32.
+
+        Raises:
+            ValueError: if there is no such part.
+
+        Example:
+            >>> batch = load_data("digits").examples("test")
+            >>> inputs, labels = batch["x"], batch["y"]
+        """
+        examples = self.parts[check_choice("part", part, self.parts)]
+        return examples.take(torch.arange(len(examples)), torch.device("cpu"))
 
     def __repr__(self) -> str:
         """Return one line: printing sixty thousand images helps nobody."""

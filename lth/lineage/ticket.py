@@ -48,6 +48,11 @@ class Ticket:
         return f"Ticket({self.document['key'][:12]}, keeps {100 * self.document['density']:.3g} %)"
 
     @property
+    def scores(self) -> dict[str, float]:
+        """What it reached at the end of its training, by `part/metric` (`test/accuracy`); empty if it was not trained."""
+        return dict(self.document["scores"].get("own", {}).get("end", {}))
+
+    @property
     def is_trained(self) -> bool:
         """Whether it won a training: a merged ticket did not."""
         return isinstance(self._end, Trained)

@@ -34,7 +34,9 @@ def test_a_confirmed_match_with_worse_controls_wins() -> None:
     assert found["title"] == "Winning tickets of lenet-300-100 on digits: 80 % of the prunable weights suffice"
     assert found["summary"] == "80 % (confirmed)"
     first = found["sentences"][0]
-    assert first.startswith("A winning ticket: with 80 % of the prunable weights (level 1), the ticket reaches")
+    assert first.startswith(
+        "A confirmed winning ticket: with 80 % of the prunable weights (level 1), the ticket reaches"
+    )
     assert "97.03 %, against 96.00 % dense (margin 0.5 points); the reinit 92.00 %; the random 80.00 %" in first
     assert first.endswith("3 replicates, 95 % intervals.")
     assert "The sparsest level of all, 64 % of the prunable weights (level 2): ticket 90.00 %" in text(found)
@@ -221,7 +223,7 @@ def test_places_without_levels_are_compared_too() -> None:
     arms: dict[str, Values] = {"dense": [0.95, 0.96, 0.97], "ticket": GOOD, "random": WORSE}
     found = verdict([each for name, values in arms.items() for each in arm(name, 0, values, at={})])
     assert (found["confirmed"], found["at"]) == (True, {})
-    assert found["sentences"][0].startswith("A winning ticket: the match, the ticket reaches a test accuracy")
+    assert found["sentences"][0].startswith("A confirmed winning ticket: the match, the ticket reaches a test accuracy")
 
 
 @pytest.mark.parametrize("rows", [[], DENSE, arm("ticket", 1, GOOD)], ids=["none", "no subject", "no baseline"])

@@ -159,4 +159,8 @@ def test_frozen_and_short_repr() -> None:
     expected = "Data('small': 3 train, 2 test examples; input_shape (2,), num_classes 2; for classification)"
     assert repr(data) == expected
     assert data.tokens_per_example is None
+    batch = data.examples("test")
+    assert {name: len(values) for name, values in batch.items()} == {"x": 2, "y": 2}
+    with pytest.raises(ValueError, match="unknown part 'tets'. Did you mean 'test'"):
+        data.examples("tets")
     assert replace(data, facts={"block": 8}).tokens_per_example == 8

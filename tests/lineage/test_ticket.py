@@ -28,7 +28,7 @@ from lth.lineage import (
 from lth.models import LeNet300100
 from lth.studies.prepare import Study
 
-SCORES = {"test_accuracy": 0.5}
+SCORES = {"own": {"end": {"test/accuracy": 0.5}}}
 LABELS = {"level": 2, "replicate": 0}
 
 
@@ -64,6 +64,7 @@ def test_a_ticket_round_trips(finished: tuple[Study, Store], tmp_path: Path) -> 
     assert read.model == made.subject.model
     document = read.document
     assert (document["scores"], document["labels"], document["density"]) == (SCORES, LABELS, 0.25)
+    assert ticket.scores == SCORES["own"]["end"]
     assert document["density_by_tensor"] == {"1.weight": 0.25, "3.weight": 0.25}
     assert document["seeds"] == read.trained.seeds.model_dump()
     assert list(tmp_path.iterdir()) == [path]
