@@ -33,5 +33,5 @@ with torch.no_grad():
 kept = sum(int((network.get_parameter(name) != 0).sum()) for name in ticket.masks)
 total = sum(mask.numel() for mask in ticket.masks.values())
 print(
-    f"The sparsest ticket keeps {kept} of {total} weights; trained, it is right on {100 * right:.1f} % of the test part."
+    f"The sparsest ticket keeps {kept} of {total} weights; trained, {100 * right:.1f} % right on the test part."
 )

@@ -49,7 +49,7 @@ class Ticket:
 
     @property
     def scores(self) -> dict[str, float]:
-        """What it reached at the end of its training, by `part/metric` (`test/accuracy`); empty if it was not trained."""
+        """What it reached at the end of its training, by `part/metric`; empty if it was not trained."""
         return dict(self.document["scores"].get("own", {}).get("end", {}))
 
     @property
