@@ -40,6 +40,7 @@ def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         "cancel",
         "logs",
         "ls",
+        "label",
         "show",
         "report",
         "export",
