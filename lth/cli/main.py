@@ -22,6 +22,7 @@ from lth.cli.methods import methods
 from lth.cli.options import defaults_in_words, study_command
 from lth.cli.prune import prune
 from lth.cli.report import report
+from lth.cli.rm import rm
 from lth.cli.run import run as run_file
 from lth.cli.sample import sample
 from lth.cli.save import save
@@ -102,7 +103,7 @@ for _study in STUDIES.values():
     _add_study(_study)
 plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
-_add(STORED, run_file, reproduce, status, cancel, logs, ls, label, show, report, serve, export, sample, save)
+_add(STORED, run_file, reproduce, status, cancel, logs, ls, show, report, label, rm, serve, export, sample, save)
 app.command(ticket)
 app.command(data)
 _add(FILES, superweights, prune, sparsity, compact)
