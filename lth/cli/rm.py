@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from lth.analysis.labels import read_labels
 from lth.analysis.notes import report_folder
-from lth.analysis.numbers import size_words
 from lth.cli.errors import UsageError
 from lth.cli.options import Flag
 from lth.cli.stored import find_study, unknown_id
@@ -68,6 +67,7 @@ def _studies(names: Sequence[str], store: "Store", is_agreed: bool) -> int:
 
 def _lost(study: "Stored", kept: Sequence["Stored"], store: "Store") -> list[str]:
     """Return what is lost with a study, and what stays, a line each."""
+    from lth.analysis.numbers import size_words  # loads torch, which help does without
     from lth.launch.removal import loss_of
 
     note, loss = study.note, loss_of(study, kept, store)
@@ -101,6 +101,8 @@ def _unreferenced(store: "Store", is_agreed: bool) -> int:
 
 
 def _print_kinds(found: Sequence["Unreferenced"]) -> None:
+    from lth.analysis.numbers import size_words
+
     sizes: dict[str, list[int]] = defaultdict(list)
     for each in found:
         sizes[each.kind].append(each.bytes)
@@ -109,6 +111,8 @@ def _print_kinds(found: Sequence["Unreferenced"]) -> None:
 
 
 def _counted(found: Sequence["Unreferenced"]) -> str:
+    from lth.analysis.numbers import size_words
+
     size = size_words(sum(each.bytes for each in found))
     return f"{len(found)} result{'s' * (len(found) != 1)} that no study refers to ({size})"
 

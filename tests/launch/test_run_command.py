@@ -38,7 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     put_lsf(tmp_path / "lsf")
     monkeypatch.setenv("PATH", f"{tmp_path / 'lsf'}:{os.environ['PATH']}")
     (tmp_path / "study.yaml").write_text(STUDY)
-    (tmp_path / "lth-profiles.yaml").write_text("normal: {time: 1h, cpus: 1}\ngpu: {gpus: 1}\n")
+    (tmp_path / "lth-profiles.yaml").write_text("normal: {time: 1h, cpus: 1}\ngpu: {gpus: 1}\nlate: {tiem: 1h}\n")
     return tmp_path
 
 
@@ -166,6 +166,7 @@ def test_an_experiment_of_a_file(
         (("none.yaml",), "cannot read none.yaml"),
         (("study.yaml", "--launch", "slrum"), "unknown scheduler 'slrum'. Did you mean 'slurm'"),
         (("study.yaml", "--launch", "lsf", "--profile", "gpus"), "unknown profile 'gpus'. Did you mean 'gpu'"),
+        (("study.yaml", "--launch", "lsf", "--profile", "late"), "'late': unknown setting 'tiem'. Did you mean 'time'"),
         (("study.yaml", "--scale", "0.1"), "--scale is of experiments"),
         (("study.yaml", "--part", "1"), "of a manifest"),
         (("study.yaml", "--profile", "gpu"), "give --launch slurm or lsf"),
@@ -174,8 +175,8 @@ def test_an_experiment_of_a_file(
         (("scale.yaml",), "scale.yaml: scale"),
         (("bare.yaml",), "must say what to run"),
         (("wrong.yaml",), "unknown study or experiment 'find-tickets'. Did you mean 'find-ticket'"),
-        (("level.yaml",), "level.yaml: unknown setting 'levles'"),
-        (("paper.yaml",), "of an experiment a file says scale"),
+        (("level.yaml",), "level.yaml: unknown setting 'levles'. Did you mean 'levels'?"),
+        (("paper.yaml",), "paper.yaml: unknown setting 'levels'. Choices: scale, replicates,"),
         (("doctor",), "--launch slurm or lsf"),
         (("manifest.json", "--part", "1"), "cannot read manifest.json"),
     ],
