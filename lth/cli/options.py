@@ -1,7 +1,7 @@
 """Options of the command line, made from the settings of a study: one source for names, help, defaults and checks."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -68,6 +68,12 @@ def study_command(study: StudyType[Any], command: Command) -> Callable[..., int]
     parse.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": int}
     vars(parse)["__signature__"] = inspect.Signature(parameters, return_annotation=int)
     return parse
+
+
+def running_parameters(left_out: Collection[str] = ()) -> list[inspect.Parameter]:
+    """Return the options of Running alone, without some."""
+    fields = {info.alias or name: info for name, info in Running.model_fields.items() if name not in left_out}
+    return [_parameter(name, info, info.default, "Running", (), False) for name, info in fields.items()]
 
 
 def defaults_in_words(study: StudyType[Any]) -> str:

@@ -4,6 +4,7 @@ import datetime
 import json
 from typing import Any
 
+from lth.analysis.labels import Labels, add_labels, check_free
 from lth.analysis.notes import DERIVATION, DERIVATION_FORMAT
 from lth.analysis.points import Point
 from lth.launch.conclude import jobs_of
@@ -11,14 +12,27 @@ from lth.lineage import Job, MasksNode, Node, Store, Trained, derivation, json_t
 from lth.studies.prepare import Study
 
 
-def register(prepared: Study, store: Store) -> None:
-    """Note in the store that this study exists, so that it can be listed while it is built."""
-    path = store.study_folder(prepared.id) / "study.json"
+def register(prepared: Study, store: Store, labels: Labels | None = None) -> None:
+    """Note in the store that this study exists, so that it can be listed while it is built.
+
+    Args:
+        prepared: the study.
+        store: where it is noted.
+        labels: what it is called, and the command that runs it.
+    Raises:
+        ValueError: if another study has the name; nothing is written then.
+    """
+    folder = store.study_folder(prepared.id)
+    path = folder / "study.json"
+    if labels is not None:
+        check_free(labels.name, folder)
     if not path.exists():
         write_file(path, json_to_bytes(note_of(prepared)))
     elif b'"trainings"' not in (before := path.read_bytes()):  # of an older lth, or damaged
         write_file(path, json_to_bytes(note_of(prepared) | _created(before)))
     _write_derivation(prepared, store)
+    if labels is not None:
+        add_labels(folder, labels)
 
 
 def note_of(prepared: Study) -> dict[str, Any]:

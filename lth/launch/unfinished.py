@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from lth.analysis.documents import Results, TableRow, Verdict
@@ -18,23 +17,19 @@ from lth.studies.prepare import Study
 Tables = dict[str, list[TableRow]]
 
 
-def report_unfinished(prepared: Study, store: Store, out: Path | None = None) -> Found:
-    """Write results and report of what is done of a study; no tickets, and nothing into the store.
+def write_unfinished(prepared: Study, store: Store) -> Found:
+    """Write the results of what is done of a study beside its usual folder; no tickets, and nothing into the store.
 
     Args:
         prepared: the study.
         store: with what is done of it.
-        out: folder of the report [default: that of the finished study, with `-unfinished`].
     Raises:
         ValueError: if nothing is done that can be shown.
     """
-    from lth.report import read_study, write_report  # slow to import, and only needed here
-
     usual = default_out(prepared)
-    folder = out or usual.with_name(f"{usual.name}-unfinished")
+    folder = usual.with_name(f"{usual.name}-unfinished")
     part, reader, results, tables = _concluded(prepared, store)
     write_documents(folder, results, details_of(part, reader, results, tables))
-    write_report([read_study(folder)], folder)
     return Found(results, folder, {})
 
 
