@@ -86,11 +86,12 @@ plans = App(
 def _add_study(study: StudyType[Any]) -> None:
     """Make a study a command, and its plan another."""
     more = [*([study.help] if study.help else []), defaults_in_words(study)]
-    text = with_examples(study.words, study.examples, *more, AGAIN)
-    app.command(study_command(study, run), name=study.name, help=text, group=STUDY)
+    text, end = with_examples(study.words, study.examples), "\n\n".join([*more, AGAIN])
+    app.command(study_command(study, run), name=study.name, help=text, help_epilogue=end, group=STUDY)
     examples = [each.replace("lth ", "lth plan ", 1) for each in study.examples]
-    text = with_examples(f"Show what `lth {study.name}` would do: what is done already, steps, time.", examples, *more)
-    plans.command(study_command(study, plan), name=study.name, help=text, group=STUDY)
+    text = with_examples(f"Show what `lth {study.name}` would do: what is done already, steps, time.", examples)
+    end = "\n\n".join(more)
+    plans.command(study_command(study, plan), name=study.name, help=text, help_epilogue=end, group=STUDY)
 
 
 def _add(group: Group, *functions: Callable[..., int]) -> None:
