@@ -113,22 +113,27 @@ def _marked(study_type: StudyType[Any], done: int, total: int) -> StudyType[Any]
         except (LookupError, ValueError, TypeError, AssertionError, StopIteration, ZeroDivisionError):
             found = Conclusion(_too_little(results))
         verdict, count = found.verdict, f"{done} of {total} trainings"
-        number = num_replicates(results)
-        first = (
-            f"This study is unfinished: {count} are done. What follows is of what {number} "
-            f"replicate{'s' * (number > 1)} ha{'ve' if number > 1 else 's'} done so far, and no verdict."
-        )
         marked: Verdict = {
             **verdict,
             "found": False,
             "confirmed": None,
             "summary": f"unfinished ({count})",
             "title": f"Unfinished, {count}: {verdict['title']}",
-            "sentences": [first, *verdict["sentences"]],
+            "sentences": [_first(results, done, total), *verdict["sentences"]],
         }
         return Conclusion(marked, found.tables)
 
     return replace(study_type, conclude=conclude)
+
+
+def _first(results: Results, done: int, total: int) -> str:
+    """Say that a study is unfinished, and what its documents are of."""
+    number = num_replicates(results)
+    of = f"What follows is of what {number} replicate{'s have' if number > 1 else ' has'} done so far, and no verdict."
+    if done < total:
+        return f"This study is unfinished: {done} of {total} trainings are done. {of}"
+    left = "but what they reach is not all measured, or written as results"
+    return f"This study is unfinished: its {total} trainings are done, {left} (`lth resume {results['id']}`). {of}"
 
 
 def _too_little(results: Results) -> Verdict:
