@@ -23,6 +23,7 @@ from lth.cli.options import defaults_in_words, study_command
 from lth.cli.prune import prune
 from lth.cli.report import report
 from lth.cli.resume import resume
+from lth.cli.rm import rm
 from lth.cli.run import run as run_file
 from lth.cli.sample import sample
 from lth.cli.save import save
@@ -104,7 +105,8 @@ for _study in STUDIES.values():
     _add_study(_study)
 plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
-_add(STORED, run_file, reproduce, resume, status, cancel, logs, ls, label, show, report, serve, export, sample, save)
+_add(STORED, run_file, reproduce, resume, status, cancel, logs)
+_add(STORED, ls, show, report, label, rm, serve, export, sample, save)
 app.command(ticket)
 app.command(data)
 _add(FILES, superweights, prune, sparsity, compact)

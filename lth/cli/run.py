@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag, Several, read_settings, read_yaml
@@ -19,6 +19,7 @@ from lth.cli.study import (
 from lth.cli.study import run as run_here
 from lth.cli.typed import labels_of
 from lth.config import Running, SettingsError, as_settings_error, check_choice
+from lth.config.known import KnownFields
 from lth.config.labels import Name, Tags
 from lth.config.profile import read_profile
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 DOCTOR = "doctor"
 
 
-class _Experiment(BaseModel):
+class _Experiment(KnownFields):
     """What a file may say of an experiment, besides which it is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -248,9 +249,6 @@ def _read(what: str, given: dict[str, Any]) -> tuple[str | None, dict[str, Any]]
             raise UsageError(f"--{next(iter(given))} is of experiments; {path} is of a study, and says it itself")
         return None, document
     del document["run"]
-    known = _Experiment.model_fields
-    if unknown := document.keys() - known.keys():
-        raise UsageError(f"{path}: {', '.join(sorted(unknown))}: of an experiment a file says {', '.join(known)}")
     try:
         with as_settings_error():
             said = _Experiment(**(document | given))

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from lth.config.known import KnownFields
 from lth.config.labels import Name, Tags
 from lth.config.text import SeveralNames
 
 
-class Running(BaseModel):
+class Running(KnownFields):
     """Where a study runs and where its results go."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -15,7 +15,7 @@ from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
 from lth.launch.labels import labels_in_script
 from lth.launch.load import Given, check_known, load_studies, name_of
-from lth.launch.notes import register
+from lth.launch.notes import being_built, register
 from lth.launch.samples import SamplesWritten, check_sample
 from lth.launch.stored import filled
 from lth.launch.tracked import ObserverFactory, Tracked
@@ -193,7 +193,8 @@ def run_study(
         skipped = build_study(prepared, store, execution, tracked.observer(observer), out, labels)
         found = None if skipped else read_unchanged(prepared, store, out or default_out(prepared))
         if found is None:
-            found = conclude_study(prepared, store, out, skipped, announcer)
+            with being_built(prepared, store):
+                found = conclude_study(prepared, store, out, skipped, announcer)
             note_concluded(prepared, store, found)
         elif announcer is not None:
             announcer.concluded(found.results)
@@ -235,7 +236,8 @@ def build_study(
     settings = yaml.safe_dump(prepared.settings.flat(), sort_keys=False)
     first = f"# study {prepared.id}; run again: lth run FILE\nrun: {prepared.type.name}\n"
     write_file(folder / "config.yaml", f"{first}{settings}".encode())
-    with observer(prepared) if observer else nullcontext(Unobserved()) as attached:
+    attaching = observer(prepared) if observer else nullcontext(Unobserved())
+    with being_built(prepared, store), attaching as attached:
         shown: Observer = attached
         if execution.sample is not None:
             shown = SamplesWritten(attached, prepared, execution.sample, folder)

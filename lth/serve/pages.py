@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from lth.analysis.numbers import size_words
 from lth.report.bundle import bundle
 from lth.report.compare import check_comparable, comparison_figures, study_names
 from lth.report.environment import environment
@@ -15,7 +16,6 @@ from lth.report.page import figures, render
 from lth.report.study import read_study
 from lth.report.theme import DARK, LIGHT
 from lth.serve.catalogue import Entry, Signature, signature_of
-from lth.serve.files import size_words
 
 HERE = Path(__file__).parent
 KEPT = 16

@@ -42,6 +42,7 @@ def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         "logs",
         "ls",
         "label",
+        "rm",
         "show",
         "report",
         "export",

@@ -134,12 +134,21 @@ def submit(
 def _refuse_twice(launch: Launch) -> None:
     ids = {each.id for each in launch.studies}
     for other in launches(launch.running.store):
-        if not other.jobs or ids.isdisjoint(each.id for each in other.studies):
-            continue
-        assert other.profile.launch is not None
-        scheduler = SCHEDULERS.pick(other.profile.launch)
-        if any(scheduler.states(number) for number in other.jobs.values()):
+        if not ids.isdisjoint(each.id for each in other.studies) and not is_over(other):
             raise SchedulerError(
                 f"launch {other.id} of the same study is not over (`lth status {other.id}`): wait, or take it back "
                 f"with `lth cancel {other.id}`; what is done is kept"
             )
+
+
+def is_over(launch: Launch) -> bool:
+    """Return whether the cluster has no jobs of a launch, any more or yet.
+
+    Raises:
+        SchedulerError: if it cannot be asked.
+    """
+    if not launch.jobs:
+        return True
+    assert launch.profile.launch is not None
+    scheduler = SCHEDULERS.pick(launch.profile.launch)
+    return not any(scheduler.states(number) for number in launch.jobs.values())
