@@ -154,6 +154,13 @@ class EnergyDocument(TypedDict):
     measured: str  # tools with versions, of what, read or estimated, whose mix of electricity
 
 
+class Unfinished(TypedDict):
+    """How far a study was when its results were written: trainings done, of all."""
+
+    done: int
+    of: int
+
+
 class Results(TypedDict):
     """The content of results.json."""
 
@@ -176,6 +183,7 @@ class Results(TypedDict):
     rows: list[Row]
     verdict: Verdict
     energy: NotRequired[EnergyDocument]  # of the study's buildings, where a tool measured it
+    unfinished: NotRequired[Unfinished]  # only where results are of a study that is not finished
 
 
 class Curve(TypedDict):

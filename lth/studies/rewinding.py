@@ -216,6 +216,7 @@ REWINDING = StudyType(
         "renda-resnet20": renda_resnet20,
     },
     help="The chain of each arm is that of find-ticket with --kept and --rewind-to: trainings are shared with it.",
+    first=("levels", "rate", "rewind_steps", "methods"),
     examples=(
         "lth rewinding                                    # about two minutes",
         "lth rewinding --rewind-steps 0it,100it,1ep --levels 6",
