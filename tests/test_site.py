@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import lth
+from lth.cli.main import app
 from lth.studies import STUDIES
 
 REPOSITORY = Path(__file__).parent.parent
@@ -88,8 +89,16 @@ def test_every_name_of_a_room_is_on_its_page(room: str, site: Path) -> None:
 
 
 @pytest.mark.slow
+def test_every_command_has_its_options_and_studies_lead_there(site: Path) -> None:
+    commands = (site / "commands.html").read_text()
+    assert not [name for name in app if not name.startswith("-") and f'id="lth-{name}"' not in commands]
+    assert "--rewind-to" in commands
+    assert "commands.html#lth-rewinding" in (site / "studies" / "rewinding.html").read_text()
+
+
+@pytest.mark.slow
 def test_sections_and_examples_of_docstrings_are_set_apart(site: Path) -> None:
     text = (site / "api" / "index.html").read_text()
     results = text[text.index('id="lth.results"') : text.index('id="lth.Found"')]
-    assert '>Raises:</span>' in results
+    assert ">Raises:</span>" in results
     assert '<span class="n">found</span>' in text  # an example as code

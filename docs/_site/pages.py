@@ -1,7 +1,8 @@
-"""Pages of the site that are made of other files: the changelog, and the source files that pages link to."""
+"""Pages of the site that are made of other things: the changelog, the command line, source files that pages link to."""
 
 import posixpath
 import re
+import runpy
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -14,9 +15,11 @@ LANGUAGES = {".py": "python", ".yaml": "yaml"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the changelog, and a page for each source file that a page links to."""
+    """Add the changelog, the command line, and a page for each source file that a page links to."""
     changelog = (ROOT / "CHANGELOG.md").read_text().replace("](docs/", "](")
     files.append(File.generated(config, "changelog.md", content=_nested(changelog)))
+    commands = runpy.run_path(str(Path(__file__).with_name("commands.py")))["commands"]
+    files.append(File.generated(config, "commands.md", content=commands()))
     linked = {path for file in files.documentation_pages() for path in _outside(file.src_uri, file.content_string)}
     for path in sorted(linked):
         text = f"# {path}\n\n```{LANGUAGES[Path(path).suffix]}\n{(ROOT / path).read_text()}```\n"
@@ -25,7 +28,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links to source files to the pages made of them."""
+    """Lead links to source files to the pages made of them, and a study to its options."""
     folder = posixpath.dirname(page.file.src_uri)
 
     def led(link: re.Match[str]) -> str:
@@ -34,6 +37,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return link[0]
         return f"]({posixpath.relpath(_page_of(path), folder or '.')})"
 
+    options = f"lth {posixpath.basename(page.file.name)}"
+    if folder == "studies" and f"\n## {options}\n" in files.src_uris["commands.md"].content_string:
+        markdown += f"\n\nAll options: [{options}](../commands.md#{options.replace(' ', '-')}).\n"
     return LINK.sub(led, markdown)
 
 
