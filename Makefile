@@ -2,6 +2,8 @@
 # make test   set up, lint, check types, run the tests
 # make test-slow   set up, run the checks that take long or need real data
 # make bench  set up, measure speed as ratios
+# make docs   set up, build the documentation into site/, warnings are errors, check its links
+# make wheel  set up, build a wheel and a source archive into dist/
 
 PYTHON ?= python3
 # The pinned build comes first, so that no later step brings another one in. For a GPU, name a CUDA build here.
@@ -10,7 +12,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: run test test-slow lint types bench clean
+.PHONY: run test test-slow lint types bench docs wheel clean
 
 run: $(READY)
 	$(BIN)/lth find-ticket
@@ -30,6 +32,13 @@ types: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	$(BIN)/python docs/_site/check.py site
+
+wheel: $(READY)
+	$(BIN)/python -m build --no-isolation --outdir dist .
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

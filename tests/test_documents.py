@@ -15,7 +15,7 @@ from lth.studies import STUDIES
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text()
-DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PLACEHOLDERS = {"FILE": "ticket.safetensors", "DIR": "folder", "ID": "3f2a", "STUDY": "supermask"}
 
 EARLIER_COMMANDS = """
@@ -49,6 +49,10 @@ levels: 16
 sweep:
   grid: {rate: [0.2, 0.4]}
 """
+
+
+def name_of(document: Path) -> str:
+    return document.relative_to(REPOSITORY).as_posix()
 
 
 def code_blocks(language: str, text: str = README) -> list[str]:
@@ -101,7 +105,7 @@ def test_the_library_example_of_the_readme_runs(tmp_path: Path) -> None:
     assert run_python(["readme.py"], tmp_path).strip()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_python_in_documents_is_python(document: Path) -> None:
     for code in code_blocks("python", document.read_text()):
         compile(code, document.name, "exec")
@@ -113,9 +117,7 @@ def test_examples_run(example: Path, tmp_path: Path) -> None:
     assert run_python([str(example)], tmp_path).strip()
 
 
-@pytest.mark.parametrize(
-    "document", [each for each in DOCUMENTS if each.name != "CHANGELOG.md"], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("document", [each for each in DOCUMENTS if each.name != "CHANGELOG.md"], ids=name_of)
 def test_commands_in_documents_are_understood(document: Path) -> None:
     commands = command_lines(document.read_text())
     assert len(commands) >= (5 if document.name == "README.md" else 0)
@@ -136,10 +138,18 @@ def test_settings_files_are_understood(text: str, tmp_path: Path) -> None:
     assert len(studies) >= (2 if "sweep" in text else 1)
 
 
-def test_every_linked_file_exists() -> None:
-    for document in DOCUMENTS:
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+def anchors_of(text: str) -> set[str]:
+    """Return the names that headings can be linked by, as a code host and the site make them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_linked_file_and_heading_exists(document: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#?([^):]*)\)", document.read_text()):
+        linked = document.parent / target if target else document
+        assert linked.exists(), f"the link {target} leads nowhere"
+        assert not anchor or anchor in anchors_of(linked.read_text()), f"{target} has no heading #{anchor}"
 
 
 def test_every_room_is_in_the_file_tree() -> None:

@@ -143,7 +143,7 @@ class Verdict(TypedDict):
 
 
 class EnergyDocument(TypedDict):
-    """What the buildings of a study took, as a tool measured it; see docs/studies.md."""
+    """What the buildings of a study took, as a tool measured it; see docs/energy.md."""
 
     kwh: float
     kg_co2: float

@@ -70,6 +70,7 @@ AUGMENTATIONS: Table[Augmentation] = Table(
         "flip": Augmentation(flip, 1, "Mirrored, left to right, half of the time."),
     },
 )
+"""Augmentations of images by name: `--augment`."""
 
 
 class _Step(NamedTuple):

@@ -40,6 +40,7 @@ DATASETS: Table[DataSet] = Table(
         **{f"glue/{name}": functools.partial(load_glue, name) for name in GLUE},
     },
 )
+"""Data sets by name: the second argument of a study."""
 
 FILES: dict[str, DataSet] = {".npz": load_npz, ".txt": load_text}
 """Readers of the user's own files, by how their names end."""

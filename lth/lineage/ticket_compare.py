@@ -60,7 +60,8 @@ def compare_tickets(
     """Return what two tickets of one architecture have in common, tensor by tensor and in all.
 
     Args:
-        first, second: the tickets, or their files; they may have grown from different weights.
+        first: a ticket, or its file.
+        second: another; they may have grown from different weights.
         store: where both were trained: their trained weights are compared, beside the starting ones.
         model: the factory, where it is none of lth's.
     Raises:

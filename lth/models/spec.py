@@ -24,6 +24,7 @@ from lth.models.supermask import Supermask
 from lth.models.table import MODELS, split_model
 
 Factory = Callable[..., nn.Module]
+"""Whatever makes a `torch.nn.Module`, given facts of the data that its parameters name."""
 
 
 class ModelSpec(BaseModel):

@@ -94,6 +94,7 @@ MODELS: Table[ModelEntry] = Table(
         HUGGING_FACE: ModelEntry(hugging_face, None, "any of transformers, by its config (folder, hub, GGUF)"),
     },
 )
+"""Networks by name: the first argument of a study."""
 
 
 def split_model(text: str) -> tuple[str, dict[str, Any]]:

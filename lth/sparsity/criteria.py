@@ -85,6 +85,7 @@ CRITERIA: Table[Score] = Table(
         "movement_pruning": Criterion(movement_pruning, traces=(TRACE,)),
     },
 )
+"""Mask criteria by name: `--criterion`. The weights with the lowest scores are pruned first."""
 
 
 def criterion(name: str) -> Criterion:

@@ -35,6 +35,7 @@ def difference(masks: Tensor) -> Tensor:
 MERGES: Table[Merge] = Table(
     "merge", {"union": union, "intersection": intersection, "majority": majority, "difference": difference}
 )
+"""Ways to make one mask of several, by name."""
 
 
 def merged(masks: Sequence[Masks], rule: str) -> Masks:

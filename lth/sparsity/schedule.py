@@ -105,6 +105,7 @@ SCHEDULES: Table[Schedule | RateOfLevel] = Table(
         "list": Schedule(as_listed),
     },
 )
+"""How much each level prunes, by name: `--schedule`."""
 
 
 def schedule(name: str) -> Schedule:

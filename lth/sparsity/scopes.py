@@ -15,3 +15,4 @@ SCOPES: Table[Scope] = Table(
         "owl": OWL,
     },
 )
+"""What is ranked together, and how the density is shared out, by name: `--scope`."""

@@ -180,6 +180,7 @@ KEPT_ACTIONS: Table[KeptAction] = Table(
         ),
     },
 )
+"""What kept weights start from, by name: `--kept`."""
 
 PRUNED_ACTIONS: Table[PrunedAction] = Table(
     "choice for pruned weights",
@@ -201,6 +202,7 @@ PRUNED_ACTIONS: Table[PrunedAction] = Table(
         "soft": PrunedAction("Zero; they train on.", _zeros, trains=True, done="set to zero"),
     },
 )
+"""What pruned weights are set to, by name: `--pruned`."""
 
 
 class Restart(BaseModel):

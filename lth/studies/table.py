@@ -39,6 +39,7 @@ ALL = (
 )
 
 STUDIES: Table[StudyType[Any]] = Table("study", {each.name: each for each in ALL})
+"""Studies by name: each is a command of `lth`, and `lth.study(name)`."""
 
 
 def settings_of(study: StudyType[Any], given: dict[str, Any]) -> StudySettings:

@@ -26,6 +26,7 @@ TASKS: Table[Callable[..., Task]] = Table(
         "yours": Yours,
     },
 )
+"""Tasks by name: `--task`."""
 
 
 def losses_of(task: Callable[..., Task]) -> Table[Any] | None:

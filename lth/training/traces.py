@@ -27,6 +27,7 @@ def movement_pruning(sums: Weights, population: Population) -> None:
 
 
 SUMS: Table[Callable[[Weights, Population], None]] = Table("trace", {"movement_pruning": movement_pruning})
+"""Sums over the steps of a training that a criterion may ask for, by name."""
 
 
 def empty_sums(kinds: Collection[str], population: Population) -> Traces:

@@ -28,6 +28,7 @@ EXPERIMENTS: Table[Experiment] = Table(
     | LWH
     | BERT,
 )
+"""Published experiments by name: `lth reproduce NAME`."""
 
 EXPERIMENT_GROUPS: dict[str, tuple[str, ...]] = {
     "frankle-carbin-fig5": tuple(FIG5),

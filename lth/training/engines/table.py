@@ -30,3 +30,4 @@ ENGINES: Table[EngineType] = Table(
         ),
     },
 )
+"""Engines by name: `--engine`."""

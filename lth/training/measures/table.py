@@ -26,3 +26,4 @@ MEASURES: Table[Measure] = Table(
         ),
     },
 )
+"""Measures of running trainings by name: `--measures`."""

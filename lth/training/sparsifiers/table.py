@@ -51,6 +51,7 @@ SPARSIFIERS: Table[SparsifierMethod] = Table(
         ),
     },
 )
+"""Ways to prune within a training by name: `--sparsifier`, and the method of a guard."""
 
 
 def plan_sparsifier(
