@@ -1,5 +1,6 @@
 """`lth report`: the page again, from result files alone."""
 
+import sys
 from pathlib import Path
 
 from lth.cli.errors import CommandError, UsageError
@@ -11,6 +12,8 @@ def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None, 
     """Build the report again from result files alone; several studies make one comparison.
 
         lth report 3f2a 90bc --out comparison   # IDs as `lth ls` shows them
+
+    Of several studies it says how each differs from the first one, at every place that both have.
 
     Args:
         ids: IDs of studies in the store (a beginning is enough), or folders of reports, as of `lth superweights`.
@@ -28,7 +31,12 @@ def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None, 
     folders = [_folder(name, store) for name in ids]
     studies = [read_study(folder) for folder in folders]
     folder = out or Path("lth-reports") / ("report-" + "-".join(study.results["id"] for study in studies[:4]))
-    print(f"Report     {write_report(studies, folder, replicates=replicates)}")
+    path = write_report(studies, folder, replicates=replicates)
+    if len(studies) > 1:
+        from lth.launch.compared import comparison_lines
+
+        print(*comparison_lines(studies, sys.stdout), sep="\n")
+    print(f"Report     {path}")
     return 0
 
 

@@ -10,6 +10,7 @@ import torch
 from lth.analysis.csv_files import csv_files
 from lth.analysis.details import details_document
 from lth.analysis.documents import Results
+from lth.analysis.labels import read_labels
 from lth.analysis.notes import PLACE
 from lth.analysis.points import Point
 from lth.analysis.reading import cells
@@ -121,7 +122,7 @@ def conclude_study(
     for stale in set((folder / "tickets").glob("*.ticket.safetensors")) - set(written):
         stale.unlink()  # of another study that was written to the same folder
     announce(announcer, found, ("Tickets",))
-    write_report([read_study(folder)], folder)
+    write_report([read_study(folder, read_labels(store.study_folder(prepared.id)))], folder)
     write_file(store.study_folder(prepared.id) / PLACE, json_to_bytes({"folder": str(folder.resolve())}))
     announce(announcer, found, ("Report",))
     return found

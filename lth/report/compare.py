@@ -1,6 +1,5 @@
-"""Several studies side by side: their names, the fields in which they differ, and their figures in one frame."""
+"""Several studies side by side: their figures in one frame."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import altair as alt
@@ -11,54 +10,11 @@ from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, Domain, cropped, falling_axis, rows
 from lth.report.lines import CUT, DASHES, POINTS, from_baseline, has_line, line_domain
 from lth.report.marks import Mark, marks, metric_of_plot, shown_interval, title_of_y
+from lth.report.names import study_names
 from lth.report.places import PERCENT, axis_of
 from lth.report.replicates import replicate_layers, replicate_rows
 from lth.report.side_by_side import survival_figure
 from lth.report.study import StudyFiles
-from lth.report.words import plain_fields
-
-MAX_FIELDS_IN_NAME = 2
-
-DIGESTS = {"model_structure": "model", "data_digest": "data", "pretrained_digest": "start_from"}
-"""Fields that differ where another does, and would say nothing in a name."""
-
-
-def check_comparable(studies: Sequence[StudyFiles]) -> None:
-    """Check that studies measure the same thing.
-
-    Raises:
-        ValueError: naming two that do not.
-    """
-    first = studies[0].results
-    for study in studies[1:]:
-        if study.results["primary"] != first["primary"]:
-            raise ValueError(
-                f"study {first['id']} compares by {first['primary']}, study {study.results['id']} by "
-                f"{study.results['primary']}; a comparison needs studies with one primary metric"
-            )
-
-
-def differing_fields(studies: Sequence[StudyFiles]) -> dict[str, list[str]]:
-    """Return the fields that are not the same in all studies, with one plain value a study ('' if absent)."""
-    configs = [{"study": study.results["study"], **plain_fields(study.results["config"])} for study in studies]
-    names = dict.fromkeys(name for config in configs for name in config)
-    values = {name: [config.get(name, "") for config in configs] for name in names}
-    return {name: row for name, row in values.items() if len(set(row)) > 1}
-
-
-def study_names(studies: Sequence[StudyFiles]) -> list[str]:
-    """Return a short, unique name a study: the fields that set it apart where they are few, else its id."""
-    fields = differing_fields(studies)
-    fields = {name: row for name, row in fields.items() if DIGESTS.get(name) not in fields}
-    if 0 < len(fields) <= MAX_FIELDS_IN_NAME:
-        names = [", ".join(f"{name} {row[index]}" for name, row in fields.items()) for index in range(len(studies))]
-    else:
-        names = [study.results["id"] for study in studies]
-    counts = Counter(names)
-    return [
-        name if counts[name] == 1 else f"{name} ({study.results['id']}, {place})"
-        for place, (name, study) in enumerate(zip(names, studies, strict=True), start=1)
-    ]
 
 
 def comparison_figures(studies: Sequence[StudyFiles], names: Sequence[str] = ()) -> list[Figure]:

@@ -9,6 +9,8 @@ import altair as alt
 from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
+from lth.analysis.between import compare_studies
+from lth.analysis.between_sentences import against_in_words, how_compared
 from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import show
 from lth.analysis.reading import arms_of, metric_named, metric_of, num_replicates
@@ -17,13 +19,15 @@ from lth.report import differences, followed, watched, words
 from lth.report.bars import bar_figure
 from lth.report.boxes import box_figure
 from lth.report.bundle import bundle
-from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
+from lth.report.compare import comparison_figures
 from lth.report.curves import curve_figure
 from lth.report.distributions import distribution_figure
 from lth.report.environment import environment
 from lth.report.figure import Figure, as_chart, draw_png, has_replicates, without_legends
+from lth.report.grids import field_grid, gap_grid, tile_grid
 from lth.report.lines import line_figure
 from lth.report.marks import colour_domain, marks
+from lth.report.names import check_comparable, differing_fields, study_names
 from lth.report.published import is_of_paper, plots_of, published_context
 from lth.report.side_by_side import questions, side_by_side
 from lth.report.study import StudyFiles
@@ -226,16 +230,19 @@ def _comparison_context(studies: Sequence[StudyFiles], names: Sequence[str]) -> 
             "subject": words.subject(study.results["config"]),
             "results": study.results,
             "published": None if study.reproduction is None else published_context(study.reproduction),
-            "tiles": {tile["label"]: tile for tile in study.results["verdict"]["tiles"]},
         }
         for name, study in zip(names, studies, strict=True)
     ]
-    labels = dict.fromkeys(tile["label"] for study in studies for tile in study.results["verdict"]["tiles"])
+    first = studies[0].results
+    against = compare_studies([(name, study.results) for name, study in zip(names, studies, strict=True)])
+    fields = differing_fields(studies)
     return {
         "title": f"{len(studies)} studies" + (f" of {' and '.join(subjects)}" if len(subjects) < 3 else ""),
         "studies": compared,
-        "labels": list(labels),
-        "differences": differing_fields(studies),
+        "against": [(each, against_in_words(each, first), gap_grid(each, first)) for each in against],
+        "how_compared": how_compared(against, first),
+        "tiles": tile_grid(studies, names),
+        "differing": field_grid(fields, names) if fields else None,
         "side": side_by_side(studies, names),
         "questions": questions(studies, names),
     }

@@ -9,8 +9,9 @@ from threading import Lock
 from typing import Any
 
 from lth.report.bundle import bundle
-from lth.report.compare import check_comparable, comparison_figures, study_names
+from lth.report.compare import comparison_figures
 from lth.report.environment import environment
+from lth.report.names import check_comparable, study_names
 from lth.report.page import figures, render
 from lth.report.study import read_study
 from lth.report.theme import DARK, LIGHT

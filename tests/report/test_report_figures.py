@@ -7,9 +7,10 @@ import pytest
 from made import other_seed, plot, with_rows
 
 from lth.report import StudyFiles, chart, figures
-from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
+from lth.report.compare import comparison_figures
 from lth.report.figure import Figure, as_chart, without_replicates
 from lth.report.marks import colour_domain, marks
+from lth.report.names import check_comparable, differing_fields, study_names
 from lth.report.theme import LIGHT
 
 NAMES = {
