@@ -20,6 +20,7 @@ from lth.config.text import last_part
 from lth.data import Subset, batches_of
 from lth.launch.energy import energy_document, read_energy
 from lth.launch.found import Found
+from lth.launch.settings_shown import settings_document
 from lth.lineage import (
     BuildError,
     Dense,
@@ -88,6 +89,7 @@ def conclude_study(
         raise BuildError(f"nothing could be measured: {reason}. Try a lower --lr, or --clip 1")
     if energies := read_energy(store.study_folder(prepared.id)):
         results["energy"] = energy_document(energies, len(jobs_of(prepared)))
+    results["settings"] = settings_document(prepared)
     conclusion = study_type.conclude(results, reader, list(prepared.points))
     masks = getattr(prepared.settings, "masks", None)
     prunable = [] if masks is None else prepared.subject.prunable(masks)
