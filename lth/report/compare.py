@@ -9,7 +9,7 @@ from lth.report.bars import bar_figure
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, Domain, cropped, falling_axis, rows
 from lth.report.lines import CUT, DASHES, POINTS, from_baseline, has_line, line_domain
-from lth.report.marks import Mark, marks, metric_of_plot, shown_interval, title_of_y
+from lth.report.marks import Mark, is_few, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.names import study_names
 from lth.report.places import PERCENT, axis_of
 from lth.report.replicates import replicate_layers, replicate_rows
@@ -76,13 +76,18 @@ def _lines(studies: Sequence[StudyFiles], names: list[str], plot: PlotDocument) 
         if isinstance(mark.x, int | float)
     ]
     ones = replicate_rows(marked, metric, domain, is_log=plot["log_x"])
-    chart = _lines_chart(table, ones, first, plot, domain, names, arms)
-    caption = (
-        f"{plot['words']} Means over replicates; bands: intervals of what each study is about.{CUT if is_cut else ''}"
-    )
+    chart = _lines_chart(table, ones, first, plot, domain, names, arms, always=is_some_few(studies))
+    few = is_some_few(studies)
+    bands = "small points: single replicates" if few else "bands: intervals of what each study is about"
+    caption = f"{plot['words']} Means over replicates; {bands}.{CUT if is_cut else ''}"
     keys = [Key("color", "", tuple((name, name) for name in names))]
     keys += [Key("strokeDash", "", tuple((arm, arm) for arm in arms))] if len(arms) > 1 else []
     return Figure(plot["name"], plot["title"], caption, (chart,), tuple(keys))
+
+
+def is_some_few(studies: Sequence[StudyFiles]) -> bool:
+    """Return whether some study has too few replicates for intervals to be drawn."""
+    return any(is_few(study.results) for study in studies)
 
 
 def _lines_chart(
@@ -93,6 +98,8 @@ def _lines_chart(
     domain: Domain,
     names: list[str],
     arms: list[str],
+    *,
+    always: bool,
 ) -> Spec:
     """Return a colour per study, a dash per arm, and bands around the subjects."""
     metric, axis = metric_of_plot(results, plot), axis_of(results, plot["x"], plot["x_words"])
@@ -126,7 +133,7 @@ def _lines_chart(
     return panel(
         alt.layer(
             band.encode(y=alt.Y("low:Q", title=title_of_y(results, plot)), y2="high:Q", detail="line:N"),
-            *replicate_layers(ones, y, lines=False, x=x, color=colour),
+            *replicate_layers(ones, y, lines=False, always=always, x=x, color=colour),
             base.mark_line().encode(y=y, strokeDash=dash),
             points.encode(y=y, tooltip=tooltip),
             height=360,

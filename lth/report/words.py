@@ -28,6 +28,11 @@ def over_replicates(results: Results) -> str:
     count = num_replicates(results)
     if count == 1:
         return "One replicate: lines are its values, and there is no interval."
+    if count == 2:
+        return (
+            "Means over 2 replicates, which are the small points: the interval of two is too wide to be drawn, and "
+            "stands in the table."
+        )
     return f"Means over {count} replicates with their {percent(results['confidence'])} Student-t intervals."
 
 
