@@ -19,7 +19,7 @@ class Gap:
     """A study minus the first one, at one place.
 
     Attributes:
-        arm: what both are there, with both names where they differ.
+        arms: what both are there: one name, or two where they differ.
         place: where, in few words: '21 %', 'share 0.4', or empty for a baseline of one place.
         first: values of the first study; `other` those of the other one.
         pair: their difference, and whether it is settled among all of a comparison.
@@ -28,7 +28,7 @@ class Gap:
         is_end: whether the last places of both stand beside each other, as they share none.
     """
 
-    arm: str
+    arms: tuple[str, ...]
     place: str
     first: Interval
     other: Interval
@@ -36,6 +36,11 @@ class Gap:
     is_same: bool
     is_near: bool
     is_end: bool
+
+    @property
+    def arm(self) -> str:
+        """What both are, in words."""
+        return " and ".join(self.arms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +88,11 @@ class _Two:
 def compare_studies(studies: Sequence[Named]) -> list[Against]:
     """Return every study but the first beside the first, at each place that both have, in the primary metric.
 
-    Compared are the baselines, and subjects of one name (the first subject of each where no name is the same). Two
-    places are one where they agree on every axis, densities to within 3 %; where no place of an arm does, the last ones
-    are compared. Places that are near (densities to within 13 %) are given too, and not tested. What is settled is so
-    among all differences of all studies (Holm); networks that both studies share are no difference.
+    Compared are the first one's baseline with the arm of its name, and subjects of one name (the first subject of each
+    where no name is the same). Two places are one where they agree on every axis, densities to within 3 %; where no
+    place of an arm does, the last ones are compared. Places that are near (densities to within 13 %) are given too, and
+    not tested. What is settled is so among all differences of all studies (Holm); networks that both studies share are
+    no difference.
 
     Args:
         studies: names and results documents, which have one primary metric.
@@ -110,10 +116,9 @@ def compare_studies(studies: Sequence[Named]) -> list[Against]:
 
 
 def _gap(two: _Two, pair: Pair) -> Gap:
-    arms = dict.fromkeys((two.own["arm"], two.its["arm"]))
     places = dict.fromkeys(amount(_without_index(cell["at"])) for cell in (two.own, two.its))
     return Gap(
-        arm=" and ".join(arms),
+        arms=tuple(dict.fromkeys((two.own["arm"], two.its["arm"]))),
         place="" if two.is_only else " and ".join(filter(None, places)),
         first=two.own["interval"],
         other=two.its["interval"],
@@ -155,10 +160,12 @@ def _keys(results: Results, cell: Cell) -> set[str]:
 
 
 def _same_arms(first: Results, other: Results, role: str) -> list[tuple[str, str]]:
-    """Return the arms of a role that are compared with each other."""
+    """Return the arms that are compared: of one name; the first subjects where no subject has the name of one."""
     own, its = ([arm["name"] for arm in arms_of(results, role)] for results in (first, other))
+    if role == "baseline":
+        its = [arm["name"] for arm in arms_of(other)]  # a dense network is one, whatever it is for
     same = [(name, name) for name in own if name in its]
-    return same or list(zip(own[:1], its[:1], strict=False))
+    return same or (list(zip(own[:1], its[:1], strict=False)) if role == "subject" else [])
 
 
 def _same_places(own: Sequence[Cell], its: Sequence[Cell]) -> Iterator[tuple[Cell, Cell, float]]:

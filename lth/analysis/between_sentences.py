@@ -62,6 +62,8 @@ def _by(gap: Gap, results: Results, metric: Measure) -> str:
 def _where(gap: Gap) -> str:
     """Return where a difference is, as part of a sentence: 'at 21 % of the prunable weights'."""
     of = " of the prunable weights" if gap.place.endswith("%") else ""
+    if len(gap.arms) > 1:
+        return f"of {gap.arm} at the last place of each{f' ({gap.place}{of})' if gap.place else ''}"
     if gap.is_end:
         return f"at the last place of each ({gap.place}{of})"
     return f"at {gap.place}{of}" if gap.place else f"in the {gap.arm} network"
@@ -92,7 +94,7 @@ def gap_columns(each: Against, results: Results) -> list[str]:
 def gap_lines(each: Against, results: Results) -> list[list[str]]:
     """Return a row of text for each difference: where, both means, difference, interval, what is settled."""
     metric, lines = metric_of(results, "primary"), []
-    is_one_arm = len({gap.arm for gap in each.gaps if gap.place}) < 2
+    is_one_arm = len({name for gap in each.gaps if gap.place for name in gap.arms}) < 2
     for gap in each.gaps:
         difference = gap.pair.difference
         mean = show_mean(difference, metric).removesuffix(unit_of_difference(metric))

@@ -38,7 +38,7 @@ def settings_document(prepared: Study) -> SettingsDocument:
 
 
 def _is_unset(value: Any) -> bool:
-    return value is None or value in ([], {})
+    return value is None or value in ([], {}, "")
 
 
 def _usual(kind: StudyType[Any], config: dict[str, Any]) -> dict[str, Any]:

@@ -80,12 +80,7 @@ def _percent(interval: Interval) -> Cell:
 
 
 def questions(studies: Sequence[StudyFiles], names: Sequence[str]) -> dict[str, Grid]:
-    """Return a table for each question that some pair of studies answers: one minus the other.
-
-    Of two studies alone there is none: their difference stands above all, at more places.
-    """
-    if len(studies) < 3:
-        return {}
+    """Return a table for each question that some pair of studies answers: one minus the other."""
     metric = metric_of(studies[0].results, "primary")
     confidence = studies[0].results["confidence"]
     triples = [(name, study.results, study.details) for name, study in zip(names, studies, strict=True)]

@@ -87,7 +87,9 @@ def listed_settings(results: Results) -> tuple[dict[str, str], dict[str, dict[st
     """Return settings as names and plain text: those unlike the preset, and all others by group."""
     config = results["config"]
     if "settings" not in results:
-        return {}, {"Settings": settings({name: value for name, value in config.items() if value is not None})}
+        return {}, {
+            "Settings": settings({name: value for name, value in config.items() if value not in (None, [], {}, "")})
+        }
     listed = results["settings"]
 
     def named(names: Iterable[str]) -> dict[str, str]:

@@ -92,6 +92,23 @@ def test_what_chance_explains_is_not_settled() -> None:
     assert [line[-1] for line in gap_lines(found, first)] == ["same networks", "no", "no"]
 
 
+def test_arms_of_other_names_are_named() -> None:
+    first, other = study([0.5]), study([0.5], gain=-0.02)
+    other["arms"] = [
+        {"name": "mask", "words": "", "role": "subject"},
+        {"name": "none", "words": "", "role": "baseline"},
+    ]
+    for row in other["rows"]:
+        row["arm"] = {"ticket": "mask", "dense": "none"}[row["arm"]]
+    found = against(first, other)
+    assert [gap.arms for gap in found.gaps] == [("ticket", "mask")]  # baselines of two kinds say nothing
+    assert "is worse than A of ticket and mask at the last place of each (50 %" in against_in_words(found, first)
+    other["arms"][1] = {"name": "dense", "words": "", "role": "source"}
+    for row in other["rows"]:
+        row["arm"] = row["arm"].replace("none", "dense")
+    assert [gap.arm for gap in against(first, other).gaps] == ["dense", "ticket and mask"]
+
+
 def test_several_studies_are_tested_together() -> None:
     first = study([0.5])
     others = [(f"B{index}", study([0.5], gain=0.002, seed=index)) for index in range(40)]

@@ -32,4 +32,4 @@ def test_what_is_unlike_the_preset_comes_first() -> None:
     assert "model" in listed["groups"]["Study"]
     assert {"data_digest", "rates"} <= {*listed["groups"][FOLLOWS]}
     config, every = study.document(), [name for names in listed["groups"].values() for name in names]
-    assert {*every, *listed["changed"]} == {name for name, value in config.items() if value not in (None, [], {})}
+    assert {*every, *listed["changed"]} == {name for name, value in config.items() if value not in (None, [], {}, "")}
