@@ -63,7 +63,9 @@ def _where(gap: Gap) -> str:
     """Return where a difference is, as part of a sentence: 'at 21 % of the prunable weights'."""
     of = " of the prunable weights" if gap.place.endswith("%") else ""
     if len(gap.arms) > 1:
-        return f"of {gap.arm} at the last place of each{f' ({gap.place}{of})' if gap.place else ''}"
+        return (
+            f"comparing {' with '.join(gap.arms)} at the last place of each{f' ({gap.place}{of})' if gap.place else ''}"
+        )
     if gap.is_end:
         return f"at the last place of each ({gap.place}{of})"
     return f"at {gap.place}{of}" if gap.place else f"in the {gap.arm} network"

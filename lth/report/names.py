@@ -12,6 +12,9 @@ FOLLOWS = {"model_structure": "model", "data_digest": "data", "pretrained_digest
 """Fields that differ where another does, and would say nothing in a name."""
 
 
+UNSET = (None, "", "null", "[]", "{}")
+
+
 def check_comparable(studies: Sequence[StudyFiles]) -> None:
     """Check that studies measure the same thing.
 
@@ -28,10 +31,10 @@ def check_comparable(studies: Sequence[StudyFiles]) -> None:
 
 
 def differing_fields(studies: Sequence[StudyFiles]) -> dict[str, list[str]]:
-    """Return the fields that are not the same in all studies, with one plain value a study ('' if absent)."""
+    """Return the fields that are not the same in all studies, with one plain value a study ('' if it is not set)."""
     configs = [{"study": study.results["study"], **plain_fields(study.results["config"])} for study in studies]
     names = dict.fromkeys(name for config in configs for name in config)
-    values = {name: [config.get(name, "") for config in configs] for name in names}
+    values = {name: ["" if config.get(name) in UNSET else config[name] for config in configs] for name in names}
     return {name: row for name, row in values.items() if len(set(row)) > 1}
 
 
@@ -68,10 +71,7 @@ def _telling(fields: Mapping[str, list[str]], count: int) -> dict[str, list[str]
 
 def _by_fields(fields: Mapping[str, list[str]], index: int) -> str:
     values = {name: row[index] for name, row in fields.items()}
-    return ", ".join(
-        value if name == "study" else f"{name} {'not set' if value in ('', 'null') else value}"
-        for name, value in values.items()
-    )
+    return ", ".join(value if name == "study" else f"{name} {value or 'not set'}" for name, value in values.items())
 
 
 def _by_kind(study: StudyFiles) -> str:

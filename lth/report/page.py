@@ -247,6 +247,7 @@ def _comparison_context(studies: Sequence[StudyFiles], names: Sequence[str]) -> 
         "how_compared": how_compared(against, first),
         "tiles": tile_grid(studies, names),
         "differing": field_grid(fields, names) if fields else None,
+        "num_differing": len(fields),
         "side": side_by_side(studies, names),
         "questions": questions(studies, names),
     }

@@ -102,7 +102,9 @@ def test_arms_of_other_names_are_named() -> None:
         row["arm"] = {"ticket": "mask", "dense": "none"}[row["arm"]]
     found = against(first, other)
     assert [gap.arms for gap in found.gaps] == [("ticket", "mask")]  # baselines of two kinds say nothing
-    assert "is worse than A of ticket and mask at the last place of each (50 %" in against_in_words(found, first)
+    assert "is worse than A comparing ticket with mask at the last place of each (50 %" in against_in_words(
+        found, first
+    )
     other["arms"][1] = {"name": "dense", "words": "", "role": "source"}
     for row in other["rows"]:
         row["arm"] = row["arm"].replace("none", "dense")
