@@ -213,7 +213,7 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
         ],
         "changed": changed,
         "config": rest,
-        "ran": study.labels.commands,
+        "labels": study.labels,
         "versions": words.plain_fields(results["environment"] | {"engine": words.engines(results)} | _energy(results)),
     }
 

@@ -3,10 +3,12 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lth.analysis.labels import Labels, Ran
 from lth.report import StudyFiles
 from lth.report.beside import files_beside, write_beside
 from lth.report.latex import escaped, latex_table
@@ -63,6 +65,14 @@ def test_the_page_links_to_what_is_there(study: StudyFiles, tmp_path: Path) -> N
     assert all(f'href="{name}"' in html for name in files)
     assert 'href="/study/1/files/rows.csv"' in render([study], [], "", files=files, beside="/study/1/files/")
     assert "href=" not in render([study], [], "", files=files, beside=None).replace('href="data:,"', "")
+
+
+def test_name_tags_and_commands_are_on_the_page(study: StudyFiles) -> None:
+    labels = Labels("steep", ("first", "mine"), (Ran("2026-01-02", "lth find-ticket --rate 0.4"),))
+    html = render([replace(study, labels=labels)], [], "")
+    assert "<b>steep</b>: " in html
+    assert ", first, mine</p>" in html
+    assert "<pre>lth find-ticket --rate 0.4</pre>" in html
 
 
 def test_settings_unlike_the_preset_come_first_and_none_is_empty(study: StudyFiles) -> None:
