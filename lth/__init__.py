@@ -119,8 +119,11 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("lth")
     near = import_module("difflib").get_close_matches(name, __all__, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(__all__))}"
-    raise AttributeError(f"module 'lth' has no attribute {name!r}; {hint}")
+    hints = [f"did you mean {near[0]!r}?"] if near else []
+    hints += [f"for the room of that name `import lth.{name}` first"] if f"    {name} " in (__doc__ or "") else []
+    raise AttributeError(
+        f"module 'lth' has no attribute {name!r}; {' Or '.join(hints) or 'it has ' + ', '.join(sorted(__all__))}"
+    )
 
 
 def __dir__() -> list[str]:

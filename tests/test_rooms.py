@@ -62,6 +62,16 @@ def test_every_public_name_resolves() -> None:
         assert getattr(lth, name) is not None
     with pytest.raises(AttributeError, match="find_ticket"):
         _ = lth.find_tickets
+    with pytest.raises(AttributeError, match=r"'levles'; did you mean 'levels'\?$"):
+        _ = lth.levles
+
+
+@pytest.mark.parametrize(("name", "words"), [("superweights", "did you mean 'super_weights'? Or "), ("analysis", "")])
+def test_a_room_that_is_not_imported_is_named(name: str, words: str) -> None:
+    assert name in ROOMS
+    with pytest.raises(AttributeError) as said:
+        lth.__getattr__(name)
+    assert str(said.value).endswith(f"{name!r}; {words}for the room of that name `import lth.{name}` first")
 
 
 def test_names_for_the_type_checker_are_those_that_resolve() -> None:

@@ -1,20 +1,18 @@
 """What users call a study: a name, tags, and the commands that ran it. No key and no ID depends on them."""
 
 import datetime
-import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lth.config.json_text import parse_json
+from lth.config.labels import check_name, check_tags, may_begin_id
 
 LABELS = "labels.json"
 """The file in a study's folder of the store."""
 
 FORMAT = "lth.labels/1"
-
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_ID = re.compile(r"[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def read_labels(folder: Path) -> Labels:
         if document["format"] != FORMAT:
             raise TypeError(f"its format is {document['format']!r}, not {FORMAT!r}")
         name = None if document["name"] is None else check_name(document["name"])
-        tags = tuple(check_tag(tag) for tag in document["tags"])
+        tags = check_tags(tuple(document["tags"]))
         commands = tuple(Ran(_text(each["at"]), _text(each["command"])) for each in document["commands"])
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, error) from error
@@ -70,7 +68,7 @@ def write_labels(folder: Path, labels: Labels) -> None:
     document: dict[str, Any] = {
         "format": FORMAT,
         "name": None if labels.name is None else check_name(labels.name),
-        "tags": [check_tag(tag) for tag in labels.tags],
+        "tags": check_tags(labels.tags),
         "commands": [{"at": each.at, "command": each.command} for each in labels.commands],
     }
     write_file(folder / LABELS, json_to_bytes(document))
@@ -81,28 +79,66 @@ def ran_now(command: str) -> Ran:
     return Ran(datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), command)
 
 
-def check_name(name: str) -> str:
-    """Return a name of a study, if it is one.
+def folders_called(name: str, store: Path) -> list[Path]:
+    """Return the folders of the studies of a store that a name means: the one of that name, or those by their IDs.
 
+    Args:
+        name: of a study, or the beginning of its ID.
+        store: folder of results.
     Raises:
-        ValueError: if it is none, or would be read as the beginning of an ID.
+        ValueError: if the labels of a study are damaged.
     """
-    if not isinstance(name, str) or not _WORD.fullmatch(name):
-        raise ValueError(f"a name has letters, digits, '.', '_' and '-', at most 64 (found {name!r})")
-    if _ID.fullmatch(name):
-        raise ValueError(f"the name {name!r} reads as the beginning of an ID: give it a letter after f, or '-'")
-    return name
+    folders = sorted(path for path in store.glob("studies/*") if path.is_dir()) if name else []
+    if not may_begin_id(name) and (named := [each for each in folders if read_labels(each).name == name]):
+        return named
+    return [each for each in folders if each.name.startswith(name)]
 
 
-def check_tag(tag: str) -> str:
-    """Return a tag, if it is one.
+def check_free(name: str | None, folder: Path) -> None:
+    """Check that no other study of the store has a name.
 
+    Args:
+        name: what a study is to be called; None for nothing.
+        folder: of that study.
     Raises:
-        ValueError: if it is none.
+        ValueError: if another is called so.
     """
-    if not isinstance(tag, str) or not _WORD.fullmatch(tag):
-        raise ValueError(f"a tag has letters, digits, '.', '_' and '-', at most 64 (found {tag!r})")
-    return tag
+    others = [] if name is None else [each for each in folders_called(name, folder.parent.parent) if each != folder]
+    if others:
+        raise ValueError(
+            f"the name {name!r} is taken: study {others[0].name} of the store {folder.parent.parent} has it. Choose "
+            f"another, or rename that one with `lth label {others[0].name} --name ...`"
+        )
+
+
+def add_labels(folder: Path, labels: Labels, untagged: Collection[str] = ()) -> Labels:
+    """Add labels to those of a study, and return them: a name takes the place of its name, the rest comes last.
+
+    Args:
+        folder: of the study.
+        labels: what is added; a command that is there already is not noted again.
+        untagged: tags that are taken away.
+    Raises:
+        ValueError: if another study has the name, or the file is damaged.
+    """
+    check_free(labels.name, folder)
+    before = read_labels(folder)
+    known = {each.command for each in before.commands}
+    after = Labels(
+        labels.name or before.name,
+        tuple(tag for tag in dict.fromkeys((*before.tags, *labels.tags)) if tag not in untagged),
+        (*before.commands, *(each for each in labels.commands if each.command not in known)),
+    )
+    if after != before:
+        write_labels(folder, after)
+    return after
+
+
+def numbered(labels: Labels, count: int) -> list[Labels]:
+    """Return the labels of several studies that one command makes: of more than one they are called NAME-1, NAME-2."""
+    if labels.name is None or count == 1:
+        return [labels] * count
+    return [replace(labels, name=check_name(f"{labels.name}-{number}")) for number in range(1, count + 1)]
 
 
 def _text(value: Any) -> str:

@@ -16,7 +16,7 @@ def export(id: str, /, *, to: list[str] | None = None, store: Path = Path("lth-s
     Finished trainings are sent whole, one that goes on up to its newest snapshot; nothing is sent twice.
 
     Args:
-        id: ID of the study; a beginning is enough.
+        id: name or ID of the study; a beginning of the ID is enough.
         to: wandb[:PROJECT], mlflow:URI, tensorboard[:DIR], trackio[:PROJECT]; several with commas.
         store: folder of results.
         again: send everything, as if nothing had been sent: where the tracker's own files are gone.

@@ -1,6 +1,7 @@
 """`lth status`, `lth cancel`, `lth logs`: jobs that were given to a cluster."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,21 +17,26 @@ if TYPE_CHECKING:
 def status(id: str | None = None, /, *, store: Path = Path("lth-store"), json_: Flag = False) -> int:
     """Show the launches of a store and how far they are; of one launch, each part.
 
+    A launch whose manifest is damaged is named, and the exit code is 1.
+
     Args:
         id: of a launch, or its beginning [default: all].
         store: folder of results.
         json_: print JSON in place of the table.
     """
-    from lth.launch.cluster import find_launch, launches, status_of
+    from lth.launch.cluster import damaged_launches, find_launch, launches, status_of
 
     wanted = launches(store) if id is None else [find_launch(id, store)]
-    if id is None and not wanted:
+    damaged = damaged_launches(store) if id is None else {}
+    for name, wrong in damaged.items():
+        print(f"lth: launch {name}: {wrong}", file=sys.stderr)
+    if id is None and not wanted and not damaged:
         print(f"The store {store} holds no launches. `lth run FILE --launch slurm` makes one.")
         return 0
     documents = [status_of(launch) for launch in wanted]
     if json_:
         print(json.dumps(documents if id is None else documents[0], indent=1))
-        return 0
+        return 1 if damaged else 0
     if id is not None:
         _print_parts(documents[0])
         return 0
@@ -49,7 +55,7 @@ def status(id: str | None = None, /, *, store: Path = Path("lth-store"), json_: 
             )
         )
     print_rows(rows)
-    return 0
+    return 1 if damaged else 0
 
 
 def cancel(id: str, /, *, store: Path = Path("lth-store")) -> int:

@@ -1,45 +1,106 @@
 """`lth ls`: what the store holds."""
 
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lth.analysis.labels import Labels, read_labels
 from lth.analysis.notes import StudyNote
-from lth.cli.options import Flag
+from lth.analysis.settings_apart import setting_words, settings_apart
+from lth.cli.errors import settings_as_usage
+from lth.cli.options import Flag, Several
 from lth.cli.stored import study_documents
-from lth.cli.tables import print_rows
+from lth.cli.tables import fitted, print_rows, row_lines, table_width
+from lth.config import check_choice, flat_fields
 from lth.config.json_text import parse_json
-from lth.config.text import last_part
+from lth.config.text import last_part, split_each
+from lth.studies import STUDIES
+
+COLUMNS = (
+    "ID", "NAME", "STUDY", "TAGS", "MODEL", "DATA", "REPLICATES", "DONE", "ENGINE", "VERDICT", "CREATED", "SETTINGS",
+)  # fmt: skip
+
+EXPENDABLE = ("ENGINE", "REPLICATES", "CREATED", "TAGS", "MODEL", "DATA")
+"""Columns that a narrow terminal goes without, the first that goes first."""
+
+CUT = ("VERDICT", "NAME", "STUDY")
+"""Columns that are cut where this is not enough."""
 
 
-def ls(*, store: Path = Path("lth-store"), json_: Flag = False) -> int:
+def ls(*, study: str | None = None, tag: Several = None, store: Path = Path("lth-store"), json_: Flag = False) -> int:
     """List the studies in the store, oldest first: what they are, how far they are, what they found.
 
+        lth ls --tag paper --study find-ticket
+
+    In a narrow terminal some columns are left out; --json has all of them.
+
     Args:
+        study: of this kind alone, as find-ticket.
+        tag: with this tag alone; with several tags, with each of them.
         store: folder of results.
         json_: print JSON in place of the table.
     """
-    rows = [_row(note, store) for note in study_documents(store)]
+    tags = split_each(tag or ())
+    notes = study_documents(store)
+    if study is not None:
+        with settings_as_usage():
+            check_choice("study", study, dict.fromkeys([*STUDIES, *(note["study"] for note in notes)]))
+    labels = {note["id"]: read_labels(note["folder"]) for note in notes}
+    listed = [note for note in notes if study in (None, note["study"]) and {*tags} <= {*labels[note["id"]].tags}]
+    known = {name: {each: default for each, _, default, _ in flat_fields(STUDIES[name].settings)} for name in STUDIES}
+    apart = settings_apart(listed, known)
+    rows = [_row(note, labels[note["id"]], own, store) for note, own in zip(listed, apart, strict=True)]
     if json_:
         print(json.dumps(rows, indent=1))
         return 0
-    if not rows:
+    if rows:
+        _print(rows)
+    elif notes:
+        print(f"None of the {len(notes)} studies of the store {store} is such a one: `lth ls` lists them.")
+    else:
         print(f"The store {store} holds no studies. `lth find-ticket` makes one.")
-        return 0
-    header = ("ID", "STUDY", "MODEL", "DATA", "REPLICATES", "DONE", "ENGINE", "VERDICT", "CREATED")
-    print_rows([header, *([str(row[name.lower()]) for name in header] for row in rows)])
     return 0
 
 
-def _row(note: StudyNote, store: Path) -> dict[str, Any]:
+def _print(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the table; in a terminal that is too narrow for the settings, they stand on lines of their own."""
+    texts = [{title: _text(row[title.lower()]) for title in COLUMNS} for row in rows]
+    empty = [title for title in ("NAME", "TAGS", "SETTINGS") if not any(text[title] for text in texts)]
+    titles = [title for title in COLUMNS if title not in empty]
+    table = [titles, *([text[title] for title in titles] for text in texts)]
+    width = shutil.get_terminal_size().columns
+    if not sys.stdout.isatty() or table_width(short := fitted(table, width, EXPENDABLE)) <= width:
+        print_rows(short if sys.stdout.isatty() else table)
+        return
+    table = [row[:-1] for row in table] if "SETTINGS" in titles else table
+    lines = row_lines(fitted(table, width, EXPENDABLE, CUT))
+    indent = " " * (len(texts[0]["ID"]) + 2)
+    for line, settings in zip(lines, ["", *(text["SETTINGS"] for text in texts)], strict=True):
+        print(line)
+        for part in textwrap.wrap(settings, width - len(indent), break_on_hyphens=False):
+            print(f"{indent}{part}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return setting_words(value)
+    return ",".join(value) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def _row(note: StudyNote, labels: Labels, settings: dict[str, Any], store: Path) -> dict[str, Any]:
     config, keys = note["config"], note["keys"]
     results = _results(note["folder"] / "results.json")
     begun = {} if results else _begun(note["jobs"], store)
     done = sum((store / "objects" / key[:2] / key).is_dir() for key in keys)
     return {
         "id": note["id"],
+        "name": labels.name,
         "study": note["study"],
+        "tags": list(labels.tags),
         "model": last_part(config["model"]),
         "data": config["data"],
         "replicates": config["replicates"],
@@ -48,6 +109,8 @@ def _row(note: StudyNote, store: Path) -> dict[str, Any]:
         "engine": "+".join((results or {}).get("engines", {})) or "-",
         "verdict": _verdict(results, begun),
         "created": note["created"].replace("T", " ")[:16],
+        "settings": settings,
+        "commands": [each.command for each in labels.commands],
     }
 
 

@@ -15,12 +15,14 @@ from lth.cli.doctor import doctor
 from lth.cli.errors import CommandError, UsageError
 from lth.cli.export import export
 from lth.cli.help import FILES, HELP, STORED, STUDY, description, with_examples
+from lth.cli.label import label
 from lth.cli.launches import cancel, logs, status
 from lth.cli.ls import ls
 from lth.cli.methods import methods
 from lth.cli.options import defaults_in_words, study_command
 from lth.cli.prune import prune
 from lth.cli.report import report
+from lth.cli.rm import rm
 from lth.cli.run import run as run_file
 from lth.cli.sample import sample
 from lth.cli.save import save
@@ -30,6 +32,7 @@ from lth.cli.sparsity import sparsity
 from lth.cli.study import plan, reproduce, run
 from lth.cli.superweights import superweights
 from lth.cli.ticket import ticket
+from lth.cli.typed import note_typed
 from lth.config import check_choice, stopping
 from lth.studies import STUDIES, StudyType
 
@@ -100,7 +103,7 @@ for _study in STUDIES.values():
     _add_study(_study)
 plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
-_add(STORED, run_file, reproduce, status, cancel, logs, ls, show, report, serve, export, sample, save)
+_add(STORED, run_file, reproduce, status, cancel, logs, ls, show, report, label, rm, serve, export, sample, save)
 app.command(ticket)
 app.command(data)
 _add(FILES, superweights, prune, sparsity, compact)
@@ -126,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not is_debug and not sys.warnoptions:
         warnings.showwarning = lambda message, *_: _say(f"warning: {message}")
     tokens = [token for token in tokens if token != "--debug"]
+    note_typed(tokens)
     try:
         with stopping.catching(bool(tokens) and tokens[0] in BUILDING):
             code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")

@@ -11,8 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from lth.cli.errors import UsageError, settings_as_usage
-from lth.config import Running, SettingsError, StudySettings, as_settings_error, expand_sweep, flat_fields
-from lth.config.settings import usual_text
+from lth.config import Running, SettingsError, StudySettings, as_settings_error, check_choice, expand_sweep, flat_fields
+from lth.config.settings import setting_names, usual_text
 from lth.config.yaml_file import read_table
 from lth.studies import StudyType, settings_of
 
@@ -99,9 +99,11 @@ def read_settings(
     given = dict(given)
     sweep = document.pop("sweep", given.pop("sweep", None))
     merged = document | given | ({} if sweep is None else {"sweep": sweep})
-    running_names = {info.alias or name for name, info in Running.model_fields.items()}
+    running_names = [info.alias or name for name, info in Running.model_fields.items()]
     try:
         with as_settings_error():
+            for name in merged:
+                check_choice("setting", name, [*setting_names(study.settings), *running_names, "preset", "sweep"])
             running = Running(**{name: value for name, value in merged.items() if name in running_names})
             swept = expand_sweep({name: value for name, value in merged.items() if name not in running_names})
             wanted = [settings for each in swept for settings in _of_group(study, each)]

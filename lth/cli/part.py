@@ -65,7 +65,9 @@ def conclude_launch(launch: "Launch") -> int:
                 f"{len(missing)} jobs of {launch.id} are missing, of part {parts} (`lth logs {launch.id} --part N`): "
                 "submit the study again, which does what is missing"
             )
-        running = launch.running.model_copy(update={"device": "cpu", "compiled": False, "shard": False})
+        # The studies were called by their names when they were submitted; a user may have renamed them since.
+        changes = {"device": "cpu", "compiled": False, "shard": False, "name": None, "tags": ()}
+        running = launch.running.model_copy(update=changes)
         if launch.experiment is not None:
             arguments = dict(launch.experiment)
             name = arguments.pop("name")

@@ -11,12 +11,13 @@ from lth.cli.stored import find_study, unknown_id
 def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None, replicates: Flag = False) -> int:
     """Build the report again from result files alone; several studies make one comparison.
 
-        lth report 3f2a 90bc --out comparison   # IDs as `lth ls` shows them
+        lth report 3f2a rate-0.4 --out comparison   # IDs or names, as `lth ls` shows
 
     Of several studies it says how each differs from the first one, at every place that both have.
 
     Args:
-        ids: IDs of studies in the store (a beginning is enough), or folders of reports, as of `lth superweights`.
+        ids: names or IDs of studies in the store (a beginning of an ID is enough), or folders of reports, as of
+            `lth superweights`.
         store: folder of results.
         out: folder of the report [default: lth-reports/report-ID...].
         replicates: show each replicate in the figures, not means and intervals alone; on the page it is a switch.

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
-from lth.cli.options import Flag, read_settings, read_yaml
+from lth.cli.options import Flag, Several, read_settings, read_yaml
 from lth.cli.part import conclude_launch, run_part
 from lth.cli.study import (
     preset_names,
@@ -17,7 +17,10 @@ from lth.cli.study import (
     show_plan,
 )
 from lth.cli.study import run as run_here
+from lth.cli.typed import labels_of
 from lth.config import Running, SettingsError, as_settings_error, check_choice
+from lth.config.known import KnownFields
+from lth.config.labels import Name, Tags
 from lth.config.profile import read_profile
 from lth.studies import EXPERIMENT_GROUPS, EXPERIMENTS, STUDIES
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 DOCTOR = "doctor"
 
 
-class _Experiment(BaseModel):
+class _Experiment(KnownFields):
     """What a file may say of an experiment, besides which it is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +40,8 @@ class _Experiment(BaseModel):
     replicates: int | None = None
     allow_partial: bool | None = None
     model: str | None = None
+    name: Name | None = None
+    tag: Tags | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ def run(
     conclude: Flag = False,
     store: Path | None = None,
     out: Path | None = None,
+    name: str | None = None,
+    tag: Several = None,
     workers: int | None = None,
     scale: float | None = None,
     replicates: int | None = None,
@@ -84,11 +91,13 @@ def run(
         conclude: of a manifest, write results and report if all is there; train nothing.
         store: folder of results [default: what the file says, else lth-store].
         out: folder of the report; of several studies, of all reports.
+        name: what the study is called in the store; of several NAME-1, NAME-2, and so on.
+        tag: a word that `lth ls --tag` finds it by; several with commas, or the option several times.
         workers: one-thread worker processes here [default: one per core].
         scale: of an experiment, the share of the paper's training length.
         replicates: of an experiment, networks with seeds of their own.
     """
-    given = {"folder": folder, "store": store, "out": out, "workers": workers}
+    given = {"folder": folder, "store": store, "out": out, "name": name, "tag": tag, "workers": workers}
     given = {name: value for name, value in given.items() if value is not None}
     experiment = {"scale": scale, "replicates": replicates}
     experiment = {name: value for name, value in experiment.items() if value is not None}
@@ -116,6 +125,8 @@ def _launch(
     with settings_as_usage():
         asked_of = read_profile(profile, launch)
         from lth.launch.cluster import SCHEDULERS, make_launch, scripts, submit
+        from lth.launch.labels import check_names
+        from lth.lineage import Store
 
         scheduler = SCHEDULERS.pick(launch)
         asked = _asked(what, given, experiment)
@@ -123,6 +134,8 @@ def _launch(
         raise CommandError(f"{what}: nothing of it can be run here; `lth run {what} --dry-run` says why")
     with settings_as_usage():
         made = make_launch(asked.studies, asked.running, asked_of, names=asked.names, experiment=asked.experiment)
+        labels = labels_of(asked.running, len(asked.studies))
+        check_names(asked.studies, labels, Store(asked.running.store))
     if not made.parts:
         print("All is done already: the same command without --launch writes results and report.")
         return 0
@@ -131,7 +144,7 @@ def _launch(
             print(f"### {made.folder / name}\n{text}")
         _print_parts(made)
         return 0
-    jobs = submit(asked.studies, made, scheduler)
+    jobs = submit(asked.studies, made, scheduler, labels)
     print(f"Launch     {made.id}: {len(made.parts)} parts (job {jobs['parts']}), then results (job {jobs['end']})")
     _print_parts(made)
     elsewhere = "" if made.running.store == Running().store.absolute() else f" --store {made.running.store}"
@@ -166,8 +179,8 @@ def _run_here(what: str, given: dict[str, Any], experiment: dict[str, Any], *, i
     """Run or plan it in this process."""
     name, arguments = _read(what, experiment)
     if name is not None:
-        places = {each: given[each] for each in ("store", "out", "workers") if each in given}
-        return reproduce(name, given.get("folder"), plan=is_dry, **arguments, **places)
+        arguments |= {each: given[each] for each in ("store", "out", "name", "tag", "workers") if each in given}
+        return reproduce(name, given.get("folder"), plan=is_dry, **arguments)
     study = STUDIES[arguments.pop("run")]
     settings, running = read_settings(study, None, arguments | given, prefix=f"{what}: ")
     if not is_dry:
@@ -194,7 +207,8 @@ def _asked(what: str, given: dict[str, Any], experiment: dict[str, Any]) -> _Ask
     from lth.launch.reproduce import check_reproduction, left_out, load_experiments
 
     with as_settings_error():
-        running = Running(**given)
+        labels = {each: arguments.pop(each) for each in ("name", "tag") if each in arguments}
+        running = Running(**labels | given)
     scale, model = arguments.get("scale", 1.0), arguments.get("model")
     is_partial = bool(arguments.get("allow_partial"))
     chosen = check_reproduction(name, scale, model, is_measured=False)
@@ -235,9 +249,6 @@ def _read(what: str, given: dict[str, Any]) -> tuple[str | None, dict[str, Any]]
             raise UsageError(f"--{next(iter(given))} is of experiments; {path} is of a study, and says it itself")
         return None, document
     del document["run"]
-    known = _Experiment.model_fields
-    if unknown := document.keys() - known.keys():
-        raise UsageError(f"{path}: {', '.join(sorted(unknown))}: of an experiment a file says {', '.join(known)}")
     try:
         with as_settings_error():
             said = _Experiment(**(document | given))

@@ -27,7 +27,7 @@ def sample(
         lth sample 192b ./datasets --arm ticket --temperature 0.7
 
     Args:
-        id: ID of the study; a beginning is enough.
+        id: name or ID of the study; a beginning of the ID is enough.
         folder: folder of data files, for the tokenizer.
         prompt: text to go on from.
         arm: whose network, at the last level that is finished, or else begun [default: the first arm's].

@@ -21,7 +21,7 @@ def save(
         lth save 192b --to-transformers ./my-gpt2   # GPT2LMHeadModel.from_pretrained("./my-gpt2")
 
     Args:
-        id: ID of the study; a beginning is enough.
+        id: name or ID of the study; a beginning of the ID is enough.
         folder: folder of data files.
         to_transformers: folder to write config.json and model.safetensors into.
         arm: whose network, at the last level that is finished, or else begun [default: the first arm's].

@@ -2,8 +2,10 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+from lth.analysis.labels import read_labels
 from lth.analysis.notes import StudyNote
 from lth.cli.errors import CommandError
 from lth.cli.options import Flag
@@ -14,7 +16,8 @@ def show(id: str, /, *, store: Path = Path("lth-store"), json_: Flag = False) ->
     """Show a study (its verdict, results and settings) or a single result (what determines it, how it came about).
 
     Args:
-        id: ID of a study, or key of a result as a report's derivation lists them; a beginning is enough.
+        id: name or ID of a study, or key of a result as a report's derivation lists them; a beginning of an ID or key
+            is enough.
         store: folder of results.
         json_: print JSON.
     """
@@ -35,9 +38,10 @@ def _show_study(study: StudyNote, as_json: bool) -> None:
     path = study["folder"] / "results.json"
     if as_json:
         note = {name: value for name, value in study.items() if name in ("id", "study", "created", "config")}
-        print(path.read_text() if path.exists() else json.dumps(note, indent=1))
+        document = json.loads(path.read_text()) if path.exists() else note
+        print(json.dumps(document | {"labels": asdict(read_labels(study["folder"]))}, indent=1))
         return
-    print(f"Study {study['id']}, {study['study']}, {study['created'].replace('T', ' ')}")
+    print(*_head_lines(study), sep="\n")
     if path.exists():
         from lth.analysis import read_documents
         from lth.launch.words import for_terminal, table_lines
@@ -57,6 +61,15 @@ def _show_study(study: StudyNote, as_json: bool) -> None:
     print("\nSettings")
     for name, value in study["config"].items():
         print(f"  {name:18} {value}{share_words(name, value)}")
+
+
+def _head_lines(study: StudyNote) -> list[str]:
+    """Return what a study is called, what it is, and the commands that ran it."""
+    labels = read_labels(study["folder"])
+    called = f" {labels.name!r}" if labels.name else ""
+    lines = [f"Study {study['id']}{called}, {study['study']}, {study['created'].replace('T', ' ')}"]
+    lines += [f"Tags      {', '.join(labels.tags)}"] if labels.tags else []
+    return lines + [f"Command   {each.command}   ({each.at.replace('T', ' ')[:16]})" for each in labels.commands]
 
 
 def _show_result(key: str, store: Path, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lth.analysis.labels import folders_called, read_labels
 from lth.analysis.notes import StudyNote, read_note
 from lth.cli.errors import CommandError, settings_as_usage
 from lth.config import check_choice
@@ -25,34 +26,38 @@ def study_documents(store: Path) -> list[StudyNote]:
 
 
 def find_study(name: str, store: Path) -> StudyNote | None:
-    """Return the one study whose ID starts with this, or None.
+    """Return the one study of this name, or whose ID starts with this; or None.
 
     Raises:
-        CommandError: if several do.
+        CommandError: if several do, or a note or labels are damaged.
     """
-    fitting = [document for document in study_documents(store) if document["id"].startswith(name)]
-    if len(fitting) > 1:
-        raise CommandError(f"{name!r} is short for several studies: {', '.join(each['id'] for each in fitting)}")
-    return fitting[0] if fitting else None
+    try:
+        notes = [read_note(path) for each in folders_called(name, store) if (path := each / "study.json").exists()]
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    if len(notes) > 1:
+        raise CommandError(f"{name!r} is short for several studies: {', '.join(each['id'] for each in notes)}")
+    return notes[0] if notes else None
 
 
 def unknown_id(name: str, store: Path) -> CommandError:
     """Return the error for an ID that the store does not hold."""
-    ids = [document["id"] for document in study_documents(store)]
-    if not ids:
+    folders = [document["folder"] for document in study_documents(store)]
+    if not folders:
         return CommandError(f"the store {store} holds no studies: name another with --store, or run `lth find-ticket`")
+    names = [called for each in folders if (called := read_labels(each).name)]
     try:
-        check_choice("study", name, ids)
+        check_choice("study", name, [*names, *(each.name for each in folders)])
     except ValueError as error:
         return CommandError(f"{error}. `lth ls` lists them")
     raise AssertionError("a known study was looked for and not found")
 
 
 def load_stored(name: str, store: Path, folder: Path | None) -> "Study":
-    """Return the study whose ID starts with this, with its model and data loaded.
+    """Return the study of this name, or whose ID starts with this, with its model and data loaded.
 
     Args:
-        name: the ID, or its beginning.
+        name: the name, the ID, or its beginning.
         store: folder of results.
         folder: where data files are looked for.
     Raises:

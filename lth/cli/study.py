@@ -14,6 +14,7 @@ from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.experiments import experiment_lines
 from lth.cli.options import Flag, Several
 from lth.cli.sample import as_prompt
+from lth.cli.typed import labels_of
 from lth.config import Running, StudySettings, as_settings_error
 from lth.config.stopping import exit_code, stopped_by
 from lth.config.text import split_each
@@ -31,6 +32,7 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
     """Run each study that is asked for; a sweep ends in a comparison."""
     from lth.cli.announced import Announced
     from lth.launch import check_sample, default_out, follow_study, load_studies, run_study
+    from lth.launch.labels import check_names
     from lth.launch.progress import make_progress
     from lth.lineage import Store
     from lth.training import Interrupted
@@ -45,7 +47,8 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         return 0 if all(finished) else exit_code(is_one_of_several=True)
     for prepared in studies:
         check_sample(prepared, execution)
-    store = Store(running.store)
+    store, labels = Store(running.store), labels_of(running, len(studies))
+    check_names(studies, labels, store)
     # All are looked at before the first is run: one that cannot be trained as asked is said at once.
     notes = [
         [*start_lines(prepared), *engine_lines(prepared, execution, store), *batch_lines(prepared, execution)]
@@ -60,7 +63,7 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         progress = make_progress(is_quiet=running.quiet or running.json_, notes=lines, devices=devices)
         try:
             announcer = None if running.json_ else Announced(running.store)
-            results.append(run_study(prepared, store, execution, progress, out, announcer))
+            results.append(run_study(prepared, store, execution, progress, out, announcer, labels[number - 1]))
         except Interrupted:
             return stopped(running.store, is_one_of_several=execution.ranks.size > 1)
         if announcer is not None:
@@ -127,7 +130,7 @@ def write_comparison(results: "Sequence[Found]", folder: Path, names: Sequence[s
 
 
 def reproduce(
-    name: str | None = None,
+    experiment: str | None = None,
     folder: Path | None = None,
     /,
     *,
@@ -138,6 +141,8 @@ def reproduce(
     allow_partial: Flag = False,
     store: Path = Path("lth-store"),
     out: Path | None = None,
+    name: str | None = None,
+    tag: Several = None,
     workers: int | None = None,
     model: str | None = None,
     text: str | None = None,
@@ -157,7 +162,7 @@ def reproduce(
         lth reproduce super-weights --model gpt2=./weights   # published weights
 
     Args:
-        name: an experiment, or a table of several; `super-weights` and `super-rows` list numbers of networks that
+        experiment: one by name, or a table of several; `super-weights` and `super-rows` list numbers of networks that
             others trained, and measure one that is at hand.
         folder: folder of data files; missing ones are downloaded into it.
         scale: share of the paper's training length, as 0.1; numbers that need the full length say so.
@@ -167,6 +172,8 @@ def reproduce(
         allow_partial: use a data set some of whose files are missing; results say so.
         store: folder of results.
         out: folder of the report; of a table, of all its reports.
+        name: what the study is called in the store; those of a table NAME-1, NAME-2, and so on.
+        tag: a word that `lth ls --tag` finds it by; several with commas, or the option several times.
         workers: one-thread worker processes [default: one per core].
         model: where the network lies: a folder or hub:OWNER/NAME; of super-weights also FILE.gguf, or MODEL=FOLDER
             where the name does not tell [default of bert-tickets: bert-base-uncased].
@@ -179,21 +186,27 @@ def reproduce(
         quiet: show no progress.
         json_: print JSON.
     """
-    if name is None or list_:
+    if experiment is None or list_:
         print(*experiment_lines(), sep="\n")
         return 0
     with settings_as_usage():
         with as_settings_error():
-            place = Running(folder=folder, store=store, out=out, workers=workers, quiet=quiet, json=json_)
-            running = place.model_copy(update={"track": split_each(track or ())})
-        if name in CHECKLISTS:
-            if scale != 1 or replicates is not None or plan or out is not None:
-                raise UsageError(f"{name} trains nothing: leave out --scale, --replicates, --plan and --out")
-            return run_checklist(name, running, model=model, text=text, protocol=protocol, tokens=tokens, join=join)
+            tags, trackers = split_each(tag or ()), split_each(track or ())
+            running = Running(
+                folder=folder, store=store, out=out, name=name, tag=tags, workers=workers, track=trackers, json=json_,
+                quiet=quiet,
+            )  # fmt: skip
+        if experiment in CHECKLISTS:
+            if scale != 1 or replicates is not None or plan or out is not None or name is not None or tag:
+                options = "--scale, --replicates, --plan, --out, --name and --tag"
+                raise UsageError(f"{experiment} trains nothing: leave out {options}")
+            return run_checklist(
+                experiment, running, model=model, text=text, protocol=protocol, tokens=tokens, join=join
+            )
     from lth.launch.reproduce import check_reproduction, left_out, load_experiments
 
     with settings_as_usage():
-        chosen = check_reproduction(name, scale, model, is_measured=text is not None or protocol is not None)
+        chosen = check_reproduction(experiment, scale, model, is_measured=text is not None or protocol is not None)
     missing = left_out({each: EXPERIMENTS[each] for each in chosen}, running.folder, model, is_partial=allow_partial)
     ready = [each for each in chosen if each not in missing]
     with settings_as_usage():
@@ -225,15 +238,21 @@ def _reproduce(
 ) -> None:
     """Run experiments one after the other and print their numbers; several end in a comparison."""
     from lth.launch import default_out
+    from lth.launch.labels import check_names
     from lth.launch.reproduce import document_of, print_comparison, reproduce_experiment
+    from lth.lineage import Store
     from lth.studies.experiments.experiment import not_run
 
     documents, outcomes, is_table = list["Reproduction"](), dict[str, "Found"](), len(names) > 1
-    for name, prepared in zip(names, studies, strict=True):
+    labels = labels_of(running, len(studies))
+    with settings_as_usage():
+        check_names(studies, labels, Store(running.store))
+    for name, prepared, called in zip(names, studies, labels, strict=True):
         out = running.out / name if running.out and is_table else running.out
         place = running.model_copy(update={"out": out})
         beside = {each: outcomes[each].results for each in EXPERIMENTS[name].beside if each in outcomes}
-        outcomes[name], document = reproduce_experiment(name, prepared, scale, place, execution_of(running), beside)
+        execution = execution_of(running)
+        outcomes[name], document = reproduce_experiment(name, prepared, scale, place, execution, beside, called)
         documents.append(document)
         if not running.json_:
             print_comparison(document)

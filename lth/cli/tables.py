@@ -7,11 +7,59 @@ Row = dict[str, str]
 """Cells by column title."""
 
 
+LEAST = 12
+"""Characters that are left of a cell that is cut, at least."""
+
+
 def print_rows(rows: Sequence[Sequence[str]]) -> None:
     """Print rows, the first of them titles, columns to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(*row_lines(rows), sep="\n")
+
+
+def row_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines, columns to the left."""
+    widths = _column_widths(rows)
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def table_width(rows: Sequence[Sequence[str]]) -> int:
+    """Return how wide rows are as lines."""
+    return sum(_column_widths(rows)) + 2 * (len(rows[0]) - 1)
+
+
+def _column_widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def fitted(
+    rows: Sequence[Sequence[str]], width: int, expendable: Sequence[str], cut: Sequence[str] = ()
+) -> list[list[str]]:
+    """Return rows without the columns that a terminal has no room for, and with others cut.
+
+    Args:
+        rows: cells; the first row are titles.
+        width: of the terminal.
+        expendable: titles of columns that go, the first that goes first.
+        cut: titles of columns whose cells are cut where the table still is too wide, the first that is cut first.
+    """
+    columns = [list(column) for column in zip(*rows, strict=True)]
+
+    def excess() -> int:
+        return table_width([*zip(*columns, strict=True)]) - width
+
+    for title in expendable:
+        if excess() > 0:
+            columns = [column for column in columns if column[0] != title]
+    for title in cut:
+        for column in columns:
+            if column[0] == title and (over := excess()) > 0:
+                room = max(LEAST, max(map(len, column)) - over)
+                column[:] = [_cut_behind(cell, room) for cell in column]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _cut_behind(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 3].rstrip()}..."
 
 
 def print_table(rows: list[Row], names: list[str], width: int, expendable: str) -> None:

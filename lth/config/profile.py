@@ -4,17 +4,18 @@ import re
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lth.config.choices import check_choice
 from lth.config.errors import SettingsError, as_settings_error
+from lth.config.known import KnownFields
 from lth.config.yaml_file import read_table
 
 PLACES = (Path("lth-profiles.yaml"), Path("~/.config/lth/profiles.yaml"))
 """Where profiles are looked for, in this order."""
 
 
-class Profile(BaseModel):
+class Profile(KnownFields):
     """What a job of a cluster asks for, and what it sets up before it starts.
 
     Counts are for one element of a job array, which does one part of a study.

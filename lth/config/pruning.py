@@ -3,7 +3,6 @@
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -12,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from lth.config.known import KnownFields
 from lth.config.text import Entries, Names, Numbers, Rates, split_pairs
 
 
@@ -19,7 +19,7 @@ def _rates_or_default(value: Any) -> Any:
     return None if isinstance(value, str) and value == "default" else split_pairs(value)
 
 
-class Targets(BaseModel):
+class Targets(KnownFields):
     """Which weights are pruned, how dense each level is, and which weights matter.
 
     A level's share is given by `rate`, of the weights that remain, or by `per_level`, of all; the one that does not

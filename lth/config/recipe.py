@@ -2,15 +2,16 @@
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from lth.config.duration import Clock, Duration, steps_per_epoch
 from lth.config.idle import without_idle
+from lth.config.known import KnownFields
 from lth.config.text import Names, Options, split_names, split_pairs
 from lth.config.training import Function, TaskSpec, Training
 
 
-class Recipe(BaseModel):
+class Recipe(KnownFields):
     """How a network is trained, as users write it; `training` resolves it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

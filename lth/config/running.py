@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from lth.config.known import KnownFields
+from lth.config.labels import Name, Tags
 from lth.config.text import SeveralNames
 
 
-class Running(BaseModel):
+class Running(KnownFields):
     """Where a study runs and where its results go."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -22,6 +24,17 @@ class Running(BaseModel):
     out: Path | None = Field(
         default=None,
         description="folder of the report [default: lth-reports/MODEL-DATA-ID]; in a sweep, of all its reports",
+    )
+    name: Name | None = Field(
+        default=None,
+        description="what the study is called in the store, wherever an ID is taken; in a sweep NAME-1, NAME-2, and so "
+        "on [default: its ID alone]",
+    )
+    tags: Tags = Field(
+        default=(),
+        alias="tag",
+        description="a word that `lth ls --tag` finds the study by; several with commas, or the option several times "
+        "[default: none]",
     )
     workers: int | None = Field(
         default=None, ge=0, description="one-thread worker processes [default: one per core]; 0 trains in this process"

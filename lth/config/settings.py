@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
+from lth.config.choices import check_choice
 from lth.config.recipe import Recipe
 from lth.config.running import Running
 
@@ -185,7 +186,14 @@ def nested(settings: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any
                     idle.append(f"{name} {value!r}: it goes with {reads}")
     if idle:
         warnings.warn(f"settings without effect: {'; '.join(sorted(idle))}", stacklevel=4)
+    for name in rest:
+        check_choice("setting", name, setting_names(settings))
     return values | rest
+
+
+def setting_names(settings: type[BaseModel]) -> list[str]:
+    """Return the names that users may write, and those of parts."""
+    return list(dict.fromkeys([*(name for name, *_ in flat_fields(settings)), *settings.model_fields]))
 
 
 def usual_text(default: Any) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lth.analysis.documents import Details, Results, Verdict, read_documents
 from lth.analysis.flat_rows import flat_rows
+from lth.analysis.labels import folders_called
 from lth.analysis.notes import report_folder
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Found:
 
 
 def results(name: str, store: str | Path = "lth-store") -> Found:
-    """Return what a finished study left, by the beginning of its ID, or by the folder of its report.
+    """Return what a finished study left, by its name, the beginning of its ID, or the folder of its report.
 
     Raises:
         ValueError: if there is no such study, or several.
@@ -136,7 +137,7 @@ def results(name: str, store: str | Path = "lth-store") -> Found:
     if (Path(name) / "results.json").is_file():
         folder = Path(name)
     else:
-        folders = sorted(path for path in Path(store).glob("studies/*") if path.name.startswith(name))
+        folders = folders_called(name, Path(store))
         if len(folders) != 1:
             names = ", ".join(path.name for path in folders or sorted(Path(store).glob("studies/*")))
             what = "is short for several" if folders else "is none of the studies"

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lth.config import StudySettings, as_settings_error, check_choice, flat_fields
+from lth.config import StudySettings, as_settings_error, check_choice
+from lth.config.settings import setting_names
 from lth.data import Data, load_data, needs_tokens, tokenised
 from lth.data.wordpieces import locate_vocabulary
 from lth.launch.foreign_model import ForeignModel, foreign_model
@@ -122,9 +123,8 @@ def check_known(study_type: StudyType[Any], settings: Mapping[str, Any], keyword
     Raises:
         ValueError: if one is not; suggests the nearest.
     """
-    known = [name for name, *_ in flat_fields(study_type.settings)] + ["preset", *study_type.settings.model_fields]
     for name in settings:
-        check_choice("setting", name, [*known, *keywords])
+        check_choice("setting", name, [*setting_names(study_type.settings), "preset", *keywords])
 
 
 def name_of(function: Callable[..., Any], advice: str) -> str:

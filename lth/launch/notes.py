@@ -2,23 +2,54 @@
 
 import datetime
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from lth.analysis.labels import Labels, add_labels, check_free
 from lth.analysis.notes import DERIVATION, DERIVATION_FORMAT
 from lth.analysis.points import Point
 from lth.launch.conclude import jobs_of
 from lth.lineage import Job, MasksNode, Node, Store, Trained, derivation, json_to_bytes, write_file
+from lth.lineage.lease import Leases
 from lth.studies.prepare import Study
 
+BUILDING = "building"
+"""The folder in a study's folder of the store in which a process that builds it holds a lease."""
 
-def register(prepared: Study, store: Store) -> None:
-    """Note in the store that this study exists, so that it can be listed while it is built."""
-    path = store.study_folder(prepared.id) / "study.json"
+
+def register(prepared: Study, store: Store, labels: Labels | None = None) -> None:
+    """Note in the store that this study exists, so that it can be listed while it is built.
+
+    Args:
+        prepared: the study.
+        store: where it is noted.
+        labels: what it is called, and the command that runs it.
+    Raises:
+        ValueError: if another study has the name; nothing is written then.
+    """
+    folder = store.study_folder(prepared.id)
+    path = folder / "study.json"
+    if labels is not None:
+        check_free(labels.name, folder)
     if not path.exists():
         write_file(path, json_to_bytes(note_of(prepared)))
     elif b'"trainings"' not in (before := path.read_bytes()):  # of an older lth, or damaged
         write_file(path, json_to_bytes(note_of(prepared) | _created(before)))
     _write_derivation(prepared, store)
+    if labels is not None:
+        add_labels(folder, labels)
+
+
+@contextmanager
+def being_built(prepared: Study, store: Store) -> Iterator[None]:
+    """Hold a lease in the study's folder meanwhile, so that `lth rm` leaves it alone."""
+    folder = store.study_folder(prepared.id) / BUILDING
+    with Leases() as leases:
+        leases.acquire(folder)  # another process may build it too, and holds it then
+        yield
+    with suppress(OSError):  # it is the other's
+        folder.rmdir()
 
 
 def note_of(prepared: Study) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from lth.analysis.documents import PlotDocument, Results
+from lth.analysis.labels import Labels
 from lth.analysis.points import Plot
 from lth.analysis.reproduction import (
     FILE,
@@ -167,6 +168,7 @@ def reproduce_experiment(
     running: Running,
     execution: Execution,
     beside: Mapping[str, Results] | None = None,
+    labels: Labels | None = None,
 ) -> tuple[Found, Reproduction]:
     """Run an experiment at a scale; return what it left, and each published number beside ours.
 
@@ -179,10 +181,11 @@ def reproduce_experiment(
         running: where results and reports go.
         execution: how jobs run.
         beside: results of the experiments that it compares with, by name.
+        labels: what the study is called.
     """
     experiment, store = EXPERIMENTS[name], Store(running.store)
     progress = make_progress(is_quiet=running.quiet or running.json_)
-    outcome = run_study(prepared, store, execution, progress, running.out)
+    outcome = run_study(prepared, store, execution, progress, running.out, labels=labels)
     other = other_subject(experiment, prepared)
     rows = comparison(experiment, outcome.results, outcome.details, scale, other, beside)
     document = document_of(name, scale, outcome.id, rows)

@@ -7,13 +7,15 @@ from typing import Any
 
 import yaml
 
+from lth.analysis.labels import Labels
 from lth.config.stopping import interruptible
 from lth.data import Data, from_arrays, no_data
 from lth.launch.conclude import Announcer, announce, conclude_study, default_out, jobs_of
 from lth.launch.energy import measured, meter_of
 from lth.launch.found import Found
+from lth.launch.labels import labels_in_script
 from lth.launch.load import Given, check_known, load_studies, name_of
-from lth.launch.notes import register
+from lth.launch.notes import being_built, register
 from lth.launch.samples import SamplesWritten, check_sample
 from lth.launch.stored import filled
 from lth.launch.tracked import ObserverFactory, Tracked
@@ -33,18 +35,21 @@ from lth.models import Factory
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import Study
 
-KEYWORDS = ("folder", "store", "out", "execution", "progress", "model_name", "train", "evaluate")
+KEYWORDS = ("folder", "store", "out", "name", "tags", "execution", "progress", "model_name", "train", "evaluate")
 """Keywords of `study` that are no settings."""
 
 
 def study(
-    name: str,
+    kind: str,
+    /,
     model: str | Factory | None = None,
     data: str | Data | dict[str, Any] | None = None,
     folder: str | Path | None = None,
     *,
     store: str | Path = "lth-store",
     out: str | Path | None = None,
+    name: str | None = None,
+    tags: str | Sequence[str] = (),
     execution: Execution | None = None,
     progress: bool | ObserverFactory = True,
     model_name: str | None = None,
@@ -55,7 +60,7 @@ def study(
     """Run a study of any kind and write its report.
 
     Args:
-        name: an entry of STUDIES: `find-ticket`, `connect`, `merge`, ... (docs/studies.md has all), or one of yours.
+        kind: an entry of STUDIES: `find-ticket`, `connect`, `merge`, ... (docs/studies.md has all), or one of yours.
         model: an entry of MODELS (with arguments as `gpt2:n_embd=64`), `package.module:function`, or a function that
             makes a `torch.nn.Module`. If its signature has `input_shape`, `num_classes` and the like, it is given those
             of the data. By default what ticket files among the settings are of, else lenet-300-100.
@@ -64,6 +69,8 @@ def study(
         folder: where data files are looked for, and downloaded to.
         store: where results are kept; a second call does only what is not there yet.
         out: the report's folder; by default lth-reports/MODEL-DATA-ID.
+        name: what the study is called in the store: `lth.results(name)`, `lth show NAME`.
+        tags: words that `lth ls --tag` finds it by.
         execution: device, workers and engine.
         progress: whether to show progress; or what makes an observer of the study's build.
         model_name: the name by which a function's model is known in records; by default its module and name.
@@ -77,7 +84,7 @@ def study(
         BuildError, StoreError: if a job or the store fails; finished work is kept.
     """
     refuse_nested()
-    study_type = STUDIES.pick(name)
+    study_type = STUDIES.pick(kind)
     if unfit := settings.keys() & {"workers", "device", "population", "engine"}:
         wrong = ", ".join(f"{each}=..." for each in sorted(unfit))
         raise ValueError(f"{wrong}: where trainings run is said by execution=lth.Execution({wrong})")
@@ -111,7 +118,8 @@ def study(
     )
     wanted = settings_of(study_type, {**known_as, "data": data_name, **settings})
     [prepared] = load_studies(study_type, [wanted], Path(folder) if folder else None, given)
-    return run_study(prepared, Store(Path(store)), execution, observer_of(progress), Path(out) if out else None)
+    where, labels = Path(out) if out else None, labels_in_script(name, tags)
+    return run_study(prepared, Store(Path(store)), execution, observer_of(progress), where, labels=labels)
 
 
 def _model_of(model: str | Factory | None, name: str | None) -> tuple[dict[str, str], dict[str, Factory]]:
@@ -171,6 +179,7 @@ def run_study(
     observer: ObserverFactory | None = None,
     out: Path | None = None,
     announcer: Announcer | None = None,
+    labels: Labels | None = None,
 ) -> Found:
     """Build a study and write its results, tickets and report; what would be written again as it is stays.
 
@@ -180,10 +189,11 @@ def run_study(
     """
     tracked, found = Tracked(prepared, store, () if execution is None else execution.track), None
     try:
-        skipped = build_study(prepared, store, execution, tracked.observer(observer), out)
+        skipped = build_study(prepared, store, execution, tracked.observer(observer), out, labels)
         found = None if skipped else read_unchanged(prepared, store, out or default_out(prepared))
         if found is None:
-            found = conclude_study(prepared, store, out, skipped, announcer)
+            with being_built(prepared, store):
+                found = conclude_study(prepared, store, out, skipped, announcer)
             note_concluded(prepared, store, found)
         elif announcer is not None:
             announcer.concluded(found.results)
@@ -209,6 +219,7 @@ def build_study(
     execution: Execution | None = None,
     observer: ObserverFactory | None = None,
     out: Path | None = None,
+    labels: Labels | None = None,
 ) -> dict[str, str]:
     """Do what a study needs and the store lacks; return what had to be left out, and why."""
     refuse_nested()
@@ -219,12 +230,13 @@ def build_study(
     if execution.engine != "auto":
         execution.choices(prepared.targets, prepared.sources)  # what cannot be trained as asked is said before all else
     store.check_writable()
-    register(prepared, store)
+    register(prepared, store, labels)
     folder = out or default_out(prepared)
     settings = yaml.safe_dump(prepared.settings.flat(), sort_keys=False)
     first = f"# study {prepared.id}; run again: lth run FILE\nrun: {prepared.type.name}\n"
     write_file(folder / "config.yaml", f"{first}{settings}".encode())
-    with observer(prepared) if observer else nullcontext(Unobserved()) as attached:
+    attaching = observer(prepared) if observer else nullcontext(Unobserved())
+    with being_built(prepared, store), attaching as attached:
         shown: Observer = attached
         if execution.sample is not None:
             shown = SamplesWritten(attached, prepared, execution.sample, folder)

@@ -1,8 +1,9 @@
-"""Studies by the beginning of their ID, from what the store notes of them."""
+"""Studies by their name or the beginning of their ID, from what the store notes of them."""
 
 from pathlib import Path
 from typing import Any
 
+from lth.analysis.labels import folders_called
 from lth.config import SettingsError, as_settings_error, flat_fields
 from lth.config.json_text import parse_json
 from lth.studies import STUDIES, StudyType
@@ -18,19 +19,19 @@ def filled(study: StudyType[Any], settings: dict[str, Any], store: Path) -> dict
     """
     assert study.from_study is not None
     name = str(settings[study.stored])
-    if {"model", "data", "levels"} <= settings.keys() and not any(store.glob(f"studies/{name}*")):
+    if {"model", "data", "levels"} <= settings.keys() and not folders_called(name, store):
         return settings
     kind, config = settings_of_study(name, store, "`lth ls` lists them", what="")
-    [folder] = (path.name for path in store.glob(f"studies/{name}*"))
+    [folder] = (path.name for path in folders_called(name, store))
     with as_settings_error():
         return study.from_study(settings, folder, kind, config)
 
 
 def settings_of_study(name: str, store: Path, advice: str, what: str = "file") -> tuple[str, dict[str, Any]]:
-    """Return the kind and the settings of the one study whose ID starts with a name.
+    """Return the kind and the settings of the one study that a name means.
 
     Args:
-        name: beginning of the ID.
+        name: of the study, or the beginning of its ID.
         store: where studies are noted.
         advice: what else could be named, for the message.
         what: what the name could be besides.
@@ -38,7 +39,7 @@ def settings_of_study(name: str, store: Path, advice: str, what: str = "file") -
         SettingsError: if there is none, or several.
         ValueError: if its note is damaged.
     """
-    folders = sorted(path for path in store.glob("studies/*") if name and path.name.startswith(name))
+    folders = folders_called(name, store)
     if len(folders) != 1:
         ids = ", ".join(path.name for path in folders)
         none = f"is no {what}, and no study" if what else "is no study"

@@ -206,11 +206,22 @@ class Store:
 
     def finish_work(self, key: str) -> None:
         """Remove what an unfinished result left, once it is finished."""
-        folder = self.work_folder(key)
-        gone = folder.with_name(f".{key[:16]}-{uuid.uuid4().hex[:8]}")
-        with contextlib.suppress(OSError):  # another process has removed it
-            os.rename(folder, gone)  # leases in it go at one stroke, so that none of another process is hit
-            shutil.rmtree(gone, ignore_errors=True)
+        with contextlib.suppress(StoreError):  # another process has removed it
+            self.remove(self.work_folder(key))
+
+    def remove(self, folder: Path) -> None:
+        """Remove a folder of this store: out of sight at one stroke, leases in it too, and then from the disk.
+
+        Raises:
+            StoreError: if it cannot be removed.
+        """
+        gone = self.root / "work" / f".{folder.name[:16]}-{uuid.uuid4().hex[:8]}"
+        try:
+            gone.parent.mkdir(exist_ok=True)
+            os.rename(folder, gone)
+        except OSError as error:
+            raise StoreError(f"cannot remove {folder}: {error.strerror or error}") from error
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _names(folder: Path) -> list[str]:

@@ -34,16 +34,3 @@ def _inside(folder: Path, pattern: str) -> Iterator[Path]:
     for path in sorted(folder.glob(pattern)):
         if path.is_file() and path.resolve().is_relative_to(root):
             yield path
-
-
-def size_words(size: int) -> str:
-    """Return a size for people.
-
-    Example:
-        >>> size_words(43_291)
-        '43 kB'
-    """
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= scale:
-            return f"{size / scale:.3g} {unit}"
-    return f"{size} bytes"

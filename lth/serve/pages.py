@@ -10,6 +10,7 @@ from typing import Any
 
 from lth.analysis.labels import LABELS
 from lth.analysis.notes import DERIVATION
+from lth.analysis.numbers import size_words
 from lth.report.bundle import bundle
 from lth.report.compare import comparison_figures
 from lth.report.environment import environment
@@ -18,7 +19,7 @@ from lth.report.page import figures, render
 from lth.report.study import read_study
 from lth.report.theme import DARK, LIGHT
 from lth.serve.catalogue import Entry, Signature, signature_of
-from lth.serve.files import size_words, study_files
+from lth.serve.files import study_files
 
 HERE = Path(__file__).parent
 KEPT = 16

@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from lth.analysis.labels import FORMAT, LABELS, Labels, check_name, check_tag, ran_now, read_labels, write_labels
+from lth.analysis.labels import (
+    FORMAT,
+    LABELS,
+    Labels,
+    add_labels,
+    check_free,
+    folders_called,
+    numbered,
+    ran_now,
+    read_labels,
+    write_labels,
+)
+from lth.config.labels import check_name, check_tags
 
 WHOLE = {"format": FORMAT, "name": "slow-pruning", "tags": ["paper"], "commands": [{"at": "t", "command": "lth merge"}]}
 
@@ -51,9 +63,10 @@ def test_no_json_is_damage(content: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "a/b", "..", "x" * 65, "é"])
 def test_no_names_and_tags(name: str, tmp_path: Path) -> None:
-    for check in (check_name, check_tag):
-        with pytest.raises(ValueError, match="letters, digits"):
-            check(name)
+    with pytest.raises(ValueError, match="a name has letters, digits"):
+        check_name(name)
+    with pytest.raises(ValueError, match="a tag has letters, digits"):
+        check_tags(("good", name))
     with pytest.raises(ValueError, match="letters, digits"):
         write_labels(tmp_path, Labels(name=name))
     assert not list(tmp_path.iterdir())
@@ -62,5 +75,48 @@ def test_no_names_and_tags(name: str, tmp_path: Path) -> None:
 def test_a_name_is_no_beginning_of_an_id() -> None:
     with pytest.raises(ValueError, match="reads as the beginning of an ID"):
         check_name("feed")
-    assert check_tag("feed") == "feed"
+    assert check_tags(("feed", "feed")) == ("feed",)
     assert check_name("rate-0.1") == "rate-0.1"
+
+
+def store_of(folder: Path, **names: str | None) -> Path:
+    for id, name in names.items():
+        write_labels(folder / "studies" / id.removeprefix("_"), Labels(name))
+    return folder
+
+
+def test_a_name_or_the_beginning_of_an_id_means_a_study(tmp_path: Path) -> None:
+    store = store_of(tmp_path, _12ab="slow", _12cd="slow-2", _ff00=None)
+
+    def ids(name: str) -> list[str]:
+        return [path.name for path in folders_called(name, store)]
+
+    assert ids("slow") == ["12ab"]  # a whole name, though another begins with it
+    assert ids("slow-2") == ["12cd"]
+    assert ids("12") == ["12ab", "12cd"]
+    assert ids("f") == ["ff00"]
+    assert ids("slo") == ids("") == []
+
+
+def test_a_name_is_of_one_study(tmp_path: Path) -> None:
+    studies = store_of(tmp_path, _12ab="slow", _ff00=None) / "studies"
+    check_free("slow", studies / "12ab")
+    check_free("quick", studies / "ff00")
+    with pytest.raises(ValueError, match=r"the name 'slow' is taken: study 12ab .*lth label 12ab --name"):
+        add_labels(studies / "ff00", Labels("slow"))
+    assert read_labels(studies / "ff00") == Labels()
+
+
+def test_labels_are_added(tmp_path: Path) -> None:
+    folder, first = tmp_path / "studies" / "12ab", ran_now("lth merge")
+    add_labels(folder, Labels("slow", ("a",), (first,)))
+    assert add_labels(folder, Labels(None, ("b", "a"), (ran_now("lth merge"),))) == Labels("slow", ("a", "b"), (first,))
+    assert add_labels(folder, Labels("slower"), untagged=["a", "z"]) == Labels("slower", ("b",), (first,))
+    assert read_labels(folder) == Labels("slower", ("b",), (first,))
+
+
+def test_several_studies_of_one_command_are_numbered() -> None:
+    labels = Labels("sweep", ("a",))
+    assert numbered(labels, 1) == [labels]
+    assert numbered(labels, 2) == [Labels("sweep-1", ("a",)), Labels("sweep-2", ("a",))]
+    assert numbered(Labels(None, ("a",)), 2) == [Labels(None, ("a",))] * 2

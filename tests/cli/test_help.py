@@ -40,6 +40,8 @@ def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         "cancel",
         "logs",
         "ls",
+        "label",
+        "rm",
         "show",
         "report",
         "export",

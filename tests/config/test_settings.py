@@ -1,13 +1,27 @@
 """Settings of a study: parts that are written flat, the same however they are written."""
 
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lth.config import Recipe, SettingsError, StudySettings, check_names, flat_fields, parts_of
+from lth.cli.errors import UsageError
+from lth.cli.options import read_settings
+from lth.config import (
+    Recipe,
+    Running,
+    SettingsError,
+    StudySettings,
+    Targets,
+    as_settings_error,
+    check_names,
+    flat_fields,
+    parts_of,
+)
 from lth.data import load_data
 from lth.models import LeNet300100
 from lth.studies import STUDIES, StudyType, settings_of
@@ -130,6 +144,36 @@ def test_settings_forbid_unknown_fields_and_are_frozen() -> None:
         FindTicket(levls=3)
     with pytest.raises(ValidationError, match="frozen"):
         FindTicket().levels = 3
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: STUDIES["find-ticket"].settings(levles=3), "unknown setting 'levles'. Did you mean 'levels'?"),
+        (lambda: settings_of(STUDIES["merge"], {"lrr": 3}), "unknown setting 'lrr'. Did you mean 'lr'?"),
+        (lambda: Recipe(durtion="3it"), "unknown setting 'durtion'. Did you mean 'duration'?"),
+        (lambda: Targets(criterio="snip"), "unknown setting 'criterio'. Did you mean 'criterion'?"),
+        (lambda: Running(tags="a"), "unknown setting 'tags'. Did you mean 'tag'?"),
+    ],
+)
+def test_an_unknown_name_is_answered_by_the_nearest(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(SettingsError) as said, as_settings_error():
+        make()
+    assert str(said.value).startswith(words)
+
+
+@pytest.mark.parametrize(("name", "near"), [("levles", "levels"), ("workrs", "workers"), ("tags", "tag")])
+@pytest.mark.parametrize("is_swept", [False, True])
+def test_an_unknown_name_in_a_file_is_answered_by_the_nearest(
+    tmp_path: Path, name: str, near: str, is_swept: bool
+) -> None:
+    if is_swept and near != "levels":
+        pytest.skip("where a study runs is not swept")
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"sweep: {{grid: {{{name}: [2]}}}}\n" if is_swept else f"{name}: 2\n")
+    with pytest.raises(UsageError) as said:
+        read_settings(STUDIES["find-ticket"], path, {})
+    assert str(said.value) == f"{path}: unknown setting {name!r}. Did you mean {near!r}?"
 
 
 def test_text_and_values_mean_the_same() -> None:

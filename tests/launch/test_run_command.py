@@ -38,7 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     put_lsf(tmp_path / "lsf")
     monkeypatch.setenv("PATH", f"{tmp_path / 'lsf'}:{os.environ['PATH']}")
     (tmp_path / "study.yaml").write_text(STUDY)
-    (tmp_path / "lth-profiles.yaml").write_text("normal: {time: 1h, cpus: 1}\ngpu: {gpus: 1}\n")
+    (tmp_path / "lth-profiles.yaml").write_text("normal: {time: 1h, cpus: 1}\ngpu: {gpus: 1}\nlate: {tiem: 1h}\n")
     return tmp_path
 
 
@@ -73,6 +73,51 @@ def test_a_study_goes_through_a_cluster(place: Path, capsys: Run) -> None:
     assert "first" not in run(capsys, "logs", name, "--part", "2", "--lines", "1")
     assert "Cancelled" in run(capsys, "cancel", name)
     assert "All is done already" in run(capsys, "run", "study.yaml", "--launch", "lsf", "--profile", "normal")
+
+
+def test_a_launch_is_called_as_its_study_and_holds_it(
+    place: Path, capsys: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "study.yaml").write_text(f"{STUDY}name: far\ntag: paper\n")
+    run(capsys, "run", "study.yaml", "--launch", "lsf", "--profile", "normal")
+    [launch] = (place / "lth-store" / "launches").iterdir()
+    assert launch.name == "far-1"
+    shown = run(capsys, "show", "far")
+    assert "Tags      paper\n" in shown
+    assert "Command   lth run study.yaml --launch lsf --profile normal " in shown
+    said = run(capsys, "rm", "far", "--yes", code=1)
+    assert "is of the launch far-1, which is not over: `lth cancel far-1`, or wait" in said
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", os.environ["PATH"].partition(":")[2])  # a machine without LSF
+        assert "whether the launch far-1 runs cannot be told" in run(capsys, "rm", "far", "--yes", code=1)
+    for part in ("1", "2"):
+        run(capsys, "run", str(launch / "manifest.json"), "--part", part)
+    run(capsys, "label", "far", "--name", "further")
+    run(capsys, "run", str(launch / "manifest.json"), "--conclude")
+    assert run(capsys, "show", "further").count("Command ") == 1  # neither name nor command is of the last job
+    run(capsys, "cancel", "far")
+    run(capsys, "rm", "further", "--yes")
+
+
+def test_a_damaged_manifest_is_named(place: Path, capsys: Run) -> None:
+    for name in ("whole", "broken"):
+        (place / "study.yaml").write_text(f"{STUDY}seed: {len(name)}\nname: {name}\n")
+        run(capsys, "run", "study.yaml", "--launch", "lsf", "--profile", "normal")
+    manifest = place / "lth-store" / "launches" / "broken-1" / "manifest.json"
+    manifest.write_text(manifest.read_text()[:-20])
+    for arguments in (("status",), ("status", "--json")):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        said = capsys.readouterr()
+        assert ended.value.code == 1
+        assert "whole-1" in said.out  # the others are shown
+        assert said.err.startswith(f"lth: launch broken-1: {manifest.relative_to(place)} is damaged (")
+    for command in ("status", "cancel", "logs"):
+        assert "manifest.json is damaged" in run(capsys, command, "broken", code=1)
+        assert "Did you mean 'whole-1'?" in run(capsys, command, "whloe-1", code=1)
+    for said in (run(capsys, "rm", name, "--yes", code=1) for name in ("whole", "broken")):
+        assert "the launch broken-1 cannot be read" in said or "is of the launch whole-1" in said
+    run(capsys, "cancel", "whole")
 
 
 def test_a_study_runs_here_and_its_configuration_again(place: Path, capsys: Run) -> None:
@@ -121,6 +166,7 @@ def test_an_experiment_of_a_file(
         (("none.yaml",), "cannot read none.yaml"),
         (("study.yaml", "--launch", "slrum"), "unknown scheduler 'slrum'. Did you mean 'slurm'"),
         (("study.yaml", "--launch", "lsf", "--profile", "gpus"), "unknown profile 'gpus'. Did you mean 'gpu'"),
+        (("study.yaml", "--launch", "lsf", "--profile", "late"), "'late': unknown setting 'tiem'. Did you mean 'time'"),
         (("study.yaml", "--scale", "0.1"), "--scale is of experiments"),
         (("study.yaml", "--part", "1"), "of a manifest"),
         (("study.yaml", "--profile", "gpu"), "give --launch slurm or lsf"),
@@ -129,8 +175,8 @@ def test_an_experiment_of_a_file(
         (("scale.yaml",), "scale.yaml: scale"),
         (("bare.yaml",), "must say what to run"),
         (("wrong.yaml",), "unknown study or experiment 'find-tickets'. Did you mean 'find-ticket'"),
-        (("level.yaml",), "level.yaml: unknown setting 'levles'"),
-        (("paper.yaml",), "of an experiment a file says scale"),
+        (("level.yaml",), "level.yaml: unknown setting 'levles'. Did you mean 'levels'?"),
+        (("paper.yaml",), "paper.yaml: unknown setting 'levels'. Choices: scale, replicates,"),
         (("doctor",), "--launch slurm or lsf"),
         (("manifest.json", "--part", "1"), "cannot read manifest.json"),
     ],

@@ -1,6 +1,6 @@
 """A study as jobs of a cluster: its parts, the written manifest, and schedulers."""
 
-from lth.launch.cluster.launches import Launch, find_launch, launches, read_launch
+from lth.launch.cluster.launches import Launch, damaged_launches, find_launch, launches, read_launch
 from lth.launch.cluster.parts import Part, lacking, parts_of
 from lth.launch.cluster.run import run_part
 from lth.launch.cluster.scheduler import Scheduler, SchedulerError
@@ -16,6 +16,7 @@ __all__ = [
     "Scheduler",
     "SchedulerError",
     "check_script",
+    "damaged_launches",
     "find_launch",
     "lacking",
     "launches",

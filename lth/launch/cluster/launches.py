@@ -127,29 +127,41 @@ def read_launch(path: Path) -> Launch:
 
 
 def launches(store: Path) -> list[Launch]:
-    """Return the launches of a store, oldest first; a damaged manifest is passed over."""
-    found = []
-    for path in store.glob(f"launches/*/{MANIFEST}"):
+    """Return the launches of a store, oldest first; `damaged_launches` has those that cannot be read."""
+    return sorted(_readable(store)[0].values(), key=lambda launch: (launch.created, launch.id))
+
+
+def damaged_launches(store: Path) -> dict[str, str]:
+    """Return what is wrong with the launches of a store whose manifests cannot be read, by their IDs."""
+    return _readable(store)[1]
+
+
+def _readable(store: Path) -> tuple[dict[str, Launch], dict[str, str]]:
+    """Return the launches of a store, and what is wrong with the others."""
+    found, damaged = dict[str, Launch](), dict[str, str]()
+    for path in sorted(store.glob(f"launches/*/{MANIFEST}")):
         try:
-            found.append(read_launch(path))
-        except SettingsError:
-            continue
-    return sorted(found, key=lambda launch: (launch.created, launch.id))
+            found[path.parent.name] = read_launch(path)
+        except SettingsError as error:
+            damaged[path.parent.name] = str(error)
+    return found, damaged
 
 
 def find_launch(name: str, store: Path) -> Launch:
     """Return the launch of a store with an ID, or the one whose ID begins so.
 
     Raises:
-        ValueError: if there is none, or there are several.
+        ValueError: if there is none, there are several, or its manifest is damaged.
     """
-    found = {launch.id: launch for launch in launches(store)}
-    if not found:
+    found, damaged = _readable(store)
+    if not found and not damaged:
         raise ValueError(f"the store {store} holds no launches: name another with --store")
-    fitting = [each for each in found if each.startswith(name)]
-    if name not in found and len(fitting) > 1:
+    fitting = [each for each in (*found, *damaged) if each.startswith(name)]
+    if name in (*found, *damaged):
+        fitting = [name]
+    if len(fitting) > 1:
         raise ValueError(f"{name!r} is short for several launches: {', '.join(fitting)}")
-    if name not in found and fitting:
-        [name] = fitting
-    check_choice("launch", name, list(found))
+    name = fitting[0] if fitting else check_choice("launch", name, [*found, *damaged])
+    if name in damaged:
+        raise ValueError(f"launch {name}: {damaged[name]}")
     return found[name]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lth.analysis.labels import Labels
 from lth.config import Running
 from lth.config.profile import Profile
 from lth.launch.cluster.launches import JOBS, Launch, Wanted, launches
@@ -52,7 +53,7 @@ def make_launch(
         for job in jobs_of(study):
             held_by.setdefault(job.key, number)
     return Launch(
-        id=_name(studies, store, experiment),
+        id=_name(studies, store, experiment, running.name),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         place=Path.cwd(),
         studies=tuple(Wanted(kind=each.type.name, id=each.id, settings=each.settings.flat()) for each in studies),
@@ -64,9 +65,9 @@ def make_launch(
     )
 
 
-def _name(studies: Sequence[Study], store: Path, experiment: Mapping[str, Any] | None) -> str:
-    """Return a name that no launch of the store has: experiment, or kind and beginning of an ID; a number."""
-    first = str(experiment["name"]) if experiment else f"{studies[0].type.name}-{studies[0].id[:6]}"
+def _name(studies: Sequence[Study], store: Path, experiment: Mapping[str, Any] | None, name: str | None) -> str:
+    """Return a name that no launch of the store has: the given one, experiment, or kind and part of an ID; a number."""
+    first = name or (str(experiment["name"]) if experiment else f"{studies[0].type.name}-{studies[0].id[:6]}")
     taken = {path.name for path in store.glob("launches/*")}
     return next(name for number in range(1, len(taken) + 2) if (name := f"{first}-{number}") not in taken)
 
@@ -99,9 +100,16 @@ def check_script(profile: Profile, scheduler: Scheduler) -> str:
     return scheduler.script(profile, Path.cwd(), ClusterJob("lth-doctor", log, f"doctor{device}"))
 
 
-def submit(studies: Sequence[Study], launch: Launch, scheduler: Scheduler) -> dict[str, str]:
+def submit(
+    studies: Sequence[Study], launch: Launch, scheduler: Scheduler, labels: Sequence[Labels] = ()
+) -> dict[str, str]:
     """Write a launch and submit its jobs; return their numbers by `parts` and `end`.
 
+    Args:
+        studies: what is asked for.
+        launch: as `make_launch` returns it.
+        scheduler: of the cluster.
+        labels: what each study is called.
     Raises:
         SchedulerError: if the scheduler refuses, or a launch that does the same is not over.
     """
@@ -111,8 +119,8 @@ def submit(studies: Sequence[Study], launch: Launch, scheduler: Scheduler) -> di
     launch.write()
     for name, text in texts.items():
         write_file(launch.folder / name, text.encode())
-    for study in studies:
-        register(study, store)
+    for study, called in zip(studies, labels or [Labels()] * len(studies), strict=True):
+        register(study, store, called)
     jobs = {"parts": scheduler.submit(launch.folder / PARTS)}
     try:
         jobs["end"] = scheduler.submit(launch.folder / END, after=jobs["parts"])
@@ -126,12 +134,21 @@ def submit(studies: Sequence[Study], launch: Launch, scheduler: Scheduler) -> di
 def _refuse_twice(launch: Launch) -> None:
     ids = {each.id for each in launch.studies}
     for other in launches(launch.running.store):
-        if not other.jobs or ids.isdisjoint(each.id for each in other.studies):
-            continue
-        assert other.profile.launch is not None
-        scheduler = SCHEDULERS.pick(other.profile.launch)
-        if any(scheduler.states(number) for number in other.jobs.values()):
+        if not ids.isdisjoint(each.id for each in other.studies) and not is_over(other):
             raise SchedulerError(
                 f"launch {other.id} of the same study is not over (`lth status {other.id}`): wait, or take it back "
                 f"with `lth cancel {other.id}`; what is done is kept"
             )
+
+
+def is_over(launch: Launch) -> bool:
+    """Return whether the cluster has no jobs of a launch, any more or yet.
+
+    Raises:
+        SchedulerError: if it cannot be asked.
+    """
+    if not launch.jobs:
+        return True
+    assert launch.profile.launch is not None
+    scheduler = SCHEDULERS.pick(launch.profile.launch)
+    return not any(scheduler.states(number) for number in launch.jobs.values())

@@ -1,0 +1,48 @@
+"""What sets studies of one kind apart: the settings in which they differ, in a few words."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lth.analysis.notes import StudyNote
+from lth.config.settings import usual_text
+
+SHOWN = ("model", "data", "replicates")
+"""Settings that stand in columns of their own."""
+
+
+def settings_apart(notes: Sequence[StudyNote], known: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return for each study the settings in which it differs from others of its kind on the same model and data.
+
+    Args:
+        notes: of the studies.
+        known: settings of each kind, with the defaults that count where an older lth noted none.
+    """
+    alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    configs = [_config(note, known.get(note["study"], {})) for note in notes]
+    for index, (note, config) in enumerate(zip(notes, configs, strict=True)):
+        alike[note["study"], str(config.get("model")), str(config.get("data"))].append(index)
+    apart: list[dict[str, Any]] = [{} for _ in notes]
+    for indices in alike.values():
+        names = dict.fromkeys(name for index in indices for name in configs[index] if name not in SHOWN)
+        for name in names:
+            values = [configs[index].get(name) for index in indices]
+            if any(value != values[0] for value in values):
+                for index in indices:
+                    apart[index][name] = configs[index].get(name)
+    return apart
+
+
+def _config(note: StudyNote, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study's settings without digests, which say nothing to people; of an unknown kind all that is noted."""
+    return {name: note["config"].get(name, default) for name, default in known.items()} if known else note["config"]
+
+
+def setting_words(settings: Mapping[str, Any]) -> str:
+    """Return settings as users would write them.
+
+    Example:
+        >>> setting_words({"rate": 0.4, "rewind_to": None})
+        'rate=0.4 rewind-to=none'
+    """
+    return " ".join(f"{name.replace('_', '-')}={usual_text(value)}" for name, value in settings.items())
