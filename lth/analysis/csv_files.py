@@ -1,11 +1,10 @@
 """What a study measured as CSV: curves of every training, what each tensor keeps, what became of watched weights."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from lth.analysis.csv_text import as_csv
 from lth.analysis.documents import TableRow
 from lth.analysis.points import Point
 from lth.analysis.throughput import speed_of
@@ -44,16 +43,6 @@ def csv_files(
         for point in finished:
             number = f"-{point.replicate}" if len(finished) > 1 else ""
             yield f"history{number}.csv", as_csv(list(history_rows(point, reader)), HISTORY.values())
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]], first: Iterable[str] = ()) -> str:
-    """Return rows as CSV with a heading; the columns `first` come first, what a row has not is empty."""
-    columns = list(dict.fromkeys([*first, *(name for row in rows for name in row)]))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def curve_rows(points: Iterable[Point], reader: Reader) -> Iterator[dict[str, Any]]:

@@ -21,22 +21,16 @@ from lth.analysis.documents import (
     Verdict,
 )
 from lth.analysis.points import Point
-from lth.lineage import Reader, Sparsified, Trained, derivation
-from lth.sparsity import Masks
+from lth.analysis.survivors import Networks
+from lth.lineage import Reader, Trained, derivation
 from lth.training import History, read_history
 
 BINS = 60
 
-SAMPLES = 200_000
-"""Weights of a layer that a histogram looks at, at most."""
-
 Place = tuple[tuple[str, float | str], ...]
 
-Network = tuple[Point, Sequence[str]]
-"""A finished training, and the names of its prunable parameters."""
-
-Networks = dict[tuple[str, Place], list[Network]]
-"""The replicates of each arm at each of its places."""
+Groups = dict[tuple[str, Place], list[Point]]
+"""The replicates of each arm at each of its places: finished trainings."""
 
 
 def details_document(
@@ -64,24 +58,29 @@ def details_document(
         tables: of the conclusion.
         learning: curves by preference (`validation/accuracy`): of the first that was measured each replicate is kept.
     """
-    finished = [point for point in points if isinstance(point.job, Trained) and _history(point, reader) is not None]
-    groups: dict[tuple[str, Place], list[Point]] = defaultdict(list)
-    for point in finished:
-        groups[point.arm, tuple(point.at.items())].append(point)
-    shown = set(shown)
-    networks: Networks = {
-        where: [(point, prunable) for point in group] for where, group in groups.items() if where[0] in shown
+    histories = {
+        point.job.key: history
+        for point in points
+        if isinstance(point.job, Trained) and (history := _history(point, reader)) is not None
     }
+    groups: Groups = defaultdict(list)
+    for point in points:
+        if point.job.key in histories:
+            groups[point.arm, tuple(point.at.items())].append(point)
+    shown, networks = set(shown), Networks(reader, prunable)
+    seen = {where: group for where, group in groups.items() if where[0] in shown}
     chosen = _representative(points, subjects, verdict)
-    distributions, boxes = _distributions(networks, reader)
+    distributions, boxes = _distributions(seen, networks)
     return {
         "format": DETAILS,
         "version": VERSION,
         "id": id,
         "curves": [
-            curve for key, group in groups.items() if (curve := _curve(*key, group, reader, learning)) is not None
+            curve
+            for key, group in groups.items()
+            if (curve := _curve(*key, [histories[point.job.key] for point in group], learning)) is not None
         ],
-        "layers": [row for where, group in networks.items() for row in _layers(*where, group, reader)],
+        "layers": [row for where, group in seen.items() for row in _layers(*where, group, networks)],
         "distributions": distributions,
         "boxes": boxes,
         "derivation": [] if chosen is None else _derivation(chosen),
@@ -97,24 +96,9 @@ def _history(point: Point, reader: Reader) -> History | None:
     return history if history.diverged_at is None else None
 
 
-def _masks(point: Point, prunable: Sequence[str], reader: Reader) -> Masks:
-    """Return a training's masks at its end, with those of a dense network written out."""
-    job = point.job
-    assert isinstance(job, Trained)
-    masks = reader.masks(job.masks if job.training.sparsifier is None else Sparsified(trained=job))
-    if masks:
-        return masks
-    module = reader.skeleton(job.model)
-    return {
-        name: module.get_parameter(name).new_ones(module.get_parameter(name).shape, device="cpu").bool()
-        for name in prunable
-    }
-
-
-def _curve(arm: str, at: Place, group: list[Point], reader: Reader, learning: Sequence[str]) -> Curve | None:
+def _curve(arm: str, at: Place, histories: list[History], learning: Sequence[str]) -> Curve | None:
     """Return mean curves over the replicates that went to the end."""
-    histories = [history for point in group if (history := _history(point, reader)) is not None]
-    if not histories or any(history.steps != histories[0].steps for history in histories):
+    if any(history.steps != histories[0].steps for history in histories):
         return None
     values = {
         name: [_mean(each) for each in zip(*(history.curves[name] for history in histories), strict=True)]
@@ -136,14 +120,14 @@ def _mean(values: tuple[float | None, ...]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _layers(arm: str, at: Place, group: list[Network], reader: Reader) -> list[LayerDensity]:
+def _layers(arm: str, at: Place, group: list[Point], networks: Networks) -> list[LayerDensity]:
     """Return how much of each layer an arm keeps at a place, a mean over replicates."""
     kept: dict[str, list[int]] = defaultdict(list)
     sizes: dict[str, int] = {}
-    for network in group:
-        for name, mask in _masks(*network, reader).items():
-            kept[name].append(int(mask.sum()))
-            sizes[name] = mask.numel()
+    for point in group:
+        for name, (count, size) in networks.counts(point).items():
+            kept[name].append(count)
+            sizes[name] = size
     return [
         {
             "arm": arm,
@@ -158,17 +142,17 @@ def _layers(arm: str, at: Place, group: list[Network], reader: Reader) -> list[L
     ]
 
 
-def _distributions(networks: Networks, reader: Reader) -> tuple[list[Distribution], list[Box]]:
+def _distributions(groups: Groups, networks: Networks) -> tuple[list[Distribution], list[Box]]:
     """Return densities of the surviving weights before and after training, on one set of edges per layer, and boxes.
 
-    Two passes over the networks, one at a time in memory: the first finds edges and quantiles, the second counts.
+    Two passes over the networks: the first finds edges and quantiles, the second counts.
     """
     widths: dict[str, float] = defaultdict(float)
     boxes: list[Box] = []
-    for (arm, at), group in networks.items():
+    for (arm, at), group in groups.items():
         quantiles: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
-        for network in group:
-            for name, before, after in _survivors(*network, reader):
+        for point in group:
+            for name, before, after in networks.survivors(point):
                 if after.size:
                     both = np.quantile(np.abs(np.stack([before, after])), [*BOX_SHARES, 0.999], axis=1)
                     widths[name] = max(widths[name], float(both[-1, 1]))
@@ -177,17 +161,17 @@ def _distributions(networks: Networks, reader: Reader) -> tuple[list[Distributio
             start, end = np.mean(values, axis=0).tolist()
             boxes.append(Box(arm=arm, at=dict(at), layer=name, start=start, end=end))
     edges = {name: np.linspace(-(width or 1.0), width or 1.0, BINS + 1) for name, width in widths.items()}
-    return [row for where, group in networks.items() for row in _histograms(*where, group, edges, reader)], boxes
+    return [row for where, group in groups.items() for row in _histograms(*where, group, edges, networks)], boxes
 
 
 def _histograms(
-    arm: str, at: Place, group: list[Network], edges: Mapping[str, NDArray[np.float64]], reader: Reader
+    arm: str, at: Place, group: list[Point], edges: Mapping[str, NDArray[np.float64]], networks: Networks
 ) -> list[Distribution]:
     """Return the histograms of each layer of an arm at a place, over all replicates."""
     counts: dict[str, NDArray[np.float64]] = {}
     sizes: dict[str, int] = defaultdict(int)
-    for network in group:
-        for name, before, after in _survivors(*network, reader):
+    for point in group:
+        for name, before, after in networks.survivors(point):
             if before.size:
                 both = np.stack([np.histogram(values, edges[name])[0] for values in (before, after)])
                 counts[name] = counts.get(name, 0.0) + both.astype(np.float64)
@@ -197,19 +181,6 @@ def _histograms(
         start, end = ((each / (sizes[name] * np.diff(edges[name]))).tolist() for each in both)
         rows.append(Distribution(arm=arm, at=dict(at), layer=name, edges=edges[name].tolist(), start=start, end=end))
     return rows
-
-
-def _survivors(
-    point: Point, prunable: Sequence[str], reader: Reader
-) -> Iterable[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
-    """Give each layer's surviving weights before and after training; of very many, evenly spread ones."""
-    job = point.job
-    assert isinstance(job, Trained)
-    start, end = reader.weights(job.start), reader.weights(job)
-    for name, mask in _masks(point, prunable, reader).items():
-        before, after = start[name][mask], end[name][mask]
-        stride = max(1, before.numel() // SAMPLES)
-        yield name, before[::stride].float().numpy(), after[::stride].float().numpy()
 
 
 def _representative(points: Sequence[Point], subjects: Collection[str], verdict: Verdict) -> Trained | None:

@@ -154,6 +154,13 @@ class EnergyDocument(TypedDict):
     measured: str  # tools with versions, of what, read or estimated, whose mix of electricity
 
 
+class SettingsDocument(TypedDict):
+    """Names of settings as a page lists them: those unlike the preset, then the rest by group, as help orders them."""
+
+    changed: list[str]
+    groups: dict[str, list[str]]
+
+
 class Unfinished(TypedDict):
     """How far a study was when its results were written: trainings done, of all."""
 
@@ -182,6 +189,7 @@ class Results(TypedDict):
     constant: dict[str, float | None]  # what the best answer without a look at the input reaches on the test part
     rows: list[Row]
     verdict: Verdict
+    settings: NotRequired[SettingsDocument]  # older documents have no order
     energy: NotRequired[EnergyDocument]  # of the study's buildings, where a tool measured it
     unfinished: NotRequired[Unfinished]  # only where results are of a study that is not finished
 

@@ -8,7 +8,7 @@ from lth.analysis.comparison import Comparison
 from lth.analysis.documents import ArmDocument, Results
 from lth.analysis.numbers import remaining, show
 from lth.analysis.reading import Measure, arms_of, baseline_cell, metric_of, num_replicates
-from lth.config.text import last_part
+from lth.config.text import last_part, named_data
 
 CONSTANT = "an answer that looks at no input"
 
@@ -65,7 +65,12 @@ class Facts:
 
 def studied(config: Mapping[str, Any]) -> str:
     """Return what was studied: 'lenet-300-100 on mnist'."""
-    return f"{last_part(_name(config.get('model')))} on {_name(config.get('data'))}"
+    return f"{last_part(_name(config.get('model')))} on {data_in_words(config)}"
+
+
+def data_in_words(config: Mapping[str, Any]) -> str:
+    """Return the name of a study's data; see `named_data`."""
+    return named_data(_name(config.get("data")), str(config.get("data_note", "")))
 
 
 def _name(value: Any) -> str:

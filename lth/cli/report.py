@@ -1,5 +1,6 @@
 """`lth report`: the page again, from result files alone; of an unfinished study what it shows so far."""
 
+import sys
 from pathlib import Path
 
 from lth.cli.errors import UsageError
@@ -17,6 +18,8 @@ def report(
     """Build the report again from result files alone; several studies make one comparison.
 
         lth report 3f2a rate-0.4 --out comparison   # IDs or names, as `lth ls` shows
+
+    Of several studies it says how each differs from the first one, at every place that both have.
 
     Of a study that is unfinished, or runs at this moment, it shows what is done so far, in a folder of its own that
     ends with -unfinished.
@@ -44,7 +47,12 @@ def report(
     place = out or Path("lth-reports") / ("report-" + "-".join(study.results["id"] for study in studies[:4]))
     if out is None and len(studies) == 1 and "unfinished" in studies[0].results:
         place = folders[0]
-    print(f"Report     {write_report(studies, place, replicates=replicates)}")
+    path = write_report(studies, place, replicates=replicates)
+    if len(studies) > 1:
+        from lth.launch.compared import comparison_lines
+
+        print(*comparison_lines(studies, sys.stdout), sep="\n")
+    print(f"Report     {path}")
     return 0
 
 

@@ -81,6 +81,29 @@ def without_partial(data: str) -> str:
     return name if arguments == {PARTIAL: True} else data
 
 
+PART_WORDS = {"train": "training images", "test": "test images"}
+FEWER = re.compile(r"([\d,]+) in place of ([\d,]+) \((train|test)\)")
+"""How the note of a data set counts what it lacks (`lth.data.cifar`)."""
+
+
+def named_data(name: str, note: str = "") -> str:
+    """Return what data are called; of a data set that lacks files also how much of it there is.
+
+    Args:
+        name: as settings have it.
+        note: what is to be known of the data.
+
+    Example:
+        >>> named_data("cifar-10:partial=true", "not the whole of cifar-10: 10,000 in place of 50,000 (train) images")
+        'cifar-10 (10,000 of 50,000 training images)'
+    """
+    fewer = [f"{count} of {of} {PART_WORDS[part]}" for count, of, part in FEWER.findall(note)]
+    bare = without_partial(name)
+    if not fewer:
+        return name if bare == name else f"{bare} (in part)"
+    return f"{bare} ({' and '.join(fewer)})"
+
+
 def last_part(name: str) -> str:
     """Return what people call a model by: of a folder the last part of its path, of a function in a script its name.
 

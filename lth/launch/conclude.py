@@ -10,6 +10,7 @@ import torch
 from lth.analysis.csv_files import csv_files
 from lth.analysis.details import details_document
 from lth.analysis.documents import Details, Results, TableRow
+from lth.analysis.labels import read_labels
 from lth.analysis.notes import PLACE
 from lth.analysis.points import Point
 from lth.analysis.reading import cells
@@ -19,6 +20,7 @@ from lth.config.text import last_part
 from lth.data import Subset, batches_of
 from lth.launch.energy import energy_document, read_energy
 from lth.launch.found import Found
+from lth.launch.settings_shown import settings_document
 from lth.lineage import (
     BuildError,
     Dense,
@@ -80,7 +82,7 @@ def conclude_study(
     announce(announcer, found, ("Results",))
     write_tickets(prepared, reader, results, folder / "tickets")
     announce(announcer, found, ("Tickets",))
-    write_report([read_study(folder)], folder)
+    write_report([read_study(folder, read_labels(store.study_folder(prepared.id)))], folder)
     write_file(store.study_folder(prepared.id) / PLACE, json_to_bytes({"folder": str(folder.resolve())}))
     announce(announcer, found, ("Report",))
     return found
@@ -117,6 +119,7 @@ def conclude_results(
         raise BuildError(f"nothing could be measured: {reason}. Try a lower --lr, or --clip 1")
     if energies := read_energy(reader.store.study_folder(prepared.id)):
         results["energy"] = energy_document(energies, len(jobs_of(prepared)))
+    results["settings"] = settings_document(prepared)
     conclusion = study_type.conclude(results, reader, list(prepared.points))
     conclusion.verdict["sentences"].extend([*prepared.notes, *prunable_words(prepared, _prunable(prepared))])
     results["verdict"] = conclusion.verdict

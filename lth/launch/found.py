@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lth.analysis.documents import Details, Results, Verdict, read_documents
+from lth.analysis.flat_rows import flat_rows
 from lth.analysis.labels import folders_called
 from lth.analysis.notes import report_folder
 
@@ -87,21 +88,7 @@ class Found:
             import pandas
         except ImportError as error:
             raise ImportError("a data frame needs pandas: pip install pandas") from error
-        return pandas.DataFrame(
-            [
-                {
-                    "arm": row["arm"],
-                    "replicate": row["replicate"],
-                    **row["at"],
-                    **row["end"],
-                    **{f"best {name}": value for name, value in row["at_best"].items()},
-                    "best_step": row["best_step"],
-                    "diverged_at": row["diverged_at"],
-                    "key": row["key"],
-                }
-                for row in self.results["rows"]
-            ]
-        )
+        return pandas.DataFrame(flat_rows(self.results))
 
     def figure(self, name: str | None = None) -> "altair.TopLevelMixin":
         """Return a figure as an Altair chart: by its name (`quality`, `early_stopping`), or the first one."""

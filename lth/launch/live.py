@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from lth.analysis.numbers import show
-from lth.config.text import last_part
+from lth.config.text import last_part, named_data
 from lth.launch.tally import Tally
 from lth.lineage import Plan
 
@@ -46,7 +46,8 @@ class LiveTable(Tally):
 
         width, height = console.size
         settings, share = self.study.settings, self.share_done
-        title = Text(f"{self.study.type.name}: {last_part(settings.model)} on {settings.data}", style="italic")
+        data = named_data(settings.data, self.study.data_note)
+        title = Text(f"{self.study.type.name}: {last_part(settings.model)} on {data}", style="italic")
         meaning = [Text(self.meaning, style="dim")] if self.values else []
         bar = Table.grid(padding=(0, 2))
         drawn = ProgressBar(total=1.0, completed=share, width=min(30, width // 3))

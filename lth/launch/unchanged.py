@@ -10,6 +10,7 @@ from typing import Any
 
 import lth
 from lth.analysis.documents import read_documents
+from lth.analysis.labels import read_labels
 from lth.analysis.notes import PLACE
 from lth.config.json_text import parse_json
 from lth.launch.energy import FILE as ENERGY
@@ -56,12 +57,14 @@ def made_of(prepared: Study, store: Store) -> str | None:
         return None
     keys = sorted(node.key for node in derivation(*prepared.targets).values() if isinstance(node, Job))
     energy = store.study_folder(prepared.id) / ENERGY
+    labels = read_labels(store.study_folder(prepared.id))
     parts = {
         "id": prepared.id,
         "config": prepared.document(),
         "points": [[point.arm, point.replicate, dict(point.at), point.job.key] for point in prepared.points],
         "results": [folder.stat().st_mtime_ns if (folder := store.folder(key)).is_dir() else None for key in keys],
         "notes": list(prepared.notes),
+        "labels": [labels.name, *labels.tags],  # a command more changes nothing
         "energy": energy.read_text() if energy.exists() else "",
         "code": _code(),
     }

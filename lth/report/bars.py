@@ -10,7 +10,7 @@ from lth.analysis.numbers import scale
 from lth.analysis.reading import Measure, arms_of
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, rows, width_of
-from lth.report.marks import Mark, colour_domain, marks, metric_of_plot, shown_interval, title_of_y
+from lth.report.marks import Mark, colour_domain, is_few, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.places import axis_of
 from lth.report.study import StudyFiles
 from lth.report.theme import OTHER
@@ -47,7 +47,8 @@ def bar_figure(study: StudyFiles, plot: PlotDocument) -> Figure | None:
     )
     keys = () if plot["colour"] == plot["x"] else (Key("color", "", tuple((name, name) for name in names)),)
     reference = " Dotted: the baseline." if level else ""
-    caption = f"{plot['words']} {over_replicates(results)} Dots are single replicates.{reference}"
+    dots = "" if is_few(results) else " Dots are single replicates."
+    caption = f"{plot['words']} {over_replicates(results)}{dots}{reference}"
     return Figure(plot["name"], plot["title"], caption, panels, keys)
 
 

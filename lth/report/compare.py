@@ -1,6 +1,5 @@
-"""Several studies side by side: their names, the fields in which they differ, and their figures in one frame."""
+"""Several studies side by side: their figures in one frame."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import altair as alt
@@ -10,55 +9,12 @@ from lth.report.bars import bar_figure
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, Domain, cropped, falling_axis, rows
 from lth.report.lines import CUT, DASHES, POINTS, from_baseline, has_line, line_domain
-from lth.report.marks import Mark, marks, metric_of_plot, shown_interval, title_of_y
+from lth.report.marks import Mark, is_few, marks, metric_of_plot, shown_interval, title_of_y
+from lth.report.names import study_names
 from lth.report.places import PERCENT, axis_of
 from lth.report.replicates import replicate_layers, replicate_rows
 from lth.report.side_by_side import survival_figure
 from lth.report.study import StudyFiles
-from lth.report.words import plain_fields
-
-MAX_FIELDS_IN_NAME = 2
-
-DIGESTS = {"model_structure": "model", "data_digest": "data", "pretrained_digest": "start_from"}
-"""Fields that differ where another does, and would say nothing in a name."""
-
-
-def check_comparable(studies: Sequence[StudyFiles]) -> None:
-    """Check that studies measure the same thing.
-
-    Raises:
-        ValueError: naming two that do not.
-    """
-    first = studies[0].results
-    for study in studies[1:]:
-        if study.results["primary"] != first["primary"]:
-            raise ValueError(
-                f"study {first['id']} compares by {first['primary']}, study {study.results['id']} by "
-                f"{study.results['primary']}; a comparison needs studies with one primary metric"
-            )
-
-
-def differing_fields(studies: Sequence[StudyFiles]) -> dict[str, list[str]]:
-    """Return the fields that are not the same in all studies, with one plain value a study ('' if absent)."""
-    configs = [{"study": study.results["study"], **plain_fields(study.results["config"])} for study in studies]
-    names = dict.fromkeys(name for config in configs for name in config)
-    values = {name: [config.get(name, "") for config in configs] for name in names}
-    return {name: row for name, row in values.items() if len(set(row)) > 1}
-
-
-def study_names(studies: Sequence[StudyFiles]) -> list[str]:
-    """Return a short, unique name a study: the fields that set it apart where they are few, else its id."""
-    fields = differing_fields(studies)
-    fields = {name: row for name, row in fields.items() if DIGESTS.get(name) not in fields}
-    if 0 < len(fields) <= MAX_FIELDS_IN_NAME:
-        names = [", ".join(f"{name} {row[index]}" for name, row in fields.items()) for index in range(len(studies))]
-    else:
-        names = [study.results["id"] for study in studies]
-    counts = Counter(names)
-    return [
-        name if counts[name] == 1 else f"{name} ({study.results['id']}, {place})"
-        for place, (name, study) in enumerate(zip(names, studies, strict=True), start=1)
-    ]
 
 
 def comparison_figures(studies: Sequence[StudyFiles], names: Sequence[str] = ()) -> list[Figure]:
@@ -120,13 +76,18 @@ def _lines(studies: Sequence[StudyFiles], names: list[str], plot: PlotDocument) 
         if isinstance(mark.x, int | float)
     ]
     ones = replicate_rows(marked, metric, domain, is_log=plot["log_x"])
-    chart = _lines_chart(table, ones, first, plot, domain, names, arms)
-    caption = (
-        f"{plot['words']} Means over replicates; bands: intervals of what each study is about.{CUT if is_cut else ''}"
-    )
+    chart = _lines_chart(table, ones, first, plot, domain, names, arms, always=is_some_few(studies))
+    few = is_some_few(studies)
+    bands = "small points: single replicates" if few else "bands: intervals of what each study is about"
+    caption = f"{plot['words']} Means over replicates; {bands}.{CUT if is_cut else ''}"
     keys = [Key("color", "", tuple((name, name) for name in names))]
     keys += [Key("strokeDash", "", tuple((arm, arm) for arm in arms))] if len(arms) > 1 else []
     return Figure(plot["name"], plot["title"], caption, (chart,), tuple(keys))
+
+
+def is_some_few(studies: Sequence[StudyFiles]) -> bool:
+    """Return whether some study has too few replicates for intervals to be drawn."""
+    return any(is_few(study.results) for study in studies)
 
 
 def _lines_chart(
@@ -137,6 +98,8 @@ def _lines_chart(
     domain: Domain,
     names: list[str],
     arms: list[str],
+    *,
+    always: bool,
 ) -> Spec:
     """Return a colour per study, a dash per arm, and bands around the subjects."""
     metric, axis = metric_of_plot(results, plot), axis_of(results, plot["x"], plot["x_words"])
@@ -170,7 +133,7 @@ def _lines_chart(
     return panel(
         alt.layer(
             band.encode(y=alt.Y("low:Q", title=title_of_y(results, plot)), y2="high:Q", detail="line:N"),
-            *replicate_layers(ones, y, lines=False, x=x, color=colour),
+            *replicate_layers(ones, y, lines=False, always=always, x=x, color=colour),
             base.mark_line().encode(y=y, strokeDash=dash),
             points.encode(y=y, tooltip=tooltip),
             height=360,

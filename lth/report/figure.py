@@ -84,11 +84,23 @@ def as_chart(figure: Figure, palette: Palette, categories: tuple[str, ...]) -> a
     return chart
 
 
-def draw_png(figure: Figure, palette: Palette, categories: tuple[str, ...], *, replicates: bool = False) -> bytes:
-    """Return the figure as a PNG image at twice its nominal size, with single replicates where they are asked for."""
+def draw_svg(figure: Figure, palette: Palette, categories: tuple[str, ...], *, replicates: bool = False) -> str:
+    """Return the figure as an SVG drawing, with single replicates where they are asked for."""
     spec = full_spec(figure, palette, categories, replicates=replicates)
-    image: bytes = vl_convert.vegalite_to_png(_drawn_part(spec), scale=2)
+    drawing: str = vl_convert.vegalite_to_svg(_drawn_part(spec))
+    return drawing
+
+
+def svg_to_png(svg: str) -> bytes:
+    """Return a drawing as a PNG image at twice its nominal size."""
+    image: bytes = vl_convert.svg_to_png(svg, scale=2)
     return image
+
+
+def svg_to_pdf(svg: str) -> bytes:
+    """Return a drawing as a PDF page of its size."""
+    page: bytes = vl_convert.svg_to_pdf(svg)
+    return page
 
 
 def _drawn_part(spec: Spec) -> Spec:

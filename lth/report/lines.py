@@ -3,6 +3,7 @@
 Source: the design is that of Figures 1 and 4 of Frankle and Carbin 2019, arXiv:1803.03635.
 """
 
+import json
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
@@ -10,11 +11,20 @@ from typing import Any
 import altair as alt
 
 from lth.analysis.documents import PlotDocument, Results
-from lth.analysis.numbers import bounded, scale
+from lth.analysis.numbers import scale
 from lth.analysis.reading import Measure, arms_of
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, Domain, cropped, falling_axis, frame, full_frame, rows, spread, step_frame
-from lth.report.marks import Mark, colour_domain, marks, metric_of_plot, shown_interval, title_of_y
+from lth.report.marks import (
+    Mark,
+    colour_domain,
+    drawn_ends,
+    is_few,
+    marks,
+    metric_of_plot,
+    shown_interval,
+    title_of_y,
+)
 from lth.report.places import PERCENT, Axis, axis_of
 from lth.report.replicates import replicate_layers, replicate_rows, replicate_rules
 from lth.report.study import StudyFiles
@@ -23,6 +33,7 @@ from lth.report.words import over_replicates
 
 NUM_COLOURS = 8
 CUT = " Values outside the frame are cut off; the result files have them."
+BANDS = " Bands around what the study is about alone; all intervals are in the table."
 POINTS = "isValid(datum.value) && isValid(datum.mean)"
 DASHES = ([1, 0], [7, 4], [2, 3], [12, 3], [9, 3, 2, 3])
 
@@ -56,8 +67,20 @@ def line_figure(study: StudyFiles, plot: PlotDocument) -> Figure | None:
     ]
     own = any(mark.x is not None for mark in level) and by_arm and lines != drawn
     starts = " All lines start at the baseline." if own else ""
-    caption = f"{plot['words']} {over_replicates(results)}{starts}{CUT if is_cut else ''}{left_out}"
+    banded = [str(mark.colour) for mark in lines if shown_interval(mark.interval, metric)["low"] is not None]
+    bands = BANDS if plot["mark"] != "point" and is_crowded(results, plot, list(dict.fromkeys(banded))) else ""
+    caption = f"{plot['words']} {over_replicates(results)}{bands}{starts}{CUT if is_cut else ''}{left_out}"
     return Figure(plot["name"], plot["title"], caption, tuple(panels), draw.keys(drawn, level))
+
+
+MOST_BANDS = 4
+"""Bands that can lie over each other; of more arms, those that the study is about have one."""
+
+
+def is_crowded(results: Results, plot: PlotDocument, names: Sequence[str]) -> bool:
+    """Return whether only subjects have a band, as many arms would have one otherwise."""
+    subjects = {arm["name"] for arm in arms_of(results, "subject")}
+    return plot["colour"] == "arm" and len(names) > MOST_BANDS and bool(subjects & {*names})
 
 
 BESIDE = 14
@@ -101,16 +124,16 @@ def line_domain(results: Results, metric: Measure, lines: Sequence[Mark], level:
     """Return the range of the y axis for lines and a level, and whether some means lie outside it."""
     factor = scale(metric)
     means = [mark.interval["mean"] for mark in [*lines, *level] if mark.interval["mean"] is not None]
-    ends = [end * factor for mark in lines for end in bounded(mark.interval, metric) if end is not None]
+    ends = [end * factor for mark in lines for end in drawn_ends(mark.interval, metric) if end is not None]
     if metric.unit == "steps":
         return step_frame(means, ends), False
     subjects = {arm["name"] for arm in arms_of(results, "subject")}
     in_focus = [mark for mark in lines if mark.colour in subjects or mark.arm in subjects] or list(lines)
     others = [mark for mark in lines if mark not in in_focus]
     halves = [
-        (mark.interval["high"] - mark.interval["low"]) / 2 * factor
-        for mark in in_focus
-        if mark.interval["low"] is not None and mark.interval["high"] is not None
+        (high - low) / 2 * factor
+        for low, high in (drawn_ends(mark.interval, metric) for mark in in_focus)
+        if low is not None and high is not None
     ]
     reference = next((mark.interval["mean"] for mark in level), None)
     if reference is None:  # nothing says which differences matter
@@ -201,7 +224,12 @@ class _Drawing:
         is_one = len({row["x"] for row in table}) == 1
         as_lines = self.plot["mark"] != "point" and not is_one
         ones = replicate_layers(
-            self._replicates(lines), y, lines=as_lines, x=self._x(lines, level), color=self._colour()
+            self._replicates(lines),
+            y,
+            lines=as_lines,
+            always=is_few(self.results),
+            x=self._x(lines, level),
+            color=self._colour(),
         )
         size = 42 if len(table) < 400 else 14
         points = base.transform_filter(POINTS).mark_point(filled=True, size=size, opacity=1)
@@ -213,7 +241,7 @@ class _Drawing:
         elif is_one:  # neither a line nor a band would show
             layers += side_by_side([bars, *ones, points], table)
         else:
-            bands = base.transform_filter("isValid(datum.low)").mark_area(opacity=0.16)
+            bands = base.transform_filter(self._has_band(table)).mark_area(opacity=0.16)
             layers += [
                 bands.encode(y=alt.Y("low:Q", title=y_title), y2="high:Q", detail="arm_of_line:N"),
                 *ones,
@@ -225,6 +253,14 @@ class _Drawing:
             *layers, height=self.height, description=f"{self.plot['title']}: {self.plot['words']}", **more
         )
         return panel(chart)
+
+    def _has_band(self, table: Sequence[DataRow]) -> str:
+        """Return which rows have a band: all, or those of the subjects where so many lines would hide each other."""
+        names = list(dict.fromkeys(row["line"] for row in table if row["low"] is not None))
+        if not is_crowded(self.results, self.plot, names):
+            return "isValid(datum.low)"
+        subjects = [arm["name"] for arm in arms_of(self.results, "subject")]
+        return f"isValid(datum.low) && indexof({json.dumps(subjects)}, datum.line) >= 0"
 
     def _table(self, lines: Sequence[Mark]) -> list[DataRow]:
         """Return rows of all lines, those of the subject last, nothing outside the frame."""

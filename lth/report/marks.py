@@ -7,12 +7,16 @@ from typing import Any
 from lth.analysis.documents import Interval, PlotDocument, Results
 from lth.analysis.numbers import bounded, scale, show, unit_of_difference
 from lth.analysis.reading import Measure, arms_of, metric_named, metric_of, num_replicates, over_replicates, value_of
+from lth.analysis.statistics import known_of
 from lth.report.frames import DataRow
 from lth.report.places import axis_of
 from lth.report.study import StudyFiles
 from lth.report.words import axis_title, minus
 
 Value = float | str | None
+
+FEWEST = 3
+"""Values whose interval is drawn: that of two reaches beyond every frame, so that they are drawn themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +105,17 @@ def colour_domain(results: Results) -> list[str]:
 
 
 def shown_interval(interval: Interval, metric: Measure) -> DataRow:
-    """Return mean, low and high as drawn (percent for fractions, and never beyond 0 or 100 %), and in words."""
+    """Return mean, low and high as drawn (percent for fractions, and never beyond 0 or 100 %), and in words.
+
+    Of fewer than three values the interval is in words alone.
+    """
     factor = scale(metric)
     low, high = bounded(interval, metric)
     mean = interval["mean"]
     value = minus(show(mean, metric))
     between = "" if low is None or high is None else minus(f"{show(low, metric)} to {show(high, metric)}")
+    if len(known_of(interval["values"])) < FEWEST:
+        low = high = None
     return {
         "mean": None if mean is None else mean * factor,
         "low": None if low is None else low * factor,
@@ -114,3 +123,16 @@ def shown_interval(interval: Interval, metric: Measure) -> DataRow:
         "value": value,
         "interval": between,
     }
+
+
+def drawn_ends(interval: Interval, metric: Measure) -> tuple[float | None, float | None]:
+    """Return between what an interval is drawn; of two values, these."""
+    known = known_of(interval["values"])
+    if len(known) < FEWEST:
+        return (min(known), max(known)) if len(known) > 1 else (None, None)
+    return bounded(interval, metric)
+
+
+def is_few(results: Results) -> bool:
+    """Return whether a study has replicates, and too few of them for intervals to be drawn."""
+    return 1 < num_replicates(results) < FEWEST

@@ -9,21 +9,27 @@ import altair as alt
 from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
+from lth.analysis.between import compare_studies
+from lth.analysis.between_sentences import against_in_words, how_compared
 from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import show
 from lth.analysis.reading import arms_of, metric_named, metric_of, num_replicates
 from lth.config.choices import check_choice
 from lth.report import differences, followed, watched, words
 from lth.report.bars import bar_figure
+from lth.report.beside import files_beside, write_beside
 from lth.report.boxes import box_figure
 from lth.report.bundle import bundle
-from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
+from lth.report.compare import comparison_figures
 from lth.report.curves import curve_figure
 from lth.report.distributions import distribution_figure
 from lth.report.environment import environment
-from lth.report.figure import Figure, as_chart, draw_png, has_replicates, without_legends
+from lth.report.figure import Figure, as_chart, has_replicates, without_legends
+from lth.report.grids import field_grid, gap_grid, tile_grid
 from lth.report.lines import line_figure
 from lth.report.marks import colour_domain, marks
+from lth.report.names import check_comparable, differing_fields, study_names
+from lth.report.pictures import write_pictures
 from lth.report.published import is_of_paper, plots_of, published_context
 from lth.report.side_by_side import questions, side_by_side
 from lth.report.study import StudyFiles
@@ -37,8 +43,8 @@ def write_report(
 ) -> Path:
     """Write report.html, a full page for one study or a comparison of several, and return its path.
 
-    The page holds everything it needs and asks for nothing outside itself. Each figure is also written to
-    figures/NAME.png in the same folder.
+    The page holds everything it needs and asks for nothing outside itself. Beside it lie the figures, as
+    figures/NAME.svg, .pdf and .png; of one study also rows.csv and table.tex.
 
     Args:
         studies: at least one, as from `read_study`; several must have one primary metric.
@@ -56,7 +62,9 @@ def write_report(
     drawn = figures(studies[0]) if len(studies) == 1 else comparison_figures(studies, names)
     write_pictures(drawn, folder, _colors(studies, LIGHT), replicates=replicates)
     path = Path(folder) / "report.html"
-    page = render(studies, drawn, script.result(), names, replicates=replicates)
+    if len(studies) == 1:
+        write_beside(studies[0].results, Path(folder))
+    page = render(studies, drawn, script.result(), names, replicates=replicates, files=files_beside(Path(folder)))
     path.write_text(page, encoding="utf-8")
     return path
 
@@ -98,6 +106,8 @@ def render(
     *,
     replicates: bool = False,
     above: str = "",
+    files: Sequence[str] = (),
+    beside: str | None = "",
 ) -> str:
     """Return the page as text, with these figures in it and the script that draws them.
 
@@ -108,12 +118,15 @@ def render(
         names: of several studies [default: what sets them apart].
         replicates: whether pictures show each replicate at first.
         above: HTML that stands before the page's own, as a way back to a list of studies.
+        files: that can be taken away, besides the figures.
+        beside: where they lie and the folder `figures`, as a prefix of their names; None where none can be taken away.
     """
     alone = len(studies) == 1
     context = _study_context(studies[0]) if alone else _comparison_context(studies, names or study_names(studies))
     if alone:
         context["of_paper"] = [figure for figure in drawn if is_of_paper(studies[0], figure)]
     context |= {"has_replicates": any(map(has_replicates, drawn)), "replicates": replicates, "above": Markup(above)}
+    context |= {"files": files, "beside": beside}
     name = "study.html.jinja" if alone else "comparison.html.jinja"
     return filled(name, context, drawn, script, [_colors(studies, palette) for palette in (LIGHT, DARK)])
 
@@ -153,14 +166,6 @@ def filled(
     )
 
 
-def write_pictures(drawn: Sequence[Figure], folder: Path, colors: tuple[str, ...], *, replicates: bool = False) -> None:
-    """Write each figure as figures/NAME.png in a folder, which is created if missing."""
-    images = Path(folder) / "figures"
-    images.mkdir(parents=True, exist_ok=True)
-    for figure in drawn:
-        (images / f"{figure.name}.png").write_bytes(draw_png(figure, LIGHT, colors, replicates=replicates))
-
-
 def _colors(studies: Sequence[StudyFiles], palette: Palette) -> tuple[str, ...]:
     """Return the colours of arms on a study's page, of studies on a comparison."""
     if len(studies) > 1:
@@ -176,6 +181,7 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
     taken = {measure.rpartition("/")[2] for row in results["rows"] for measure in row["end"]}
     metrics = [name for name in results["metrics"] if name in taken]
     compared = differences.difference_rows(study)
+    changed, rest = words.listed_settings(results)
     return {
         "title": results["verdict"]["title"],
         "published": None if study.reproduction is None else published_context(study.reproduction),
@@ -205,7 +211,9 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
             _section("Watched weights", watched.NOTE, watched.COLUMNS, watched.watched_lines(study)),
             _section("Followed spikes", followed.NOTE, followed.COLUMNS, followed.followed_lines(study)),
         ],
-        "config": words.settings(results["config"]),
+        "changed": changed,
+        "config": rest,
+        "labels": study.labels,
         "versions": words.plain_fields(results["environment"] | {"engine": words.engines(results)} | _energy(results)),
     }
 
@@ -226,16 +234,20 @@ def _comparison_context(studies: Sequence[StudyFiles], names: Sequence[str]) -> 
             "subject": words.subject(study.results["config"]),
             "results": study.results,
             "published": None if study.reproduction is None else published_context(study.reproduction),
-            "tiles": {tile["label"]: tile for tile in study.results["verdict"]["tiles"]},
         }
         for name, study in zip(names, studies, strict=True)
     ]
-    labels = dict.fromkeys(tile["label"] for study in studies for tile in study.results["verdict"]["tiles"])
+    first = studies[0].results
+    against = compare_studies([(name, study.results) for name, study in zip(names, studies, strict=True)])
+    fields = differing_fields(studies)
     return {
         "title": f"{len(studies)} studies" + (f" of {' and '.join(subjects)}" if len(subjects) < 3 else ""),
         "studies": compared,
-        "labels": list(labels),
-        "differences": differing_fields(studies),
+        "against": [(each, against_in_words(each, first), gap_grid(each, first)) for each in against],
+        "how_compared": how_compared(against, first),
+        "tiles": tile_grid(studies, names),
+        "differing": field_grid(fields, names) if fields else None,
+        "num_differing": len(fields),
         "side": side_by_side(studies, names),
         "questions": questions(studies, names),
     }

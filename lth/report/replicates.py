@@ -35,14 +35,25 @@ def replicate_rows(marks: Sequence[Line], metric: Measure, domain: Domain, *, is
 
 
 def replicate_layers(
-    table: Sequence[DataRow], y: alt.Y, *, lines: bool = True, value: str = "mean", **encodings: Any
+    table: Sequence[DataRow],
+    y: alt.Y,
+    *,
+    lines: bool = True,
+    value: str = "mean",
+    always: bool = False,
+    **encodings: Any,
 ) -> list[Any]:
-    """Return thin lines and small points of single replicates; points alone where `lines` is off."""
+    """Return thin lines and small points of single replicates; points alone where `lines` is off, or `always` is on.
+
+    They are drawn on request; where `always` is on, they stand for intervals.
+    """
     if not table:
         return []
-    base = alt.Chart(rows(table), description=REPLICATES).encode(y=y, **encodings)
-    points = base.transform_filter(f"isValid(datum.{value})").mark_point(filled=True, size=11, opacity=0.7)
-    if not lines:
+    named: dict[str, Any] = {} if always else {"description": REPLICATES}
+    base = alt.Chart(rows(table), **named).encode(y=y, **encodings)
+    size = 20 if always else 11
+    points = base.transform_filter(f"isValid(datum.{value})").mark_point(filled=True, size=size, opacity=0.7)
+    if always or not lines:
         return [points]
     names = [name for name in ("line", "arm_of_line", "replicate") if name in table[0]]
     thin = base.mark_line(strokeWidth=0.9, opacity=0.55).encode(detail=[f"{name}:N" for name in names])

@@ -10,28 +10,26 @@ from lth.analysis.numbers import bounded, number, show_mean, show_range, unit_of
 from lth.analysis.reading import Measure, baseline_cell, metric_of
 from lth.report.figure import Figure, Key, panel
 from lth.report.frames import DataRow, falling_axis, rows
+from lth.report.grids import Cell, Grid, by_study
 from lth.report.study import StudyFiles
 from lth.report.words import MINUS, axis_title
 
-Cell = tuple[str, str]
-"""A value, and its interval or note in small print."""
 
-
-def side_by_side(studies: Sequence[StudyFiles], names: Sequence[str]) -> dict[str, list[list[Cell]] | list[str]]:
-    """Return heading and lines of one table of all studies; no lines where they have no densities in common."""
+def side_by_side(studies: Sequence[StudyFiles], names: Sequence[str]) -> Grid | None:
+    """Return one table of all studies, each beside its own baseline; None where they have no densities in common."""
     metric = metric_of(studies[0].results, "primary")
     found = [sides(study.results, study.details) for study in studies]
     shown = [target for target in TARGETS if any(target in each for each in found)]
     is_watched = any(side.matrix for each in found for side in each.values())
-    head = ["study", f"{axis_title(metric)}, {_baseline(studies[0])}"]
+    head = [f"{axis_title(metric)}, {_baseline(studies[0])}"]
     head += [f"about {100 * target:.0f} % kept" for target in shown]
     head += ["SD over seeds"] * bool(shown)
     head += ["watched weights kept (%)", "their matrix kept (%)"] * is_watched
-    lines = [
-        _line(study, name, each, shown, metric, is_watched)
+    lines = {
+        name: _line(study, each, shown, metric, is_watched)
         for study, name, each in zip(studies, names, found, strict=True)
-    ]
-    return {"columns": head, "lines": lines if shown else []}
+    }
+    return by_study("Study", head, lines) if shown else None
 
 
 def _baseline(study: StudyFiles) -> str:
@@ -40,10 +38,10 @@ def _baseline(study: StudyFiles) -> str:
 
 
 def _line(
-    study: StudyFiles, name: str, found: dict[float, Side], shown: list[float], metric: Measure, is_watched: bool
+    study: StudyFiles, found: dict[float, Side], shown: list[float], metric: Measure, is_watched: bool
 ) -> list[Cell]:
     baseline = baseline_cell(study.results, "primary")
-    cells: list[Cell] = [(name, ""), _value(baseline["interval"], metric) if baseline else ("", "")]
+    cells: list[Cell] = [_value(baseline["interval"], metric) if baseline else ("", "")]
     for target in shown:
         side = found.get(target)
         cells.append(("", "") if side is None else _difference(side, study, metric))
@@ -81,31 +79,37 @@ def _percent(interval: Interval) -> Cell:
     return f"{interval['mean']:.1f}", between
 
 
-def questions(studies: Sequence[StudyFiles], names: Sequence[str]) -> dict[str, list[list[Cell]]]:
-    """Return the lines of a table for each question that some pair of studies answers: one minus the other."""
+def questions(studies: Sequence[StudyFiles], names: Sequence[str]) -> dict[str, Grid]:
+    """Return a table for each question that some pair of studies answers: one minus the other."""
     metric = metric_of(studies[0].results, "primary")
     confidence = studies[0].results["confidence"]
     triples = [(name, study.results, study.details) for name, study in zip(names, studies, strict=True)]
-    tables: dict[str, list[list[Cell]]] = {}
+    by_question: dict[str, list[Contrast]] = {}
     for each in contrasts(triples):
-        tables.setdefault(each.question, []).append(_contrast(each, metric, confidence))
-    return tables
+        by_question.setdefault(each.question, []).append(each)
+    return {question: _question(several, metric, confidence) for question, several in by_question.items()}
+
+
+def _question(several: Sequence[Contrast], metric: Measure, confidence: float) -> Grid:
+    is_watched = any(each.matrix is not None and each.matrix["mean"] is not None for each in several)
+    columns = ["Pair", "Kept", "Difference", "The first named is", *["Watched matrix (points)"] * is_watched]
+    lines = [_contrast(each, metric, confidence) for each in several]
+    return Grid(tuple(columns), tuple(tuple(line[: len(columns)]) for line in lines))
 
 
 def _contrast(each: Contrast, metric: Measure, confidence: float) -> list[Cell]:
     first, second = (f"{100 * density:.3g} %" for density in each.densities)
-    cells: list[Cell] = [
+    matrix: Cell = ("", "")
+    if each.matrix is not None and each.matrix["mean"] is not None:
+        low, high = each.matrix["low"], each.matrix["high"]
+        matrix = f"{each.matrix['mean']:+.1f}", "" if low is None else f"{low:+.1f} to {high:+.1f}"
+    return [
         (f"{each.names[1]} {MINUS} {each.names[0]}", ""),
         (second if first == second else f"{second} and {first}", ""),
         _signed(each.difference, metric, confidence),
         ("other densities" if is_apart(*each.densities) else _verdict(each.difference, metric), ""),
+        matrix,
     ]
-    if each.matrix is not None and each.matrix["mean"] is not None:
-        low, high = each.matrix["low"], each.matrix["high"]
-        cells.append((f"{each.matrix['mean']:+.1f}", "" if low is None else f"{low:+.1f} to {high:+.1f}"))
-    else:
-        cells.append(("", ""))
-    return cells
 
 
 def _verdict(difference: Interval, metric: Measure) -> str:

@@ -16,7 +16,8 @@ from lth.analysis.super_weights_words import amount, signed, times, times_range
 from lth.report import words
 from lth.report.bundle import bundle
 from lth.report.figure import Figure
-from lth.report.page import filled, write_pictures
+from lth.report.page import filled
+from lth.report.pictures import write_pictures
 from lth.report.super_weights_figures import super_weights_figures
 from lth.report.theme import DARK, LIGHT
 

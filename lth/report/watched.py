@@ -5,10 +5,12 @@ from typing import Any
 
 import altair as alt
 
-from lth.analysis.documents import TableRow
+from lth.analysis.documents import Interval, TableRow
 from lth.analysis.reading import cells, metric_of
+from lth.analysis.statistics import known_of
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import DataRow, rows
+from lth.report.marks import FEWEST
 from lth.report.study import StudyFiles
 from lth.report.theme import OTHER
 from lth.report.words import axis_title
@@ -118,7 +120,7 @@ def summary_figure(study: StudyFiles) -> Figure | None:
 def _metric_panel(study: StudyFiles, measure: str) -> Spec:
     roles = {arm["name"]: arm["role"] for arm in study.results["arms"]}
     data: list[DataRow] = [
-        {"level": cell["at"]["level"], **{end: cell["interval"][end] for end in ("mean", "low", "high")}}
+        {"level": cell["at"]["level"], **_ends(cell["interval"])}
         for cell in cells(study.results, measure)
         if roles[cell["arm"]] in ("baseline", "subject") and cell["interval"]["mean"] is not None
     ]
@@ -127,13 +129,21 @@ def _metric_panel(study: StudyFiles, measure: str) -> Spec:
     base = alt.Chart(rows(data)).encode(x=_level())
     y = alt.Y("mean:Q", title=title, scale=scale, axis=alt.Axis(format=",.4~g", tickCount=5))
     layers = [
-        base.mark_rule(style="interval").encode(y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q"),
+        base.transform_filter("isValid(datum.low)")
+        .mark_rule(style="interval")
+        .encode(y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q"),
         base.mark_line(strokeWidth=1.5).encode(y=y),
         base.mark_point(filled=True, size=50, opacity=1).encode(
             y=y, tooltip=[alt.Tooltip("level:O"), alt.Tooltip("mean:Q", format=".4g")]
         ),
     ]
     return panel(alt.layer(*layers, title=title, height=220, description=f"{title} by level"))
+
+
+def _ends(interval: Interval) -> DataRow:
+    """Return mean and ends as drawn; of two replicates the mean alone."""
+    is_drawn = len(known_of(interval["values"])) >= FEWEST
+    return {"mean": interval["mean"], **{end: interval[end] if is_drawn else None for end in ("low", "high")}}
 
 
 def watched_lines(study: StudyFiles) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lth.analysis.documents import EnergyDocument, Results
@@ -28,6 +28,11 @@ def over_replicates(results: Results) -> str:
     count = num_replicates(results)
     if count == 1:
         return "One replicate: lines are its values, and there is no interval."
+    if count == 2:
+        return (
+            "Means over 2 replicates, which are the small points: the interval of two is too wide to be drawn, and "
+            "stands in the table."
+        )
     return f"Means over {count} replicates with their {percent(results['confidence'])} Student-t intervals."
 
 
@@ -76,6 +81,21 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
         setting = name.partition(".")[0]
         fields[name] = text + share_words(setting, config.get(setting))
     return fields
+
+
+def listed_settings(results: Results) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Return settings as names and plain text: those unlike the preset, and all others by group."""
+    config = results["config"]
+    if "settings" not in results:
+        return {}, {
+            "Settings": settings({name: value for name, value in config.items() if value not in (None, [], {}, "")})
+        }
+    listed = results["settings"]
+
+    def named(names: Iterable[str]) -> dict[str, str]:
+        return settings({name: config[name] for name in names if name in config})
+
+    return named(listed["changed"]), {group: named(names) for group, names in listed["groups"].items()}
 
 
 def axis_title(metric: Measure) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lth.analysis.notes import DERIVATION, report_folder
+from lth.report.pictures import KINDS
 
 STORED = ("results.json", "details.json", "reproduction.json", "study.json", DERIVATION)
 """Files of a study's folder in the store."""
 
-REPORTED = ("*.csv", "config.yaml", "report.html", "figures/*.png", "figures/*.svg", "tickets/*.ticket.safetensors")
+PICTURES = tuple(f"figures/*.{kind}" for kind in KINDS)
+REPORTED = ("*.csv", "table.tex", "config.yaml", "report.html", *PICTURES, "tickets/*.ticket.safetensors")
 """Files of the folder of its report."""
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from lth.report.compare import DIGESTS
+from lth.report.names import FOLLOWS
 from lth.serve.catalogue import STATES, Entry
 
 PAGE = 100
@@ -164,7 +164,7 @@ def _differing(entries: Sequence[Entry]) -> list[str]:
     present = Counter(name for entry in entries for name in entry.settings)
     known = sum(bool(entry.settings) for entry in entries)
     names = [name for name in values if len(values[name]) > 1 or present[name] < known]
-    plain = [name for name in names if name not in DIGESTS and name not in SHOWN]
+    plain = [name for name in names if name not in FOLLOWS and name not in SHOWN]
     return sorted(plain or [name for name in names if name not in SHOWN], key="seed".__eq__)
 
 

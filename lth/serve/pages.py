@@ -8,14 +8,18 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from lth.analysis.labels import LABELS
+from lth.analysis.notes import DERIVATION
 from lth.analysis.numbers import size_words
 from lth.report.bundle import bundle
-from lth.report.compare import check_comparable, comparison_figures, study_names
+from lth.report.compare import comparison_figures
 from lth.report.environment import environment
+from lth.report.names import check_comparable, study_names
 from lth.report.page import figures, render
 from lth.report.study import read_study
 from lth.report.theme import DARK, LIGHT
 from lth.serve.catalogue import Entry, Signature, signature_of
+from lth.serve.files import study_files
 
 HERE = Path(__file__).parent
 KEPT = 16
@@ -68,12 +72,22 @@ class ReportPages:
             check_comparable(studies)
             names = study_names(studies)
             drawn = figures(studies[0]) if len(studies) == 1 else comparison_figures(studies, names)
-            page = render(studies, drawn, bundle().result(), names, above=above)
+            files, beside = _taken_from(entries)
+            page = render(studies, drawn, bundle().result(), names, above=above, files=files, beside=beside)
             self._kept[key] = page
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             return page
 
 
+def _taken_from(entries: Sequence[Entry]) -> tuple[list[str], str | None]:
+    """Return which files of a study's report are offered, and where; of a comparison, which has no folder, none."""
+    if len(entries) != 1:
+        return [], None
+    offered = study_files(entries[0].folder)
+    files = [name for name in offered if "/" not in name and name not in ("study.json", DERIVATION, "report.html")]
+    return files, f"/study/{entries[0].id}/files/" if "figures/" in "".join(offered) else None
+
+
 def _signatures(entry: Entry) -> list[Signature]:
-    return [signature_of(entry.folder / name) for name in ("results.json", "details.json", "reproduction.json")]
+    return [signature_of(entry.folder / name) for name in ("results.json", "details.json", "reproduction.json", LABELS)]

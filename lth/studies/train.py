@@ -60,6 +60,7 @@ def resolve(settings: Train, subject: "Subject") -> Train:
 
 def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclusion:
     """Say what the networks reach."""
+    from lth.analysis.facts import data_in_words
     from lth.analysis.statistics import interval
 
     config, confidence, sentences = results["config"], results["confidence"], []
@@ -71,7 +72,7 @@ def conclude(results: Results, reader: "Reader", points: list[Point]) -> Conclus
             ends = "" if found["low"] is None else f" [{found['low']:.4g}, {found['high']:.4g}]"
             words = name.replace("_", " ")
             sentences.append(f"{words} {found['mean']:.4g}{ends} ({metric['words']}).")
-    title = f"{config['model']} on {config['data']}"
+    title = f"{config['model']} on {data_in_words(config)}"
     verdict: Verdict = {
         "found": False,
         "confirmed": False,

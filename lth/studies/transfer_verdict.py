@@ -6,7 +6,7 @@ from typing import Any
 
 from lth.analysis.comparison import beats_constant
 from lth.analysis.documents import Interval, Results, TableRow
-from lth.analysis.facts import CONSTANT, beside_constant, place_in_words, studied
+from lth.analysis.facts import CONSTANT, beside_constant, data_in_words, place_in_words, studied
 from lth.analysis.numbers import percent, remaining, show, show_margin, show_paired
 from lth.analysis.pairs import rows_by_replicate
 from lth.analysis.points import Conclusion
@@ -14,6 +14,7 @@ from lth.analysis.ratio import ratio_of_means
 from lth.analysis.reading import Measure, Place, baseline_cell, cells, metric_of
 from lth.analysis.significance import p_of_mean, rejected
 from lth.analysis.statistics import paired_difference
+from lth.config.text import named_data
 from lth.studies.transfer_settings import OWN_SETTINGS
 
 SOURCE, OWN, RANDOM = "source ticket", "target ticket", "random"
@@ -224,7 +225,7 @@ def _source_words(config: Mapping[str, Any]) -> str:
     """Return where tickets were found: 'found on mnist', 'found with sgd, lr 0.1'."""
     own = _own_words(config)
     data = own.pop("data", None)
-    words = [f"on {data}"] if data else []
+    words = [f"on {named_data(data)}"] if data else []
     words += [f"with {_values(own)}"] if own else []
     return f"found {' '.join(words) or 'by the same training'}"
 
@@ -232,7 +233,8 @@ def _source_words(config: Mapping[str, Any]) -> str:
 def _target_words(config: Mapping[str, Any]) -> str:
     """Return what they are tried on: 'fashion-mnist', 'digits with adam, lr 0.0012'."""
     own = {name: config[name.replace(" ", "_")] for name in _own_words(config) if name != "data"}
-    return f"{config['data']} with {_values(own)}" if own else str(config["data"])
+    data = data_in_words(config)
+    return f"{data} with {_values(own)}" if own else data
 
 
 def _values(own: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from rows import arm, results
 from scipy import stats
 
-from lth.analysis.csv_files import as_csv
+from lth.analysis.csv_text import as_csv
 from lth.analysis.documents import Results
 from lth.analysis.significance import holm
 from lth.analysis.statistics_table import statistics_rows, words_on_pairs

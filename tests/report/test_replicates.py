@@ -11,7 +11,7 @@ from test_report_browser import BROWSER
 
 from lth.report import Figure, StudyFiles, figures
 from lth.report.compare import comparison_figures
-from lth.report.figure import REPLICATES, draw_png, full_spec, has_replicates
+from lth.report.figure import REPLICATES, draw_svg, full_spec, has_replicates
 from lth.report.page import render
 from lth.report.theme import LIGHT
 
@@ -79,7 +79,7 @@ def test_pictures_show_them_on_request() -> None:
     drawn = {figure.name: figure for figure in figures(converted())}["by_density"]
     assert REPLICATES not in str(full_spec(drawn, LIGHT, COLOURS))
     assert str(full_spec(drawn, LIGHT, COLOURS, replicates=True)).count(REPLICATES) == 3
-    assert len(draw_png(drawn, LIGHT, COLOURS, replicates=True)) > 1.1 * len(draw_png(drawn, LIGHT, COLOURS))
+    assert len(draw_svg(drawn, LIGHT, COLOURS, replicates=True)) > 1.1 * len(draw_svg(drawn, LIGHT, COLOURS))
 
 
 def test_the_switch_is_there_where_it_does_something(one_replicate: StudyFiles) -> None:

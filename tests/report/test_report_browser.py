@@ -32,6 +32,8 @@ const waiting = setInterval(() => {
     keyed: count(".keys:not(.none)"),
     hovered: hovered,
     tooltip: Number([...displays].join() === "table-cell"),
+    cut: [...document.querySelectorAll(".stacked")].filter((each) => each.scrollWidth > each.parentNode.clientWidth)
+      .length,
     overflow: page.scrollWidth - page.clientWidth,
     requests: performance.getEntriesByType("resource").length,
   };
@@ -88,4 +90,4 @@ def check(document: str, console: list[str], scheme: str) -> None:
     assert found["keys"] == found["keyed"]
     assert found["hovered"] > 0, "no mark shows a tooltip"
     assert found["tooltip"] == 1  # the rows of a tooltip stay a table
-    assert found["overflow"] == found["requests"] == 0
+    assert found["cut"] == found["overflow"] == found["requests"] == 0

@@ -7,9 +7,10 @@ import pytest
 from made import other_seed, plot, with_rows
 
 from lth.report import StudyFiles, chart, figures
-from lth.report.compare import check_comparable, comparison_figures, differing_fields, study_names
+from lth.report.compare import comparison_figures
 from lth.report.figure import Figure, as_chart, without_replicates
 from lth.report.marks import colour_domain, marks
+from lth.report.names import check_comparable, differing_fields, study_names
 from lth.report.theme import LIGHT
 
 NAMES = {
@@ -63,6 +64,32 @@ def test_bands_never_pass_a_hundred_percent(study: StudyFiles) -> None:
             row["end"]["test/accuracy"] = 0.97 if row["replicate"] else 1.0
     highs = [row["high"] for row in drawn_rows(figures(study)[0]) if row.get("line") == "ticket" and row["high"]]
     assert max(highs) <= 100
+
+
+def test_two_replicates_are_points_and_no_band(study: StudyFiles) -> None:
+    few = with_rows(study, lambda row: row["replicate"] < 2)
+    figure = figures(few)[0]
+    assert "Means over 2 replicates, which are the small points" in figure.caption
+    assert without_replicates(figure.panels[0]) == figure.panels[0] or "rule" in str(figure.panels[0])
+    assert all(row["low"] is None for row in drawn_rows(figure) if "low" in row)
+    single = [row for table in figure.panels[0]["datasets"].values() for row in table if "replicate" in row]
+    assert {row["replicate"] for row in single} == {0, 1}
+    points = [layer for layer in without_replicates(figure.panels[0])["layer"] if layer["mark"].get("size") == 20]
+    assert len(points) == 1  # without a request
+    values = [row["end"]["test/accuracy"] for row in few.results["rows"] if row["arm"] == "ticket"]
+    domain = next(layer["encoding"]["y"]["scale"]["domain"] for layer in points)
+    assert domain[0] <= 100 * min(values) < domain[0] + 3  # type: ignore[type-var]
+
+
+def test_of_many_arms_the_subjects_have_bands(study: StudyFiles) -> None:
+    for arm in ("one", "two", "three"):
+        study.results["arms"].append({"name": arm, "words": arm, "role": "control"})
+        copies = [row | {"arm": arm} for row in study.results["rows"] if row["arm"] == "random"]
+        study.results["rows"] += copies  # type: ignore[arg-type]
+    figure = figures(study)[0]
+    assert "Bands around what the study is about alone" in figure.caption
+    bands = next(layer for layer in figure.panels[0]["layer"] if layer["mark"]["type"] == "area")
+    assert '["ticket"]' in bands["transform"][0]["filter"]
 
 
 def test_the_baseline_is_the_last_colour_and_in_the_key(studies: dict[str, StudyFiles]) -> None:

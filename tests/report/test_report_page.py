@@ -10,7 +10,7 @@ from made import SHAPES
 
 from lth.report import StudyFiles, figures, words, write_report
 from lth.report.bundle import bundle
-from lth.report.figure import draw_png
+from lth.report.figure import draw_svg
 from lth.report.page import render
 from lth.report.theme import LIGHT
 
@@ -98,19 +98,26 @@ def test_page_loads_nothing_from_outside(pages: dict[str, Path]) -> None:
     for page in pages.values():
         html = page.read_text(encoding="utf-8")
         _, addresses = outline(html)
-        assert addresses == ["data:,"]
+        assert addresses[0] == "data:,"
+        assert len(addresses) > 1
+        assert all((page.parent / each).exists() for each in addresses[1:])  # links to what lies beside it
         assert not re.search(r"@import|url\(", html.split("<body>")[0])
 
 
 def test_one_picture_a_figure(pages: dict[str, Path], studies: dict[str, StudyFiles]) -> None:
     for name, study in studies.items():
-        pictures = {path.stem: png_size(path) for path in (pages[name].parent / "figures").iterdir()}
+        pictures = {path.stem: png_size(path) for path in (pages[name].parent / "figures").glob("*.png")}
+        for kind, start in (("svg", b"<svg"), ("pdf", b"%PDF")):
+            written = sorted((pages[name].parent / "figures").glob(f"*.{kind}"))
+            assert {path.stem for path in written} == {*pictures}
+            assert all(path.read_bytes().startswith(start) for path in written)
         assert set(pictures) == {figure.name for figure in figures(study)}
         assert all(width >= 1500 and height >= 300 for width, height in pictures.values())
 
 
 def test_same_study_same_page(pages: dict[str, Path], study: StudyFiles) -> None:
-    assert render([study], figures(study), bundle().result()) == pages["find-ticket"].read_text(encoding="utf-8")
+    again = render([study], figures(study), bundle().result(), files=["rows.csv", "table.tex"])
+    assert again == pages["find-ticket"].read_text(encoding="utf-8")
 
 
 def test_one_replicate_has_no_interval(one_replicate: StudyFiles) -> None:
@@ -118,7 +125,7 @@ def test_one_replicate_has_no_interval(one_replicate: StudyFiles) -> None:
     text, _ = outline(render([one_replicate], drawn, ""))
     assert "there is no interval" in text
     assert "Student" not in text
-    assert len(draw_png(drawn[0], LIGHT, LIGHT.categories)) > 10_000
+    assert len(draw_svg(drawn[0], LIGHT, LIGHT.categories)) > 10_000
 
 
 def test_controls_off(no_controls: StudyFiles) -> None:
@@ -154,7 +161,7 @@ def test_comparison_names_what_differs(pages: dict[str, Path]) -> None:
     text, _ = outline(pages["comparison"].read_text(encoding="utf-8"))
     assert "seed another" in text
     assert "What differs" in text
-    pictures = sorted(path.name for path in (pages["comparison"].parent / "figures").iterdir())
+    pictures = sorted(path.name for path in (pages["comparison"].parent / "figures").glob("*.png"))
     assert pictures == ["at_best.png", "by_density.png", "early_stopping.png"]
 
 

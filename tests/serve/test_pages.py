@@ -155,6 +155,11 @@ def test_files_are_those_that_are_offered(site: Site) -> None:
         status, _, headers = site.get(f"/study/{site.study}/files/{name}")
         assert status == 200
         assert headers["content-disposition"].startswith("attachment")
+    page = site.get(f"/study/{site.study}")[1]
+    linked = re.findall(rf'href="(/study/{site.study}/files/[^"]+)"', page)
+    assert any(link.endswith("rows.csv") for link in linked)
+    assert any(link.endswith(".svg") for link in linked)
+    assert all(site.get(link)[0] == 200 for link in linked)
     stored = (site.store / "studies" / site.study / "results.json").read_text()
     assert site.get(f"/study/{site.study}/files/results.json")[1] == stored
 
