@@ -41,6 +41,7 @@ wheel: $(READY)
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
 $(READY): pyproject.toml
+	@echo "setting up $(VENV): a few minutes, most of them for PyTorch and its libraries"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet "$(TORCH)"

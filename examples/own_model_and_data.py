@@ -27,9 +27,7 @@ if __name__ == "__main__":  # workers import this file
 
     ticket = found.ticket(level=4)
     network = make_model(10)
-    network.load_state_dict(
-        ticket.trained_weights()
-    )  # to train it again: ticket.starting_weights(make_model), lth.guard
+    network.load_state_dict(ticket.trained_weights())  # `starting_weights` and `lth.guard` train it again
     network.eval()
     with torch.no_grad():
         right = (network(torch.tensor(images[1400:])).argmax(1) == torch.tensor(labels[1400:])).float().mean()

@@ -34,9 +34,7 @@ def test_a_confirmed_match_with_worse_controls_wins() -> None:
     assert found["title"] == "Winning tickets of lenet-300-100 on digits: 80 % of the prunable weights suffice"
     assert found["summary"] == "80 % (confirmed)"
     first = found["sentences"][0]
-    assert first.startswith(
-        "A confirmed winning ticket: with 80 % of the prunable weights (level 1), the ticket"
-    )
+    assert first.startswith("A confirmed winning ticket: with 80 % of the prunable weights (level 1), the ticket")
     assert "97.03 %, against 96.00 % dense (margin 0.5 points); the reinit 92.00 %; the random 80.00 %" in first
     assert first.endswith("3 replicates, 95 % intervals.")
     assert "The sparsest level of all, 64 % of the prunable weights (level 2): ticket 90.00 %" in text(found)
