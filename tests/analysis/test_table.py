@@ -24,7 +24,7 @@ def test_cells_are_means_with_half_of_their_interval() -> None:
     assert table == [
         ["level", "kept", "dense", "ticket", "reinit", "best step"],
         ["0", "100 %", "85.00 ±63.53", "", "", "200"],
-        ["1", "80 %", "", "85.00 ±0.00", "70.00", "150"],
+        ["1", "80 %", "", "85.00 (equal)", "70.00", "150"],
         ["2", "64 %", "", "", "", ""],
     ]
     assert caption(results(ROWS)) == "test accuracy in %, means over 2 replicates ± half of the 95 % interval"
