@@ -105,6 +105,13 @@ def test_the_library_example_of_the_readme_runs(tmp_path: Path) -> None:
     assert run_python(["readme.py"], tmp_path).strip()
 
 
+@pytest.mark.slow
+def test_the_search_of_the_first_hour_runs(tmp_path: Path) -> None:
+    code = code_blocks("python", (REPOSITORY / "docs" / "first_hour.md").read_text())[0]
+    (tmp_path / "first_hour.py").write_text(f"{code}    print(len(masks), len(trained))\n")
+    assert run_python(["first_hour.py"], tmp_path).strip().endswith("2 4")
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_python_in_documents_is_python(document: Path) -> None:
     for code in code_blocks("python", document.read_text()):

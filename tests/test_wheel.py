@@ -69,7 +69,7 @@ def _environment() -> dict[str, str]:
 
 
 def test_every_file_of_the_package_is_in_the_wheel(built: Built) -> None:
-    package = {path for path in (REPOSITORY / "lth").rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    package = {path for path in (REPOSITORY / "lth").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     wanted = {path.relative_to(REPOSITORY).as_posix() for path in package}
     assert {"lth/py.typed", "lth/superweights/known.json", "lth/launch/cluster/templates/slurm.sh.j2"} <= wanted
     assert {name for name in zipfile.ZipFile(built.wheel).namelist() if name.startswith("lth/")} == wanted
