@@ -76,7 +76,8 @@ def _lost(study: "Stored", kept: Sequence["Stored"], store: "Store") -> list[str
     called = f" {name!r}" if name else ""
     words = f"{note['study']} of {note['config'].get('model')} on {note['config'].get('data')}"
     shared = f"{loss.trainings} finished trainings, {loss.own_trainings} of which no other study uses"
-    own = f"{size_words(loss.own_bytes)} of results and {loss.own_steps:,} steps are this study's alone"
+    steps = f" and {loss.own_steps:,} steps" if loss.own_steps else ""
+    own = f"{size_words(loss.own_bytes)} of results{steps} are this study's alone"
     return [
         f"Study {note['id']}{called}, {words}, {note['created'].replace('T', ' ')[:16]}",
         f"  goes     {note['folder']} ({size_words(loss.bytes)}): {', '.join(loss.files)}",
