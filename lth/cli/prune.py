@@ -51,7 +51,7 @@ def prune(
 
     Args:
         model: a folder with config.json, hub:OWNER/NAME@REVISION, FILE.gguf, a model of lth (with data and
-            --start-from), or the ID of a study, whose last dense network is taken.
+            --start-from), or the name or ID of a study, whose last dense network is taken.
         data: of a model of lth; its parts are calibration and text, unless --calibrate and --text name others.
         folder: folder of data files.
         method: magnitude, wanda (times the norm of the inputs, a rank within each output), ria (relative importance).

@@ -42,6 +42,7 @@ def rm(*ids: str, unreferenced: Flag = False, yes: Flag = False, store: Path = P
 
 def _studies(names: Sequence[str], store: "Store", is_agreed: bool) -> int:
     from lth.launch.removal import check_idle, stored_studies
+    from lth.launch.words import for_terminal
 
     wanted = dict[str, None]()
     for name in names:
@@ -54,7 +55,7 @@ def _studies(names: Sequence[str], store: "Store", is_agreed: bool) -> int:
     for each in chosen:
         check_idle(each, store)
     for each in chosen:
-        print(*_lost(each, kept, store), sep="\n")
+        print(*(for_terminal(line, sys.stdout) for line in _lost(each, kept, store)), sep="\n")
     question = f"Remove {'this study' if len(chosen) == 1 else f'these {len(chosen)} studies'} from {store.root}?"
     if not _is_agreed(question, is_agreed):
         return 0
@@ -75,7 +76,8 @@ def _lost(study: "Stored", kept: Sequence["Stored"], store: "Store") -> list[str
     called = f" {name!r}" if name else ""
     words = f"{note['study']} of {note['config'].get('model')} on {note['config'].get('data')}"
     shared = f"{loss.trainings} finished trainings, {loss.own_trainings} of which no other study uses"
-    own = f"{size_words(loss.own_bytes)} of results and {loss.own_steps:,} steps are this study's alone"
+    steps = f" and {loss.own_steps:,} steps" if loss.own_steps else ""
+    own = f"{size_words(loss.own_bytes)} of results{steps} are this study's alone"
     return [
         f"Study {note['id']}{called}, {words}, {note['created'].replace('T', ' ')[:16]}",
         f"  goes     {note['folder']} ({size_words(loss.bytes)}): {', '.join(loss.files)}",
@@ -93,7 +95,7 @@ def _unreferenced(store: "Store", is_agreed: bool) -> int:
         return 0
     _print_kinds(found)
     print(
-        "Those of `lth superweights`, `lth prune` and lth.build are among them; what is removed is made anew on need."
+        "Those of `lth superweights` and lth.build may be among them; what is removed is made anew when it is needed."
     )
     if _is_agreed(f"Remove {_counted(found)} from {store.root}?", is_agreed):
         print(f"Removed    {_counted(remove_unreferenced(found, store))}")

@@ -65,8 +65,8 @@ def superweights(
 
     Args:
         model: a folder with config.json, hub:OWNER/NAME@REVISION, FILE.gguf, a model of lth (with data and
-            --start-from), or the ID of a study, whose last dense network is taken; MODEL=FOLDER where the name of a
-            folder does not say which published model it is, as gpt2=./weights.
+            --start-from), or the name or ID of a study, whose last dense network is taken; MODEL=FOLDER where the name
+            of a folder does not say which published model it is, as gpt2=./weights.
         data: of a model of lth; its test part is the text, unless --text names one.
         folder: folder of data files.
         text: what perplexity is measured on: a file, or wikitext-2 (its raw test part); token ids where the model has

@@ -69,9 +69,10 @@ class Loss:
     Attributes:
         files: names of what lies in its folder.
         bytes: of these.
-        trainings: finished ones that it stands on; of these, those that no other study uses have `own` in front.
+        trainings: finished ones that it stands on; all its finished jobs, where an older lth wrote no derivation.
+        own_trainings: those among them that no other study uses.
         own_bytes: of all results that no other study uses. They stay in the store until they are removed as well.
-        own_steps: of the trainings among them.
+        own_steps: of the trainings among these; 0 where there is no derivation.
     """
 
     files: tuple[str, ...]
@@ -88,14 +89,14 @@ def loss_of(study: Stored, others: Sequence[Stored], store: Store) -> Loss:
     finished = store.finished(study.keys)
     shared = {key for each in others if each.note["id"] != study.note["id"] for key in each.keys}
     own = finished - shared
-    trainings = {key for key, node in nodes.items() if node.get("kind") == "Trained"}
+    trainings = {key for key, node in nodes.items() if node.get("kind") == "Trained"} or {*study.note["jobs"]}
     return Loss(
         tuple(sorted(path.name for path in folder.iterdir())),
         size_of(folder),
         len(trainings & finished),
         len(trainings & own),
         sum(size_of(store.folder(key)) for key in own),
-        sum(int(nodes[key].get("steps", 0)) for key in trainings & own),
+        sum(int(nodes[key].get("steps", 0)) for key in trainings & own & nodes.keys()),
     )
 
 

@@ -19,7 +19,7 @@ from lth.studies import STUDIES
 
 NAMES = (
     "a folder with config.json, hub:OWNER/NAME@REVISION, FILE.gguf, a model of lth with data and --start-from, or the "
-    "ID of a study"
+    "name or ID of a study"
 )
 
 
@@ -118,8 +118,8 @@ def load_specimen(
     """Return the network of a name; its weights are not read yet.
 
     Args:
-        name: a folder with config.json, `hub:OWNER/NAME@REVISION`, a GGUF file, the ID of a study (its last dense
-            network), or an entry of MODELS or `package.module:function` with data and weights.
+        name: a folder with config.json, `hub:OWNER/NAME@REVISION`, a GGUF file, the name or ID of a study (its last
+            dense network), or an entry of MODELS or `package.module:function` with data and weights.
         data: of a model of lth's, whose facts it asks for; of a study None.
         folder: of data files.
         start_from: of a model of lth's: its weights, as `lth train --start-from` takes them.

@@ -37,8 +37,8 @@ class Ablate(FindTicket):
 
     study: str = Field(
         default="",
-        description="ID of a find-ticket study of the store (a beginning is enough), whose settings these are; a "
-        f"setting that is given and differs is a branch ({', '.join((*CHOOSING, *STARTING))})",
+        description="name or ID of a find-ticket study of the store (a beginning of the ID is enough), whose settings "
+        f"these are; a setting that is given and differs is a branch ({', '.join((*CHOOSING, *STARTING))})",
     )
     level: int | None = Field(default=None, ge=1, description="the level that is changed [default: the last]")
     density: float | None = Field(

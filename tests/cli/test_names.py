@@ -46,6 +46,9 @@ def test_a_named_study_is_found_by_its_name(capsys: pytest.CaptureFixture[str], 
     assert (here / "page" / "report.html").exists()
     run(capsys, "export", "slow", "--to", "tensorboard:runs")
     assert (here / "runs").is_dir()
+    planned = ["--level", "1", "--criterion", "random", "--json"]
+    by_name = json.loads(run(capsys, "plan", "ablate", "slow", *planned))
+    assert by_name["study"] == json.loads(run(capsys, "plan", "ablate", folder.name[:6], *planned))["study"]
     # The same command is noted once; another one, which means the same study, beside it.
     run(capsys, *made)
     assert read_labels(folder).commands == labels.commands

@@ -138,6 +138,9 @@ def test_an_older_study_without_derivation_is_asked_for_one(here: Path, capsys: 
     (here / "lth-store" / "studies" / slow / "derivation.json").unlink()
     code, _, message = outcome(capsys, "rm", "--unreferenced", "--yes")
     assert (code, f"study {slow} notes no derivation" in message) == (1, True)
+    shown = outcome(capsys, "rm", "slow")[1]
+    assert "3 finished trainings, 2 of which no other study uses" in shown
+    assert " steps" not in shown
     (here / "lth-store" / "studies" / slow / "derivation.json").write_text("{")
     assert "is damaged" in outcome(capsys, "rm", "--unreferenced", "--yes")[2]
     assert objects(here) == before
