@@ -52,7 +52,9 @@ def replicate_layers(
     named: dict[str, Any] = {} if always else {"description": REPLICATES}
     base = alt.Chart(rows(table), **named).encode(y=y, **encodings)
     size = 20 if always else 11
+    tooltip = [alt.Tooltip("replicate:N"), alt.Tooltip(f"{value}:Q", title="value", format=".4~g")] if always else []
     points = base.transform_filter(f"isValid(datum.{value})").mark_point(filled=True, size=size, opacity=0.7)
+    points = points.encode(tooltip=tooltip) if tooltip else points
     if always or not lines:
         return [points]
     names = [name for name in ("line", "arm_of_line", "replicate") if name in table[0]]

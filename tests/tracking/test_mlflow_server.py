@@ -95,7 +95,11 @@ def test_a_server_holds_what_the_store_holds(server: Server, tracked: Tracked) -
     from mlflow import MlflowClient
 
     done = export_study(tracked.found.id, Store(tracked.store), f"mlflow:{server.address}")
-    assert (done.told, done.missing, done.files) == (3, 0, 1 + 1 + len(list(tracked.found.folder.glob("figures/*"))))
+    assert (done.told, done.missing, done.files) == (
+        3,
+        0,
+        1 + 1 + len(list(tracked.found.folder.glob("figures/*.png"))),
+    )
     curves, runs = curves_of(server, tracked.found.id)
     assert curves == tracked.curves
     study = runs[f"find-ticket {tracked.found.id}"]
