@@ -10,7 +10,7 @@ from lth.analysis.labels import Labels, add_labels, check_free
 from lth.analysis.notes import DERIVATION, DERIVATION_FORMAT
 from lth.analysis.points import Point
 from lth.launch.conclude import jobs_of
-from lth.lineage import Job, MasksNode, Node, Store, Trained, derivation, json_to_bytes, write_file
+from lth.lineage import Job, MasksNode, Node, Store, StoreError, Trained, derivation, json_to_bytes, write_file
 from lth.lineage.lease import Leases
 from lth.studies.prepare import Study
 
@@ -47,9 +47,12 @@ def being_built(prepared: Study, store: Store) -> Iterator[None]:
     folder = store.study_folder(prepared.id) / BUILDING
     with Leases() as leases:
         leases.acquire(folder)  # another process may build it too, and holds it then
-        yield
-    with suppress(OSError):  # it is the other's
-        folder.rmdir()
+        try:
+            yield
+        finally:
+            if leases.is_held(folder):
+                with suppress(StoreError):
+                    store.remove(folder)  # with what killed processes left in it
 
 
 def note_of(prepared: Study) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def loss_of(study: Stored, others: Sequence[Stored], store: Store) -> Loss:
     own = finished - shared
     trainings = {key for key, node in nodes.items() if node.get("kind") == "Trained"} or {*study.note["jobs"]}
     return Loss(
-        tuple(sorted(path.name for path in folder.iterdir())),
+        tuple(sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))),
         size_of(folder),
         len(trainings & finished),
         len(trainings & own),
