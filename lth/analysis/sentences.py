@@ -104,7 +104,8 @@ def _settled(facts: Facts, head: Comparison) -> list[str]:
 
 def _last_place(facts: Facts, each: Comparison) -> str:
     if len(facts.compared) > 1 and each is facts.compared[-1] and each is facts.match:
-        return f" It is the last {facts.axis} of this study: further ones may match too."
+        of = "so far" if "unfinished" in facts.results else "of this study"
+        return f" It is the last {facts.axis} {of}: further ones may match too."
     return ""
 
 

@@ -61,7 +61,6 @@ def _concluded(prepared: Study, store: Store) -> tuple[Study, Reader, Results, T
     reader = Reader(store, prepared.sources)
     part = replace(prepared, points=points, type=_marked(prepared.type, done, total))
     results, tables = conclude_results(part, reader)
-    results["unfinished"] = {"done": done, "of": total}
     return part, reader, results, tables
 
 
@@ -108,6 +107,7 @@ def _marked(study_type: StudyType[Any], done: int, total: int) -> StudyType[Any]
     """Return a kind of study whose verdict says that it is unfinished, also where too little is done for one."""
 
     def conclude(results: Results, reader: Reader, points: list[Point]) -> Conclusion:
+        results["unfinished"] = {"done": done, "of": total}
         try:
             found = study_type.conclude(results, reader, points)
         except (LookupError, ValueError, TypeError, AssertionError, StopIteration, ZeroDivisionError):

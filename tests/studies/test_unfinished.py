@@ -52,6 +52,7 @@ def test_every_study_reports_what_is_done_of_it(study: str, tmp_path: Path, monk
         assert verdict["title"].startswith(f"Unfinished, {done} of {total} trainings: ")
         assert verdict["sentences"][0].startswith("This study is unfinished: ")
         assert not [sentence for sentence in verdict["sentences"] if "diverged" in sentence]
+        assert not [sentence for sentence in verdict["sentences"] if "of this study" in sentence]
         assert all(row["end"] for row in results["rows"])
         assert f"Unfinished, {done} of {total} trainings" in page
         assert not found.tickets
