@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lth.launch import few_shot as few_shot
     from lth.launch import find_ticket as find_ticket
     from lth.launch import results as results
+    from lth.launch import resume as resume
     from lth.launch import run_study as run_study
     from lth.launch import study as study
     from lth.launch.compact import compact_ticket as compact_ticket
@@ -71,7 +72,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "data": ("Data", "from_arrays", "load_data"),
-    "launch": ("Found", "few_shot", "find_ticket", "results", "run_study", "study"),
+    "launch": ("Found", "few_shot", "find_ticket", "results", "resume", "run_study", "study"),
     "launch.compact": ("compact_ticket",),
     "launch.superweights": ("super_weights",),
     "launch.ticket_hub": ("pull_ticket", "push_ticket"),

@@ -55,7 +55,7 @@ def compare_arms(results: Results, *, finding: str) -> Verdict:
         "summary": "none" if best is None else f"{show(best, metric)} ({state})",
         "title": f"No {finding} of {what}"
         if best is None
-        else f"{finding.capitalize()} of {what}: {measured} {show(best, metric)}",
+        else f"{finding.capitalize()} of {what}: {measured} {show(best, metric)}{'' if sure else ' (not settled)'}",
         "sentences": sentences,
         "tiles": [],
         "at": {},

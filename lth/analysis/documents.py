@@ -161,6 +161,13 @@ class SettingsDocument(TypedDict):
     groups: dict[str, list[str]]
 
 
+class Unfinished(TypedDict):
+    """How far a study was when its results were written: trainings done, of all."""
+
+    done: int
+    of: int
+
+
 class Results(TypedDict):
     """The content of results.json."""
 
@@ -184,6 +191,7 @@ class Results(TypedDict):
     verdict: Verdict
     settings: NotRequired[SettingsDocument]  # older documents have no order
     energy: NotRequired[EnergyDocument]  # of the study's buildings, where a tool measured it
+    unfinished: NotRequired[Unfinished]  # only where results are of a study that is not finished
 
 
 class Curve(TypedDict):

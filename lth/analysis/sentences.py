@@ -40,7 +40,7 @@ def _first(facts: Facts, head: Comparison) -> str:
     values = (
         f"{keeps}, the {facts.subject['name']} reaches a {facts.measured} of "
         f"{show(head.value['mean'], metric)}, against {show(head.baseline['mean'], metric)} {facts.baseline['name']} "
-        f"(margin {show_margin(facts.margin, metric)})"
+        f"({_margin(facts)})"
     )
     rivals = "".join(
         f"; {control.arm['words'] or control.arm['name']} {show(control.value['mean'], metric)}"
@@ -63,6 +63,26 @@ def _first(facts: Facts, head: Comparison) -> str:
     )
 
 
+def _margin(facts: Facts) -> str:
+    """Return the margin in words."""
+    return f"margin {show_margin(facts.margin, facts.metric)}" if facts.margin else "no margin"
+
+
+def _no_worse(facts: Facts) -> str:
+    """Return where an interval lies that confirms a match; it may lie on the better side altogether."""
+    return "no worse than the margin allows" if facts.margin else f"no worse than {facts.baseline['name']}"
+
+
+def _worse(facts: Facts) -> str:
+    """Return where an interval reaches that confirms no match."""
+    return "worse than the margin allows" if facts.margin else f"worse than {facts.baseline['name']}"
+
+
+def _reach(facts: Facts) -> str:
+    """Return what a mean that matches does."""
+    return f"come within {show_margin(facts.margin, facts.metric)} of" if facts.margin else "reach"
+
+
 def _settled(facts: Facts, head: Comparison) -> list[str]:
     """Return the paired difference from the baseline, and what its interval settles."""
     difference, metric = head.difference, facts.metric
@@ -70,14 +90,14 @@ def _settled(facts: Facts, head: Comparison) -> list[str]:
     if head.confirmed is None:
         return [f"{text}; one replicate has no interval.{_last_place(facts, head)}"]
     if head.confirmed:
-        settled = f"{text}, paired over {facts.replicates} replicates: the whole interval is within the margin."
+        settled = f"{text}, paired over {facts.replicates} replicates: the whole interval is {_no_worse(facts)}."
     elif difference["low"] == difference["high"]:
         settled = (
             f"{text} in each of the {facts.replicates} replicates (a small test set moves in steps), so there is no "
             "spread to judge by: the match is not settled."
         )
     else:
-        settled = f"{text}, paired: the interval reaches beyond the margin. No place's match is confirmed."
+        settled = f"{text}, paired: the interval reaches to {_worse(facts)}. No place's match is confirmed."
     lower = f" Lower {metric.name} is better." if metric.better == "lower" else ""
     return [f"{settled}{lower}{_last_place(facts, head)}"]
 
@@ -99,7 +119,7 @@ def _further_match(facts: Facts, head: Comparison) -> list[str]:
         if match.confirmed
         else "not settled: all replicates differ alike"
         if match.difference["low"] == match.difference["high"]
-        else "not settled: the interval reaches beyond the margin"
+        else f"not settled: the interval reaches to {_worse(facts)}"
     )
     return [
         f"The furthest match is at {place_in_words(match.at, facts.axis)}: {show(match.value['mean'], metric)}, "
@@ -222,8 +242,8 @@ def _nothing(facts: Facts) -> list[str]:
     replicates = f"{facts.replicates} replicate{'s' * (facts.replicates != 1)}"
     base = show(closest.baseline["mean"], facts.metric)
     return [
-        f"No {facts.finding}: at no {facts.axis} does the mean {facts.measured} over {replicates} come within "
-        f"{show_margin(facts.margin, facts.metric)} of the {facts.baseline['name']} network's {base}.",
+        f"No {facts.finding}: at no {facts.axis} does the mean {facts.measured} over {replicates} "
+        f"{_reach(facts)} the {facts.baseline['name']} network's {base}.",
         f"The closest is {place_in_words(closest.at, facts.axis)}: {show(closest.value['mean'], facts.metric)}, a "
         f"difference of {show_paired(closest.difference, facts.metric, facts.confidence)}.",
         "A lower rate, a longer duration or a later rewind step may find one.",

@@ -22,6 +22,7 @@ from lth.cli.methods import methods
 from lth.cli.options import defaults_in_words, study_command
 from lth.cli.prune import prune
 from lth.cli.report import report
+from lth.cli.resume import resume
 from lth.cli.rm import rm
 from lth.cli.run import run as run_file
 from lth.cli.sample import sample
@@ -55,7 +56,7 @@ AGAIN = (
     "ends with the same bits."
 )
 
-BUILDING = {*STUDIES, "run", "reproduce", "superweights"}
+BUILDING = {*STUDIES, "run", "reproduce", "resume", "superweights"}
 """Commands that a scheduler may start and stop."""
 
 app = App(
@@ -86,11 +87,12 @@ plans = App(
 def _add_study(study: StudyType[Any]) -> None:
     """Make a study a command, and its plan another."""
     more = [*([study.help] if study.help else []), defaults_in_words(study)]
-    text = with_examples(study.words, study.examples, *more, AGAIN)
-    app.command(study_command(study, run), name=study.name, help=text, group=STUDY)
+    text, end = with_examples(study.words, study.examples), "\n\n".join([*more, AGAIN])
+    app.command(study_command(study, run), name=study.name, help=text, help_epilogue=end, group=STUDY)
     examples = [each.replace("lth ", "lth plan ", 1) for each in study.examples]
-    text = with_examples(f"Show what `lth {study.name}` would do: what is done already, steps, time.", examples, *more)
-    plans.command(study_command(study, plan), name=study.name, help=text, group=STUDY)
+    text = with_examples(f"Show what `lth {study.name}` would do: what is done already, steps, time.", examples)
+    end = "\n\n".join(more)
+    plans.command(study_command(study, plan), name=study.name, help=text, help_epilogue=end, group=STUDY)
 
 
 def _add(group: Group, *functions: Callable[..., int]) -> None:
@@ -103,7 +105,8 @@ for _study in STUDIES.values():
     _add_study(_study)
 plans.default(study_command(STUDIES["find-ticket"], plan))
 app.command(plans)
-_add(STORED, run_file, reproduce, status, cancel, logs, ls, show, report, label, rm, serve, export, sample, save)
+_add(STORED, run_file, reproduce, resume, status, cancel, logs)
+_add(STORED, ls, show, report, label, rm, serve, export, sample, save)
 app.command(ticket)
 app.command(data)
 _add(FILES, superweights, prune, sparsity, compact)

@@ -1,7 +1,7 @@
 """Options of the command line, made from the settings of a study: one source for names, help, defaults and checks."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -24,7 +24,18 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Several = Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)]
 """An option that may be given several times."""
 
-ORDER = ("Study", "Pruning", "Pruning within training", "Supermask", "Training", "Running")
+FIRST = "Most used"
+
+ALWAYS = ("replicates", "duration", "workers")
+"""Options that help shows first of every study, behind those that the study names; presets come last."""
+
+ORDER = (FIRST, "Study", "Pruning", "Pruning within training", "Supermask", "Training", "Running")
+
+CONFIG = "YAML file of these options (and a sweep); the command line wins"
+"""What `--config` is."""
+
+_EXTRA = {"preset": str, "config": Path}
+"""Options that are no settings, and what they take."""
 
 Command = Callable[[StudyType[Any], Sequence[StudySettings], Running], int]
 """(study, the settings of each one that is asked for, where to run) -> exit code"""
@@ -52,22 +63,36 @@ def study_command(study: StudyType[Any], command: Command) -> Callable[..., int]
         name: (info, usual.get(name, default), group) for name, info, default, group in flat_fields(study.settings)
     }
     fields |= {info.alias or name: (info, info.default, "Running") for name, info in Running.model_fields.items()}
+    presets = ("preset",) if study.presets else ()
+    first = [*places, *study.first, *ALWAYS, *presets, "config"]
     own = [name for name in study.settings.model_fields if name in fields and name not in StudySettings.model_fields]
-    parameters = [
-        _parameter(name, *fields[name], places, name == study.files) for name in dict.fromkeys([*places, *own, *fields])
-    ]
-    if study.presets:
-        several = "".join(f"; {name}: all of {', '.join(group)}" for name, group in study.groups.items())
-        grouped = {name for group in study.groups.values() for name in group}
-        single = ", ".join(name for name in study.presets if name not in grouped)
-        words = f"whole settings by name: {single}{several} [default: the one of the model and data]"
-        parameters.insert(len(places), _keyword("preset", str, words, "Study"))
-    words = "YAML file of these options (and a sweep); the command line wins"
-    parameters.append(_keyword("config", Path, words, "Running"))
+    parameters = []
+    for name in dict.fromkeys([*first, *own, *fields]):
+        if name in _EXTRA:
+            parameters.append(_keyword(name, _EXTRA[name], _preset_words(study) if name == "preset" else CONFIG, FIRST))
+            continue
+        info, default, group = fields[name]
+        parameters.append(
+            _parameter(name, info, default, FIRST if name in first else group, places, name == study.files)
+        )
     parse.__name__ = study.name.replace("-", "_")
     parse.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {"return": int}
     vars(parse)["__signature__"] = inspect.Signature(parameters, return_annotation=int)
     return parse
+
+
+def _preset_words(study: StudyType[Any]) -> str:
+    """Return which whole settings a study has by name."""
+    several = "".join(f"; {name}: all of {', '.join(group)}" for name, group in study.groups.items())
+    grouped = {name for group in study.groups.values() for name in group}
+    single = ", ".join(name for name in study.presets if name not in grouped)
+    return f"whole settings by name: {single}{several} [default: the one of the model and data]"
+
+
+def running_parameters(left_out: Collection[str] = ()) -> list[inspect.Parameter]:
+    """Return the options of Running alone, without some."""
+    fields = {info.alias or name: info for name, info in Running.model_fields.items() if name not in left_out}
+    return [_parameter(name, info, info.default, "Running", (), False) for name, info in fields.items()]
 
 
 def defaults_in_words(study: StudyType[Any]) -> str:

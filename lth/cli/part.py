@@ -45,7 +45,7 @@ def _observed(running: Running, execution: "Execution") -> "ObserverFactory":
 
     def observer(study: "Study") -> "AbstractContextManager[Observer]":
         lines = [*start_lines(study), *engine_lines(study, execution, store), *batch_lines(study, execution)]
-        return make_progress(is_quiet=running.quiet, notes=lines)(study)
+        return make_progress(is_quiet=running.quiet, notes=lines, execution=execution, store=store)(study)
 
     return observer
 

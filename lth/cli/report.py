@@ -1,19 +1,28 @@
-"""`lth report`: the page again, from result files alone."""
+"""`lth report`: the page again, from result files alone; of an unfinished study what it shows so far."""
 
 import sys
 from pathlib import Path
 
-from lth.cli.errors import CommandError, UsageError
+from lth.cli.errors import UsageError
 from lth.cli.options import Flag
-from lth.cli.stored import find_study, unknown_id
+from lth.cli.stored import find_study, load_stored, unknown_id
 
 
-def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None, replicates: Flag = False) -> int:
+def report(
+    *ids: str,
+    store: Path = Path("lth-store"),
+    out: Path | None = None,
+    replicates: Flag = False,
+    folder: Path | None = None,
+) -> int:
     """Build the report again from result files alone; several studies make one comparison.
 
         lth report 3f2a rate-0.4 --out comparison   # IDs or names, as `lth ls` shows
 
     Of several studies it says how each differs from the first one, at every place that both have.
+
+    Of a study that is unfinished, or runs at this moment, it shows what is done so far, in a folder of its own that
+    ends with -unfinished.
 
     Args:
         ids: names or IDs of studies in the store (a beginning of an ID is enough), or folders of reports, as of
@@ -21,6 +30,7 @@ def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None, 
         store: folder of results.
         out: folder of the report [default: lth-reports/report-ID...].
         replicates: show each replicate in the figures, not means and intervals alone; on the page it is a switch.
+        folder: of an unfinished study, the folder of its data files, as its command had it.
     """
     from lth.report import read_study, write_report, write_super_weights
 
@@ -29,10 +39,15 @@ def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None, 
         return 0
     if not ids:
         raise UsageError("name one or more studies: `lth ls` lists them")
-    folders = [_folder(name, store) for name in ids]
-    studies = [read_study(folder) for folder in folders]
-    folder = out or Path("lth-reports") / ("report-" + "-".join(study.results["id"] for study in studies[:4]))
-    path = write_report(studies, folder, replicates=replicates)
+    folders = [_folder(name, store, folder) for name in ids]
+    studies = [read_study(each) for each in folders]
+    for study in studies:
+        if "unfinished" in study.results:
+            print(f"{study.results['id']}: {study.results['verdict']['sentences'][0]}")
+    place = out or Path("lth-reports") / ("report-" + "-".join(study.results["id"] for study in studies[:4]))
+    if out is None and len(studies) == 1 and "unfinished" in studies[0].results:
+        place = folders[0]
+    path = write_report(studies, place, replicates=replicates)
     if len(studies) > 1:
         from lth.launch.compared import comparison_lines
 
@@ -41,16 +56,16 @@ def report(*ids: str, store: Path = Path("lth-store"), out: Path | None = None, 
     return 0
 
 
-def _folder(name: str, store: Path) -> Path:
-    """Return where the result files of a study lie."""
+def _folder(name: str, store: Path, data: Path | None) -> Path:
+    """Return where the result files of a study lie; those of an unfinished one are written first."""
     if (Path(name) / "results.json").is_file():
         return Path(name)
     study = find_study(name, store)
     if study is None:
         raise unknown_id(name, store)
-    folder = Path(study["folder"])
-    if not (folder / "results.json").exists():
-        raise CommandError(
-            f"study {study['id']} has no results yet: run its {study['study']} command again to finish it"
-        )
-    return folder
+    if (study["folder"] / "results.json").exists():
+        return study["folder"]
+    from lth.launch.unfinished import write_unfinished
+    from lth.lineage import Store
+
+    return write_unfinished(load_stored(name, store, data), Store(store)).folder

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lth.analysis.labels import read_labels
 from lth.analysis.notes import StudyNote
@@ -11,8 +12,11 @@ from lth.cli.errors import CommandError
 from lth.cli.options import Flag
 from lth.cli.stored import find_study, unknown_id
 
+if TYPE_CHECKING:
+    from lth.analysis.documents import Results
 
-def show(id: str, /, *, store: Path = Path("lth-store"), json_: Flag = False) -> int:
+
+def show(id: str, /, *, store: Path = Path("lth-store"), json_: Flag = False, folder: Path | None = None) -> int:
     """Show a study (its verdict, results and settings) or a single result (what determines it, how it came about).
 
     Args:
@@ -20,10 +24,11 @@ def show(id: str, /, *, store: Path = Path("lth-store"), json_: Flag = False) ->
             is enough.
         store: folder of results.
         json_: print JSON.
+        folder: of an unfinished study, the folder of its data files: what is done so far is shown.
     """
     study = find_study(id, store)
     if study is not None:
-        _show_study(study, json_)
+        _show_study(study, json_, folder)
         return 0
     keys = sorted(path.name for path in store.glob("objects/*/*") if path.name.startswith(id))
     if not keys:
@@ -34,7 +39,7 @@ def show(id: str, /, *, store: Path = Path("lth-store"), json_: Flag = False) ->
     return 0
 
 
-def _show_study(study: StudyNote, as_json: bool) -> None:
+def _show_study(study: StudyNote, as_json: bool, data: Path | None) -> None:
     path = study["folder"] / "results.json"
     if as_json:
         note = {name: value for name, value in study.items() if name in ("id", "study", "created", "config")}
@@ -42,25 +47,39 @@ def _show_study(study: StudyNote, as_json: bool) -> None:
         print(json.dumps(document | {"labels": asdict(read_labels(study["folder"]))}, indent=1))
         return
     print(*_head_lines(study), sep="\n")
-    if path.exists():
-        from lth.analysis import read_documents
+    results = _results_of(study, data)
+    if results is not None:
         from lth.launch.words import for_terminal, table_lines
         from lth.report.words import energy
 
-        results, _ = read_documents(study["folder"])
         for sentence in results["verdict"]["sentences"]:
             print(for_terminal(sentence, sys.stdout))
         print("", *table_lines(results, sys.stdout), sep="\n")
         print(f"\nEngine    {', '.join(f'{name} ({count})' for name, count in results['engines'].items())}")
         if "energy" in results:
             print(f"Energy    {energy(results['energy'])}")
-    else:
-        print(f"  not finished: run the same {study['study']} command again")
     from lth.analysis.numbers import share_words
 
     print("\nSettings")
     for name, value in study["config"].items():
         print(f"  {name:18} {value}{share_words(name, value)}")
+
+
+def _results_of(study: StudyNote, data: Path | None) -> "Results | None":
+    """Return the results of a study; of an unfinished one what it shows so far, or None, with a line that says why."""
+    if (study["folder"] / "results.json").exists():
+        from lth.analysis import read_documents
+
+        return read_documents(study["folder"])[0]
+    from lth.launch.stored import load_noted
+    from lth.launch.unfinished import unfinished_results
+    from lth.lineage import Store
+
+    try:
+        return unfinished_results(load_noted(study, data), Store(study["folder"].parent.parent))
+    except ValueError as error:
+        print(f"Not finished. {error}")
+        return None
 
 
 def _head_lines(study: StudyNote) -> list[str]:

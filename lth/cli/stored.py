@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from lth.analysis.labels import folders_called, read_labels
 from lth.analysis.notes import StudyNote, read_note
-from lth.cli.errors import CommandError, settings_as_usage
+from lth.cli.errors import CommandError
 from lth.config import check_choice
 
 if TYPE_CHECKING:
@@ -61,17 +61,14 @@ def load_stored(name: str, store: Path, folder: Path | None) -> "Study":
         store: folder of results.
         folder: where data files are looked for.
     Raises:
-        CommandError: if the store holds no such study.
+        CommandError: if the store holds no such study, or it cannot be loaded from its settings.
     """
-    from lth.config import flat_fields
-    from lth.launch import load_studies
-    from lth.studies import STUDIES
+    from lth.launch.stored import load_noted
 
     note = find_study(name, store)
     if note is None:
         raise unknown_id(name, store)
-    study_type = STUDIES.pick(note["study"])
-    names = {each for each, *_ in flat_fields(study_type.settings)}
-    with settings_as_usage():
-        given = {each: value for each, value in note["config"].items() if each in names}
-        return load_studies(study_type, [study_type.settings(**given)], folder)[0]
+    try:
+        return load_noted(note, folder)
+    except ValueError as error:
+        raise CommandError(str(error)) from error

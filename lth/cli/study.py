@@ -30,14 +30,27 @@ if TYPE_CHECKING:
 
 def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Running) -> int:
     """Run each study that is asked for; a sweep ends in a comparison."""
+    from lth.launch import load_studies
+
+    return run_studies(load_studies(study, settings, running.folder), running, preset_names(study, settings))
+
+
+def run_studies(studies: "Sequence[Study]", running: Running, names: Sequence[str] = ()) -> int:
+    """Run studies that are ready; several end in a comparison.
+
+    Args:
+        studies: in order.
+        running: where they run.
+        names: of each, in the comparison.
+    """
     from lth.cli.announced import Announced
-    from lth.launch import check_sample, default_out, follow_study, load_studies, run_study
+    from lth.launch import check_sample, default_out, follow_study, run_study
     from lth.launch.labels import check_names
     from lth.launch.progress import make_progress
     from lth.lineage import Store
     from lth.training import Interrupted
 
-    studies, execution = load_studies(study, settings, running.folder), execution_of(running, over_ranks=True)
+    execution = execution_of(running, over_ranks=True)
     if execution.ranks.size > 1 and any(each.subject.training.function for each in studies):
         raise CommandError(
             "your own training function (--train) runs in one process: start it without torchrun or srun"
@@ -59,8 +72,8 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         out = running.out / prepared.id if running.out and is_sweep else running.out
         if is_sweep and not running.quiet:
             print(f"study {number} of {len(studies)}: {prepared.id}", file=sys.stderr)
-        devices = [execution.device] * execution.ranks.size
-        progress = make_progress(is_quiet=running.quiet or running.json_, notes=lines, devices=devices)
+        is_quiet = running.quiet or running.json_
+        progress = make_progress(is_quiet=is_quiet, notes=lines, execution=execution, store=store)
         try:
             announcer = None if running.json_ else Announced(running.store)
             results.append(run_study(prepared, store, execution, progress, out, announcer, labels[number - 1]))
@@ -69,7 +82,7 @@ def run(study: StudyType[Any], settings: Sequence[StudySettings], running: Runni
         if announcer is not None:
             announcer.finished(results[-1])
     if is_sweep:
-        path = write_comparison(results, running.out or default_out(studies[0]).parent, preset_names(study, settings))
+        path = write_comparison(results, running.out or default_out(studies[0]).parent, names)
         if not running.json_:
             print(f"Comparison {path}")
     if running.json_:
@@ -83,7 +96,8 @@ def stopped(store: Path, *, is_one_of_several: bool = False) -> int:
     number = stopped_by()
     by = "" if number in (None, signal.SIGINT) else f" by {number.name}"
     print(
-        f"lth: interrupted{by}. Finished work and snapshots are kept in {store}; the same command goes on from there",
+        f"lth: interrupted{by}. Finished work and snapshots are kept in {store}; the same command goes on from there "
+        "(so does `lth resume ID`)",
         file=sys.stderr,
     )
     return exit_code(is_one_of_several=is_one_of_several)

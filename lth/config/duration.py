@@ -24,6 +24,14 @@ Duration = Annotated[str, AfterValidator(_check)]
 """A number and its unit: `it` (optimizer steps), `ep` (epochs), `tok` (tokens, also Ktok, Mtok, Gtok), `%`."""
 
 
+def in_words(duration: str) -> str:
+    """Return a place in a training as people name it: 'step 200' for 200it, 'epoch 1' for 1ep; others as they are."""
+    match = _PATTERN.fullmatch(duration)
+    if match is None or match[1] is None:
+        return duration
+    return f"{'step' if match[2] == 'it' else 'epoch'} {int(match[1]):,}"
+
+
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
     """Return the full batches of an epoch; an incomplete last one is left out.
 

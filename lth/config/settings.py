@@ -25,13 +25,13 @@ class StudySettings(BaseModel):
 
     model: str = Field(
         default="lenet-300-100",
-        description="a model of lth's (gpt-char:n_layer=2), one of transformers (a folder, hub:OWNER/NAME, "
-        "bert-base-uncased), or your own as package.module:function",
+        description="a model of lth's (gpt-char:n_layer=2), of transformers (a folder, hub:OWNER/NAME), or your own as "
+        "package.module:function",
     )
     data: str = Field(
         default="digits",
-        description="digits, mnist, fashion-mnist, cifar-10, diabetes, tiny-shakespeare, a task of GLUE as glue/sst2, "
-        "masked-text:file=PATH.txt, or the path of an .npz or .txt file or of a folder of pictures",
+        description="digits, mnist, cifar-10, tiny-shakespeare, glue/sst2, ... (`lth data ls` has all), or the path of "
+        "an .npz or .txt file or a folder of pictures",
     )
     start_from: str | None = Field(
         default=None,

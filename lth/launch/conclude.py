@@ -9,7 +9,7 @@ import torch
 
 from lth.analysis.csv_files import csv_files
 from lth.analysis.details import details_document
-from lth.analysis.documents import Results
+from lth.analysis.documents import Details, Results, TableRow
 from lth.analysis.labels import read_labels
 from lth.analysis.notes import PLACE
 from lth.analysis.points import Point
@@ -70,6 +70,36 @@ def conclude_study(
     from lth.report import read_study, write_report  # slow to import, and only needed here
 
     folder, reader = out or default_out(prepared), Reader(store, prepared.sources)
+    results, tables = conclude_results(prepared, reader, skipped)
+    found = Found(results, folder, dict(skipped or {}))
+    if announcer is not None:
+        announcer.concluded(results)
+    details = details_of(prepared, reader, results, tables)
+    for place in (store.study_folder(prepared.id), folder):
+        write_documents(place, results, details)
+    for name, text in csv_files(prepared.points, tables, reader):
+        write_file(folder / name, text.encode())
+    announce(announcer, found, ("Results",))
+    write_tickets(prepared, reader, results, folder / "tickets")
+    announce(announcer, found, ("Tickets",))
+    write_report([read_study(folder, read_labels(store.study_folder(prepared.id)))], folder)
+    write_file(store.study_folder(prepared.id) / PLACE, json_to_bytes({"folder": str(folder.resolve())}))
+    announce(announcer, found, ("Report",))
+    return found
+
+
+def conclude_results(
+    prepared: Study, reader: Reader, skipped: Mapping[str, str] | None = None
+) -> tuple[Results, dict[str, list[TableRow]]]:
+    """Return the results of a study with its verdict, and the tables behind them.
+
+    Args:
+        prepared: the study.
+        reader: reads what was built.
+        skipped: why jobs were left out, by key.
+    Raises:
+        BuildError: if nothing could be measured.
+    """
     study_type, task = prepared.type, prepared.task
     results = results_document(
         id=prepared.id,
@@ -87,47 +117,51 @@ def conclude_study(
     if not any(row["end"] for row in results["rows"]):
         reason = next(iter((skipped or {}).values()), "every training diverged, or none was built")
         raise BuildError(f"nothing could be measured: {reason}. Try a lower --lr, or --clip 1")
-    if energies := read_energy(store.study_folder(prepared.id)):
+    if energies := read_energy(reader.store.study_folder(prepared.id)):
         results["energy"] = energy_document(energies, len(jobs_of(prepared)))
     results["settings"] = settings_document(prepared)
     conclusion = study_type.conclude(results, reader, list(prepared.points))
-    masks = getattr(prepared.settings, "masks", None)
-    prunable = [] if masks is None else prepared.subject.prunable(masks)
-    conclusion.verdict["sentences"].extend([*prepared.notes, *prunable_words(prepared, prunable)])
+    conclusion.verdict["sentences"].extend([*prepared.notes, *prunable_words(prepared, _prunable(prepared))])
     results["verdict"] = conclusion.verdict
-    found = Found(results, folder, dict(skipped or {}))
-    if announcer is not None:
-        announcer.concluded(results)
     compared = statistics_rows(results)
-    tables = {**conclusion.tables, **({"statistics": compared} if compared else {})}
-    details = details_document(
+    return results, {**conclusion.tables, **({"statistics": compared} if compared else {})}
+
+
+def details_of(prepared: Study, reader: Reader, results: Results, tables: Mapping[str, list[TableRow]]) -> Details:
+    """Return the details of a study whose results are known."""
+    return details_document(
         prepared.id,
         prepared.points,
         reader,
-        prunable=prunable,
+        prunable=_prunable(prepared),
         shown=[arm.name for arm in prepared.arms if arm.role in ("baseline", "subject")],
         subjects=[arm.name for arm in prepared.arms if arm.role == "subject"],
-        verdict=conclusion.verdict,
+        verdict=results["verdict"],
         tables=tables,
         learning=[f"validation/{results[name]}" for name in ("primary", "stop_by")],
     )
-    for place in (store.study_folder(prepared.id), folder):
-        write_file(place / "results.json", json_to_bytes(results))
-        write_file(place / "details.json", json_to_bytes(details))
-    for name, text in csv_files(prepared.points, tables, reader):
-        write_file(folder / name, text.encode())
-    announce(announcer, found, ("Results",))
+
+
+def write_documents(folder: Path, results: Results, details: Details) -> None:
+    """Write results.json and details.json."""
+    write_file(folder / "results.json", json_to_bytes(results))
+    write_file(folder / "details.json", json_to_bytes(details))
+
+
+def write_tickets(prepared: Study, reader: Reader, results: Results, folder: Path) -> None:
+    """Write a study's tickets, and remove those of another study that was written to the same folder."""
     written = []
     for name, ticket in study_tickets(prepared, reader, results):
-        written.append(folder / "tickets" / f"{name}.ticket.safetensors")
+        written.append(folder / f"{name}.ticket.safetensors")
         write_ticket(ticket, written[-1])
-    for stale in set((folder / "tickets").glob("*.ticket.safetensors")) - set(written):
-        stale.unlink()  # of another study that was written to the same folder
-    announce(announcer, found, ("Tickets",))
-    write_report([read_study(folder, read_labels(store.study_folder(prepared.id)))], folder)
-    write_file(store.study_folder(prepared.id) / PLACE, json_to_bytes({"folder": str(folder.resolve())}))
-    announce(announcer, found, ("Report",))
-    return found
+    for stale in set(folder.glob("*.ticket.safetensors")) - set(written):
+        stale.unlink()
+
+
+def _prunable(prepared: Study) -> list[str]:
+    """Return the names of the prunable parameters; none where nothing is pruned."""
+    masks = getattr(prepared.settings, "masks", None)
+    return [] if masks is None else prepared.subject.prunable(masks)
 
 
 def announce(announcer: Announcer | None, found: Found, what: Sequence[str]) -> None:

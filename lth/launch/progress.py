@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lth.analysis.numbers import show
+from lth.analysis.numbers import duration, show
 from lth.launch.live import LiveTable
 from lth.launch.tally import Quiet, Tally
-from lth.lineage import Plan
+from lth.lineage import Execution, Plan, Store
 from lth.studies.prepare import Study
 
 PLAIN_SECONDS = 30.0
@@ -23,9 +23,12 @@ class Plain(Tally):
         self._last = time.monotonic()
         self._said: set[Any] = set()
         stored = f", {self.num_stored} done already" if self.num_stored else ""
-        self._say(f"{len(plan.works)} jobs to do{stored}: {plan.steps:,} steps")
+        expected = f", about {duration(seconds)}" if (seconds := self.seconds_left) else ""
+        self._say(f"{len(plan.works)} jobs to do{stored}: {plan.steps:,} steps{expected}")
         if plan.works and self.measured_arms:
             self._say("lines show the validation part, the verdict reads the test part")
+        if plan.works:
+            self._say_places()
 
     def progress(self, key: str, step: int, values: Mapping[str, float]) -> None:
         super().progress(key, step, values)
@@ -34,6 +37,10 @@ class Plain(Tally):
 
     def finished(self, key: str) -> None:
         super().finished(key)
+        self._say_places()
+
+    def _say_places(self) -> None:
+        """Print a line for each place that is done, in their order."""
         for place in [place for place in self.places if place not in self._said]:
             done, total = self.count(place)
             if done < total:
@@ -97,17 +104,22 @@ class Bar(Tally):
 
 
 def make_progress(
-    *, is_quiet: bool = False, notes: Sequence[str] = (), devices: Sequence[str] = ("cpu",)
+    *,
+    is_quiet: bool = False,
+    notes: Sequence[str] = (),
+    execution: Execution | None = None,
+    store: Store | None = None,
 ) -> Callable[[Study], Quiet]:
     """Return what makes the observer that fits where the output goes; it prints `notes` before anything is trained.
 
     Args:
         is_quiet: show nothing.
         notes: lines.
-        devices: those that train together, whose peaks the speed is set beside.
+        execution: how jobs run: what they cost, and the devices whose peaks the speed is set beside.
+        store: where results are, whose speeds tell how long it takes until the build's own does.
     """
     kind: type[Quiet] = Quiet if is_quiet else Bar if _in_notebook() else LiveTable if sys.stderr.isatty() else Plain
-    return lambda study: kind(study, notes, devices)
+    return lambda study: kind(study, notes, execution, store)
 
 
 def _in_notebook() -> bool:

@@ -117,9 +117,10 @@ def study(
         functions=functions,
     )
     wanted = settings_of(study_type, {**known_as, "data": data_name, **settings})
+    where, execution = Store(Path(store)), execution or Execution()
     [prepared] = load_studies(study_type, [wanted], Path(folder) if folder else None, given)
-    where, labels = Path(out) if out else None, labels_in_script(name, tags)
-    return run_study(prepared, Store(Path(store)), execution, observer_of(progress), where, labels=labels)
+    observer, labels = observer_of(progress, where, execution), labels_in_script(name, tags)
+    return run_study(prepared, where, execution, observer, Path(out) if out else None, labels=labels)
 
 
 def _model_of(model: str | Factory | None, name: str | None) -> tuple[dict[str, str], dict[str, Factory]]:
@@ -247,7 +248,7 @@ def build_study(
             return build(prepared.targets, store, prepared.sources, execution, shown)
 
 
-def observer_of(progress: "bool | ObserverFactory") -> ObserverFactory | None:
+def observer_of(progress: "bool | ObserverFactory", store: Store, execution: Execution) -> ObserverFactory | None:
     """Return what makes an observer: a live table in a terminal, a bar in a notebook, nothing for False."""
     if callable(progress):
         return progress
@@ -255,4 +256,4 @@ def observer_of(progress: "bool | ObserverFactory") -> ObserverFactory | None:
         return None
     from lth.launch.progress import make_progress
 
-    return make_progress()
+    return make_progress(execution=execution, store=store)

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from lth.analysis.labels import folders_called
+from lth.analysis.labels import folders_called, read_labels
+from lth.analysis.notes import StudyNote
 from lth.config import SettingsError, as_settings_error, flat_fields
 from lth.config.json_text import parse_json
+from lth.launch.load import load_studies
 from lth.studies import STUDIES, StudyType
+from lth.studies.prepare import Study
 
 
 def filled(study: StudyType[Any], settings: dict[str, Any], store: Path) -> dict[str, Any]:
@@ -53,3 +56,37 @@ def settings_of_study(name: str, store: Path, advice: str, what: str = "file") -
         raise ValueError(f"{path} is damaged ({error}): remove its folder; trainings are kept") from error
     names = {each for each, *_ in flat_fields(STUDIES.pick(kind).settings)}
     return kind, {key: value for key, value in config.items() if key in names}
+
+
+def load_noted(note: StudyNote, folder: Path | None = None) -> Study:
+    """Return a study that the store notes, with its model, data and functions loaded by their names.
+
+    Args:
+        note: of the study.
+        folder: where data files are looked for.
+    Raises:
+        ValueError: if something cannot be loaded by its name, or is no longer what it was; names the command that made
+            the study.
+    """
+    study_type = STUDIES.pick(note["study"])
+    names = {each for each, *_ in flat_fields(study_type.settings)}
+    try:
+        with as_settings_error():
+            settings = study_type.settings(**{each: value for each, value in note["config"].items() if each in names})
+        [prepared] = load_studies(study_type, [settings], folder)
+    except ValueError as error:
+        raise ValueError(f"study {note['id']} cannot be loaded from its settings: {error}. {_again(note)}") from error
+    if prepared.id != note["id"]:
+        raise ValueError(
+            f"study {note['id']} is another one by now ({prepared.id}): its model or data changed, or lth did. "
+            f"{_again(note)}"
+        )
+    return prepared
+
+
+def _again(note: StudyNote) -> str:
+    """Return how the study goes on where it is not loaded from its settings."""
+    commands = [each for each in read_labels(note["folder"]).commands if not each.command.startswith("lth resume ")]
+    if not commands:
+        return "Run the command or script that made it again: it goes on from what is done"
+    return f"What made it goes on from what is done: {commands[-1].command}"

@@ -10,15 +10,22 @@ from lth.analysis.numbers import duration
 from lth.analysis.throughput import flops_per_token, in_words, peak_of
 from lth.config import Metric
 from lth.launch.network import point_words
+from lth.launch.remembered import remembered_pace, stored_values
 from lth.launch.words import begun_in_words, for_terminal
-from lth.lineage import Job, Plan, Trained, Unobserved
+from lth.lineage import Execution, Job, Plan, Store, Trained, Unobserved
 from lth.lineage.estimate import relative_cost
 from lth.studies.prepare import Study
 
 WINDOW_SECONDS = 30.0
 
+SETTLE_SECONDS = 5.0
+"""How long trainings move before their pace counts, unless one ends sooner: the first steps load and compile."""
+
 WARM_SECONDS = 2.0
-"""How long trainings have run before their pace is believed."""
+"""How long a pace is measured before it is told."""
+
+BELIEF_SECONDS = 10.0
+"""How much of its own pace a build shows before that weighs as much as the pace that the store remembers."""
 
 
 class Pace:
@@ -26,22 +33,26 @@ class Pace:
 
     Args:
         clock: gives seconds.
+        expected: cost per second that is expected, until the build shows its own; 0 if unknown.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._began = clock, float("inf")
+    def __init__(self, clock: Callable[[], float] = time.monotonic, expected: float = 0.0) -> None:
+        self._clock, self._expected = clock, expected
+        self._moved, self._began = float("inf"), float("inf")
         self._events: deque[tuple[float, float]] = deque()
 
     def begin(self) -> None:
         """Note that work is under way."""
         self._began = min(self._began, self._clock())
 
-    def add(self, cost: float) -> None:
-        """Note that something is done; the first time only that work is under way: compiling may have come before."""
-        if self._began == float("inf"):
-            self.begin()
-            return
+    def add(self, cost: float, *, is_end: bool = False) -> None:
+        """Note that something is done; what comes before the first end of a job, or SETTLE_SECONDS, does not count."""
         now = self._clock()
+        self._moved = min(self._moved, now)
+        if self._began == float("inf"):
+            if is_end or now - self._moved >= SETTLE_SECONDS:
+                self.begin()
+            return
         self._events.append((now, cost))
         while self._events[0][0] < now - WINDOW_SECONDS:
             self._events.popleft()
@@ -50,17 +61,33 @@ class Pace:
     def per_second(self) -> float:
         """Cost per second; 0 while it is not known yet."""
         now = self._clock()
-        if now - self._began < WARM_SECONDS:
-            return 0.0
-        since = max(self._began, now - WINDOW_SECONDS)
-        return sum(cost for at, cost in self._events if at >= since) / (now - since)
+        seconds = max(0.0, min(WINDOW_SECONDS, now - self._began))
+        if seconds < WARM_SECONDS:
+            return self._expected
+        cost = sum(cost for at, cost in self._events if at >= now - seconds)
+        if not self._expected or seconds == WINDOW_SECONDS:
+            return cost / seconds
+        return (cost + self._expected * BELIEF_SECONDS) / (seconds + BELIEF_SECONDS)
 
 
 class Quiet(Unobserved):
-    """Show nothing."""
+    """Show nothing.
 
-    def __init__(self, study: Study, notes: Sequence[str] = (), devices: Sequence[str] = ("cpu",)) -> None:
-        self.study, self.notes, self.devices = study, notes, devices
+    Args:
+        study: what is built.
+        notes: lines that are printed before anything is trained.
+        execution: how its jobs run; None if that is not known.
+        store: where results are, whose speeds are remembered.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        notes: Sequence[str] = (),
+        execution: Execution | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self.study, self.notes, self.execution, self.store = study, notes, execution, store
 
     def __enter__(self) -> Self:
         return self
@@ -71,8 +98,14 @@ class Quiet(Unobserved):
 class Tally(Quiet):
     """Count what is done, how fast, and what each arm has reached at each place of the study's axis."""
 
-    def __init__(self, study: Study, notes: Sequence[str] = (), devices: Sequence[str] = ("cpu",)) -> None:
-        super().__init__(study, notes, devices)
+    def __init__(
+        self,
+        study: Study,
+        notes: Sequence[str] = (),
+        execution: Execution | None = None,
+        store: Store | None = None,
+    ) -> None:
+        super().__init__(study, notes, execution, store)
         self.metric: Metric = study.task.metrics[0]
         self.arms = list(dict.fromkeys(point.arm for point in study.points))
         self.places = list(dict.fromkeys(point.at.get(study.type.axis, "") for point in study.points))
@@ -103,9 +136,20 @@ class Tally(Quiet):
         self.plan = plan
         self._jobs = {work.key: work.job for work in plan.works}
         self._total = {work.key: work.steps for work in plan.works}
-        self._costs = {work.key: relative_cost(work) for work in plan.works}
+        self._costs = self._costs_of(plan)
         self.done = {job.key for job in plan.done} - self._jobs.keys()
         self.num_stored = len(self.done)
+        if self.store is not None and plan.works:
+            self.values |= stored_values(self.study, self.done, self.store, self.metric.name)
+        if self.store is not None and self.execution is not None and plan.works:
+            self.pace = Pace(expected=remembered_pace(self.study, plan, self.store, self.execution))
+
+    def _costs_of(self, plan: Plan) -> dict[str, tuple[float, float]]:
+        """Return what each work costs beside its steps, and for each step, by the engine that trains it."""
+        jobs = (work.job for work in plan.works)
+        choices = {} if self.execution is None else self.execution.choices(jobs, self.study.sources)
+        engines = {key: choice.name for key, choice in choices.items()}
+        return {work.key: relative_cost(work, engines.get(work.key, "sparse")) for work in plan.works}
 
     def progress(self, key: str, step: int, values: Mapping[str, float]) -> None:
         now = step - self._jobs[key].first_step
@@ -125,7 +169,7 @@ class Tally(Quiet):
     def finished(self, key: str) -> None:
         fixed, per_step = self._costs.get(key, (0.0, 0.0))
         if key in self._steps:
-            self.pace.add(max(0, self._total[key] - self._steps[key]) * per_step + fixed)
+            self.pace.add(max(0, self._total[key] - self._steps[key]) * per_step + fixed, is_end=True)
         self._steps[key] = self._total.get(key, 0)
         self.done.add(key)
 
@@ -154,7 +198,9 @@ class Tally(Quiet):
             return ""
         subject = self.study.subject
         block = clock.tokens_per_step // subject.training.batch_size
-        peaks = [peak_of(device) if subject.training.precision == "bfloat16" else None for device in self.devices]
+        execution = self.execution
+        devices = ["cpu"] if execution is None else [execution.device] * execution.ranks.size
+        peaks = [peak_of(device) if subject.training.precision == "bfloat16" else None for device in devices]
         total = None if None in peaks else sum(peak for peak in peaks if peak is not None)
         return in_words(speed, flops_per_token(subject.module, block), total)
 

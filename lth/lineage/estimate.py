@@ -45,16 +45,20 @@ class Estimate:
         return max(sum(self.seconds.values()) / max(1, at_once), longest_chain(todo, self.seconds))
 
 
-def relative_cost(work: Work) -> tuple[float, float]:
-    """Return what a work costs beside its steps, and for each step, in steps of a dense network.
+def relative_cost(work: Work, engine: str = "sparse") -> tuple[float, float]:
+    """Return what a work costs beside its steps, and for each step, in steps of a dense network."""
+    density = work.job.density
+    return (0.0, 10.0) if density is None else cost_at(density, engine)
+
+
+def cost_at(density: float, engine: str) -> tuple[float, float]:
+    """Return what a training costs beside its steps, and for each step, in steps of a dense network.
 
     That of the sparse engine falls with the density: measured on LeNet-300-100, a step at 17 / 5.6 / 1.2 % takes 0.59 /
-    0.32 / 0.17 of a dense one (README). Progress needs no better.
+    0.32 / 0.17 of a dense one (README); with other engines a step takes as long at any density. Progress needs no
+    better.
     """
-    density = work.job.density
-    if density is None:
-        return 0.0, 10.0
-    return OVERHEAD_STEPS, 0.15 + 0.85 * min(1.0, density / 0.35)
+    return OVERHEAD_STEPS, 0.15 + 0.85 * min(1.0, density / 0.35) if engine == "sparse" else 1.0
 
 
 def longest_chain(todo: Plan, seconds: Mapping[str, float]) -> float:

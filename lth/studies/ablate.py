@@ -210,6 +210,7 @@ ABLATE = StudyType(
     ),
     presets={"digits": ablated_on_digits},
     help="Only the branches and their controls are trained: all else is in the store.",
+    first=("level", "branches"),
     examples=(
         "lth ablate 3f2a --level 3 --criterion movement,random      # two branches",
         "lth ablate 3f2a --density 0.1 --branches kept=lr_rewind,scope=global",

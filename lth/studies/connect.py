@@ -251,6 +251,7 @@ CONNECT = StudyType(
         "connect-vgg16": connect_vgg16,
     },
     help="Batch norms are estimated anew on the training data for every network on the line.",
+    first=("rewind_to", "connect_levels"),
     examples=(
         "lth connect --rewind-to 0it,100it,500it --connect-levels 0,8",
         "lth connect lenet-300-100 mnist ./datasets       # as in the paper",

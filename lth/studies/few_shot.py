@@ -183,6 +183,7 @@ FEW_SHOT = StudyType(
     presets={"digits": lambda: FewShot()},
     files="sources",
     help="Files on the command line are tickets, of which the model follows; a folder among them is that of the data.",
+    first=("target", "mode", "shots"),
     examples=(
         "lth few-shot A.ticket.safetensors --target glue/qqp DIR --mode head",
         "lth few-shot own.safetensors merged.safetensors --target glue/qqp",

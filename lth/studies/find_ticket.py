@@ -194,11 +194,12 @@ FIND_TICKET = StudyType(
     groups=TABLE,
     help="On mnist and fashion-mnist the preset is the protocol of Frankle & Carbin 2019, Section 2: --levels 21 "
     "--duration 50000it.",
+    first=("levels", "rate", "rewind_to"),
     examples=(
         "lth find-ticket                                  # about a minute",
         "lth find-ticket lenet-300-100 mnist ./datasets   # hours: as in the paper",
-        "lth find-ticket convnet mnist ./datasets --granularity filters --levels 5",
-        "lth find-ticket ./minilm glue/sst2 ./data        # a pre-trained encoder: settings of fine-tuning",
+        "lth find-ticket --rewind-to 200it                # late rewinding",
+        "lth find-ticket ./minilm glue/sst2 ./data        # a pre-trained encoder",
         "lth find-ticket mypackage.nets:make own.npz --duration 20ep   # your own",
         "lth find-ticket mynets:make digits --train mycode:train       # your loop",
     ),

@@ -264,6 +264,7 @@ MERGE = StudyType(
         "digits": lambda: Merge(levels=3, rate=0.5, duration="400it"),
         "lenet-mnist": lambda: Merge(data="mnist", levels=12, duration="5000it", evaluate_every=1000),
     },
+    first=("levels", "rate", "rewind_to"),
     examples=(
         "lth merge                                        # on digits, a minute",
         "lth merge lenet-300-100 mnist ./datasets         # a quarter of an hour",

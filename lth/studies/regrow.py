@@ -270,6 +270,7 @@ REGROW = StudyType(
         "lenet-mnist": lambda: Regrow(data="mnist", duration="2000it", limit=10, evaluate_every=500),
         "conv-2-cifar-10": conv_2_on_cifar_10,
     },
+    first=("limit", "first_rate"),
     examples=(
         "lth regrow                                       # on digits, a minute",
         "lth regrow --limit 10 --first-rate 0.8 --last-rate 0.02",

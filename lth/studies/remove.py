@@ -299,6 +299,7 @@ REMOVE = StudyType(
             data="mnist", levels=10, rate=0.2, tickets=6, duration="5000it", margin=0.002, evaluate_every=1000
         ),
     },
+    first=("tickets", "levels", "rate"),
     examples=(
         "lth remove                                       # on digits, a minute",
         "lth remove --tickets 8 --levels 4",

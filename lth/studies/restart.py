@@ -211,8 +211,8 @@ class Restart(BaseModel):
 
     rewind_to: Duration = Field(
         default="0it",
-        description="where kept weights go back to: 0it is the initialisation; "
-        "with kept 'keep', the step after which as many are left as fine-tuning takes",
+        description="where kept weights go back to: 0it is the initialisation, 500it or 1ep late rewinding; with kept "
+        "'keep', the step after which as many are left as fine-tuning takes",
     )
     head: Literal["rewind", "redraw"] = Field(
         default="rewind",

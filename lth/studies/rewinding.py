@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from lth.analysis.documents import Results
 from lth.analysis.points import Arm, Conclusion, Plot, Point
 from lth.config import Duration, Pruning, Recipe, StudySettings, flat_fields
+from lth.config.duration import in_words
 from lth.config.text import split_names
 from lth.studies import find_ticket
 from lth.studies.cifar import sgd_on_cifar10
@@ -91,7 +92,7 @@ def searches_of(settings: Rewinding) -> dict[str, FindTicket]:
     if "weights" in settings.methods:
         for step in settings.rewind_steps:
             controls = settings.controls if step == last else ()
-            searches[f"rewound to {step}"] = _search(settings, "rewind", step, controls)
+            searches[f"rewound to {in_words(step)}"] = _search(settings, "rewind", step, controls)
     if "lr" in settings.methods:
         searches[LR] = _search(settings, "lr_rewind", start)
     if "fine-tuning" in settings.methods:
@@ -107,12 +108,13 @@ def _search(settings: Rewinding, kept: str, step: str, controls: tuple[str, ...]
 
 def arms_of(settings: Rewinding) -> tuple[Arm, ...]:
     """Return the arms: dense, each rewind step, the other methods, and the controls of the last step."""
-    start = settings.retrain_from or settings.rewind_steps[-1]
+    last = in_words(settings.rewind_steps[-1])
+    start = in_words(settings.retrain_from) if settings.retrain_from else last
     words = {
         LR: f"trained weights, while the learning-rate schedule goes back to {start}",
         FINE: f"trained weights, trained on at the last learning rate for as long as is left after {start}",
-        "random": f"a random mask with the same density in every layer, rewound to {settings.rewind_steps[-1]}",
-        "reinit": f"the mask of the tickets rewound to {settings.rewind_steps[-1]} over weights drawn anew",
+        "random": f"a random mask with the same density in every layer, rewound to {last}",
+        "reinit": f"the mask of the tickets rewound to {last} over weights drawn anew",
     }
     subjects = (
         Arm(name, words.get(name, f"weights and schedule go back to {name.removeprefix('rewound to ')}"))
@@ -214,6 +216,7 @@ REWINDING = StudyType(
         "renda-resnet20": renda_resnet20,
     },
     help="The chain of each arm is that of find-ticket with --kept and --rewind-to: trainings are shared with it.",
+    first=("levels", "rate", "rewind_steps", "methods"),
     examples=(
         "lth rewinding                                    # about two minutes",
         "lth rewinding --rewind-steps 0it,100it,1ep --levels 6",

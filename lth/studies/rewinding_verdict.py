@@ -65,7 +65,8 @@ def judge(results: Results, steps: Mapping[str, Step]) -> Conclusion:
     matching = [each for each in furthest.values() if each is not None]
     head = max(matching, key=lambda each: (each.holds, float(each.at["level"])), default=None)
     reached = ", ".join(
-        f"{arm} {remaining(float(each.at['density'])) + ' %' if each else 'none'}" for arm, each in furthest.items()
+        f"{arm} {remaining(float(each.at['density'])) + ' %' + ' (not settled)' * (not each.holds) if each else 'none'}"
+        for arm, each in furthest.items()
     )
     sentences = [*_steps_sentences(results, by_arm, steps), *_methods_sentences(results, furthest)]
     sentences += [*_beside(results, by_arm, steps, head), *_alike(by_arm)]
@@ -95,8 +96,11 @@ def _title(head: Ticket | None, steps: Mapping[str, Step]) -> str:
     if head is None:
         return "no ticket matches the dense network"
     who = f"tickets {head.arm} match" if steps[head.arm].is_rewound else f"{head.arm} matches"
-    state = "" if head.holds else ", not settled"
-    return f"{who} the dense network with {remaining(float(head.at['density']))} % of the weights{state}"
+    share = f"{remaining(float(head.at['density']))} % of the weights"
+    if head.holds:
+        return f"{who} the dense network with {share}"
+    average = f"all comparisons together; alone with {share}" if head.confirmed else f"on average with {share}"
+    return f"whether {who} the dense network is not settled ({average})"
 
 
 def _tickets(results: Results, steps: Mapping[str, Step], margin: float) -> list[Ticket]:

@@ -262,6 +262,7 @@ SELECTIVE_NOISE = StudyType(
         ),
     },
     help="The curves during training show validation under noise; results are of the network without it.",
+    first=("shares",),
     examples=(
         "lth selective-noise                              # on digits, a minute",
         "lth selective-noise --shares 0.1,0.3 --noise-scale 0.5",

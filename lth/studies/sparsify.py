@@ -142,6 +142,7 @@ SPARSIFY = StudyType(
     ),
     presets={"digits": lambda: Sparsify(), "shakespeare": shakespeare},
     help="Selection is exact: the share that is asked for is reached to the weight, and printed beside it.",
+    first=("sparsities", "methods"),
     examples=(
         "lth sparsify --methods gradual,soft,rigl,set     # on digits, a minute",
         "lth sparsify --preset shakespeare                # ten epochs of text: hours",

@@ -194,8 +194,7 @@ def _verdict(
         "found": head is not None,
         "confirmed": None if head is None or head[2].confirmed is None else winning is not None,
         "summary": "none" if head is None else f"{amount} ({state})",
-        "title": f"Sparse while it trains, {what}: "
-        + ("no method keeps up with dense" if head is None else f"{amount} keeps up with dense ({state})"),
+        "title": f"Sparse while it trains, {what}: " + _title(head, amount, state),
         "sentences": sentences,
         "tiles": _tiles(results, metric, head, zeros),
         "at": {} if head is None else {"target": head[0]},
@@ -206,6 +205,15 @@ def _verdict(
 
 
 Place = tuple[float, str, Comparison]
+
+
+def _title(head: "Place | None", amount: str, state: str) -> str:
+    """Return what is said of the methods, in few words."""
+    if head is None:
+        return "no method keeps up with dense"
+    if state == "confirmed":
+        return f"{amount} keeps up with dense"
+    return f"whether a method keeps up with dense is not settled ({amount} does on average)"
 
 
 def _headline(results: Results, winning: Place | None, matching: Place | None) -> str:

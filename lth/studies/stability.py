@@ -178,6 +178,7 @@ STABILITY = StudyType(
         "stability-vgg16": lambda: Stability(**frankle_on_cifar10(model="vgg-16", levels=19, rewind_to="1000it")),
         "lenet-mnist": lambda: Stability(data="mnist", levels=12, duration="5000it", replicates=3, evaluate_every=1000),
     },
+    first=("levels", "rate", "rewind_to"),
     examples=(
         "lth stability --levels 4                         # a few minutes",
         "lth stability lenet-300-100 mnist ./datasets     # hours",

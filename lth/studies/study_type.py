@@ -67,6 +67,7 @@ class StudyType(Generic[S]):
             data.
         from_study: (given, ID, kind, settings of that study) -> what is given, with the rest from that study.
         help: further lines of help.
+        first: settings that help shows first, beside model, data and those of every study.
         examples: command lines, with what they do behind a `#`.
     Raises:
         ValueError: if two settings share a name.
@@ -94,6 +95,7 @@ class StudyType(Generic[S]):
     stored: str = ""
     from_study: Callable[[Mapping[str, Any], str, str, Mapping[str, Any]], dict[str, Any]] | None = None
     help: str = ""
+    first: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -127,6 +127,7 @@ SUPERMASK = StudyType(
     ),
     presets={"digits": learned_supermask_on_digits, "zhou-supermask": zhou_2019_supermask},
     help="mnist has a preset of its own. edge_popup wants a learning rate of 0.003.",
+    first=("draws",),
     examples=(
         "lth supermask                                    # about a minute",
         "lth supermask lenet-300-100 mnist ./datasets     # as in the paper",

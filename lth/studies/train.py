@@ -177,6 +177,7 @@ TRAIN = StudyType(
     },
     help="Several processes train one network together where `torchrun` or `srun` starts them: torchrun "
     "--nproc-per-node 8 -m lth train --preset nanogpt-124m --device cuda.",
+    first=("lr", "batch_size"),
     examples=(
         "lth train                                         # LeNet on digits, seconds",
         "lth train --preset shakespeare-char-cpu           # GPT of 4 blocks, minutes a replicate",

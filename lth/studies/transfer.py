@@ -97,7 +97,6 @@ def resolve(settings: Transfer, subject: "Subject") -> Transfer:
     Raises:
         ValueError: if the networks of source and target differ in more than a head, or have none to draw anew.
     """
-    from lth.sparsity.patterns import matching
     from lth.studies.pruning import resolved_pruning
 
     theirs = {name: value.shape for name, value in subject.others["source"].module.state_dict().items()}
@@ -112,8 +111,7 @@ def resolve(settings: Transfer, subject: "Subject") -> Transfer:
         if not _head_of(subject):
             raise ValueError(f"head: {settings.model!r} has no head of its own to draw anew: take --head rewind")
         pruned = {*subject.prunable(settings.masks)} & {*_head_of(subject)}
-        never = settings.masks.never_prune
-        settings = settings.with_(never_prune=(*never, *sorted(pruned - {*matching(pruned, never)})))
+        settings = settings.with_(never_prune=(*settings.masks.never_prune, *sorted(pruned)))
     return resolved_pruning(settings, subject)
 
 
@@ -167,6 +165,7 @@ TRANSFER = StudyType(
         "mnist": lambda: images("fashion-mnist", "mnist"),
     },
     help="The target is the data that the command names; what is not given as --source-... is as on the target.",
+    first=("source_data", "source_optimizer", "levels", "rate", "rewind_to"),
     examples=(
         "lth transfer                                     # SGD's tickets under Adam",
         "lth transfer lenet-300-100 diabetes --source-data digits",

@@ -167,10 +167,17 @@ def _first(results: Results, head: LevelFound | None, state: str, is_learned: bo
             "of their layer-wise densities."
         )
     who = what if head.is_found(settled=True) else f"On average {what[0].lower()}{what[1:]}"
+    place, beside = place_in_words(head.at, "level"), _beside_own(head, metric, margin)
     return (
-        f"{who} serve {_target_words(config)} down to {place_in_words(head.at, 'level')}: as good as the target's "
-        f"own (margin {margin}) and better than random masks of the same layer-wise densities ({state})."
+        f"{who} serve {_target_words(config)} down to {place}: {beside} "
+        f"and better than random masks of the same layer-wise densities ({state})."
     )
+
+
+def _beside_own(head: LevelFound, metric: Measure, margin: str) -> str:
+    """Say how the source's ticket does beside the target's own: better where the whole interval is."""
+    _, is_better = _at_least(head.against[OWN], 0.0, metric, strictly=True)
+    return "better than the target's own" if is_better else f"as good as the target's own (margin {margin})"
 
 
 def _title(head: LevelFound | None, state: str) -> str:

@@ -40,6 +40,18 @@ def test_a_confirmed_match_with_worse_controls_wins() -> None:
     assert "The sparsest level of all, 64 % of the prunable weights (level 2): ticket 90.00 %" in text(found)
 
 
+def test_what_an_interval_settles_is_said_of_the_margin_that_there_is() -> None:
+    better = [each + 0.01 + 0.001 * index for index, each in enumerate([0.95, 0.96, 0.97])]
+    for margin, words in ((0.0, "no worse than dense"), (0.005, "no worse than the margin allows")):
+        found = verdict([*DENSE, *arm("ticket", 1, better), *arm("reinit", 1, WORSE)], margin=margin)
+        assert f"the whole interval is {words}." in text(found)
+    assert "(no margin)" in text(verdict([*DENSE, *arm("ticket", 1, better)], margin=0.0))
+    wide = verdict([*DENSE, *arm("ticket", 1, WIDE)], margin=0.0)
+    assert "the interval reaches to worse than dense" in text(wide)
+    none = verdict([*DENSE, *arm("ticket", 1, WORSE)], margin=0.0)
+    assert "reach the dense network's 96.00 %" in text(none)
+
+
 def test_the_sparsest_place_at_which_all_holds_is_named_before_a_sparser_match() -> None:
     controls = [*arm("reinit", 1, WORSE), *arm("reinit", 2, WORSE)]
     found = verdict([*DENSE, *arm("ticket", 1, GOOD), *arm("ticket", 2, WIDE), *controls])

@@ -36,6 +36,7 @@ def test_lth_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         "plan",
         "run",
         "reproduce",
+        "resume",
         "status",
         "cancel",
         "logs",
@@ -101,8 +102,35 @@ def test_every_setting_of_every_study_is_an_option(capsys: pytest.CaptureFixture
 
 def test_groups_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     groups = re.findall(r"╭─ (.+?) ─", help_of(capsys, "find-ticket"))
-    assert groups == ["Study", "Pruning", "Pruning within training", "Training", "Running"]
-    assert re.findall(r"╭─ (.+?) ─", help_of(capsys, "supermask")) == ["Study", "Supermask", "Training", "Running"]
+    assert groups == ["Most used", "Study", "Pruning", "Pruning within training", "Training", "Running"]
+    assert re.findall(r"╭─ (.+?) ─", help_of(capsys, "supermask")) == [
+        "Most used", "Study", "Supermask", "Training", "Running"
+    ]  # fmt: skip
+
+
+def test_the_first_screen_has_examples_and_what_is_most_used(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = help_of(capsys, "find-ticket").splitlines()
+    screen = "\n".join(lines[:24])
+    assert "--rewind-to 200it                # late rewinding" in screen
+    assert [
+        each for each in ("MODEL --model", "DATA --data", "FOLDER --folder", "--levels") if each not in screen
+    ] == []
+    box = help_of(capsys, "find-ticket").partition("─ Most used")[2].partition("╰")[0]
+    assert re.findall(r"│ (?:[A-Z]+ )?--([a-z-]+)", box) == [
+        "model", "data", "folder", "levels", "rate", "rewind-to", "replicates", "duration", "workers", "preset",
+        "config",
+    ]  # fmt: skip
+    assert "500it or 1ep late rewinding" in words_of(box)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_what_a_study_shows_first_are_settings_of_its_own(study: str) -> None:
+    kind = STUDIES[study]
+    assert kind.first
+    assert {*kind.first} <= {name for name, *_ in flat_fields(kind.settings)}
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -111,9 +139,9 @@ def test_defaults_are_those_of_a_study_without_arguments(capsys: pytest.CaptureF
     flat = settings_of(STUDIES[name], {}).flat()
     assert f"Defaults shown are those of {flat['model']} on {flat['data']}." in shown
     for option in ("duration", "replicates", "model", "evaluate_every"):
-        start = re.search(rf"--{option.replace('_', '-')} ", shown.partition("─ Study")[2])
+        start = re.search(rf"--{option.replace('_', '-')} ", shown.partition("─ Most used")[2])
         assert start is not None
-        text = shown.partition("─ Study")[2][start.end() :]
+        text = shown.partition("─ Most used")[2][start.end() :]
         assert re.search(r"\[default: ([^\]]+)\]", text).group(1) == str(flat[option])  # type: ignore[union-attr]
 
 

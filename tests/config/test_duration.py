@@ -4,6 +4,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from lth.config import Clock, Duration, Recipe
+from lth.config.duration import in_words
 
 CLOCK = Clock(steps_per_epoch=10, tokens_per_step=2048, total=250)
 
@@ -49,3 +50,10 @@ def test_the_clock_of_a_recipe() -> None:
     assert Recipe(batch_size=10, duration="1Mtok").clock(109, tokens_per_example=256).total == 391
     with pytest.raises(ValueError, match="batch size 6 is larger than the 5 training examples"):
         Recipe(batch_size=6).clock(5)
+
+
+@pytest.mark.parametrize(
+    ("duration", "words"), [("0it", "step 0"), ("12000it", "step 12,000"), ("1ep", "epoch 1"), ("10%", "10%")]
+)
+def test_a_place_in_a_training_is_named(duration: str, words: str) -> None:
+    assert in_words(duration) == words

@@ -61,7 +61,7 @@ def test_find_ticket_shares_every_chain() -> None:
 def test_all_methods_retrain_equally_long(retrain_from: str | None) -> None:
     study = made(rewind_steps="0it,5it", retrain_from=retrain_from)
     start = 12 if retrain_from else 5
-    for arm, first in (("rewound to 0it", 0), ("rewound to 5it", 5), (LR, start), (FINE, start), ("random", 5)):
+    for arm, first in (("rewound to step 0", 0), ("rewound to step 5", 5), (LR, start), (FINE, start), ("random", 5)):
         for level in (1, 2):
             job = training(study, arm, level)
             assert (job.first_step, job.steps) == (first, 30 - first)
@@ -76,7 +76,7 @@ def test_arms_follow_from_the_settings() -> None:
         return [arm.name for arm in made(**fields).arms]
 
     assert names(rewind_steps="0it,1ep", duration="60it") == [
-        "dense", "rewound to 0it", "rewound to 1ep", LR, FINE, "random", "reinit"
+        "dense", "rewound to step 0", "rewound to epoch 1", LR, FINE, "random", "reinit"
     ]  # fmt: skip
     assert names(methods="lr", controls="none", rewind_steps="5it") == ["dense", LR]
 
@@ -139,7 +139,8 @@ def test_the_verdict_names_steps_levels_and_methods() -> None:
     assert "late reaches test accuracy 90.92 %: +5.93 points" in said
     assert "Of 8 comparisons with dense, 4 are matches with their whole 95 % interval, 4 when all" in said
     assert (verdict["found"], verdict["confirmed"], verdict["at"]) == (True, True, {"level": 2, "density": 0.25})
-    assert "late 25 %" in verdict["summary"]
+    assert verdict["title"] == "m on d: tickets late match the dense network with 25 % of the weights"
+    assert "late 25 %," in verdict["summary"]
     rows = conclusion.tables["by_step"]
     assert {(row["rewind_step"], row["density"]) for row in rows} == {(0, 0.5), (0, 0.25), (100, 0.5), (100, 0.25)}
     first = [row["difference"] for row in rows if (row["rewind_step"], row["density"]) == (100, 0.25)]
@@ -154,6 +155,10 @@ def test_a_match_by_its_mean_alone_is_not_settled() -> None:
     alone = judge(results_of({("late", 2): loose["late", 2]}), {"late": STEPS["late"]}).verdict
     assert (alone["found"], alone["confirmed"]) == (True, False)
     assert "by its mean alone, not settled" in alone["sentences"][1]
+    assert alone["title"] == (
+        "m on d: whether tickets late match the dense network is not settled (on average with 25 % of the weights)"
+    )
+    assert alone["summary"] == "matches dense: late 25 % (not settled)"
 
 
 def test_an_early_match_that_no_later_step_has_is_named() -> None:

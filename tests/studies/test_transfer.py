@@ -207,6 +207,13 @@ def test_a_ticket_serves_where_it_is_as_good_as_the_targets_and_better_than_rand
     assert (verdict["found"], verdict["confirmed"], verdict["at"]) == (True, True, {"level": 1, "density": 0.5})
 
 
+def test_a_ticket_that_is_better_than_the_targets_is_called_better() -> None:
+    better = [value + 0.02 + 0.001 * index for index, value in enumerate(OWN)]
+    first = compare_sources(results_of(scores_of(better, RANDOM))).verdict["sentences"][0]
+    assert "(level 1): better than the target's own and better than random masks" in first
+    assert "as good as" not in first
+
+
 def test_no_share_is_stated_where_the_own_ticket_is_not_better_than_random() -> None:
     scores = scores_of(CLOSE, CLOSE) | {("target ticket", 2): [0.85, 0.871, 0.839, 0.861]}
     said = compare_sources(results_of(scores)).verdict["sentences"]
