@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from lth.analysis.documents import PlotDocument, Results
-from lth.analysis.labels import Labels
+from lth.analysis.labels import Labels, read_labels
 from lth.analysis.points import Plot
 from lth.analysis.reproduction import (
     FILE,
@@ -191,7 +191,8 @@ def reproduce_experiment(
     document = document_of(name, scale, outcome.id, rows)
     for place in (store.study_folder(prepared.id), outcome.folder):
         write_file(place / FILE, json_to_bytes(document))
-    write_report([read_study(outcome.folder)], outcome.folder)
+    kept = read_labels(store.study_folder(prepared.id))
+    write_report([read_study(outcome.folder, kept)], outcome.folder)
     return outcome, document
 
 
