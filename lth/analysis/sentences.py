@@ -97,7 +97,7 @@ def _settled(facts: Facts, head: Comparison) -> list[str]:
             "spread to judge by: the match is not settled."
         )
     else:
-        settled = f"{text}, paired: the interval reaches to {_worse(facts)}. No place's match is confirmed."
+        settled = f"{text}, paired: the interval includes values {_worse(facts)}. No place's match is confirmed."
     lower = f" Lower {metric.name} is better." if metric.better == "lower" else ""
     return [f"{settled}{lower}{_last_place(facts, head)}"]
 
@@ -120,7 +120,7 @@ def _further_match(facts: Facts, head: Comparison) -> list[str]:
         if match.confirmed
         else "not settled: all replicates differ alike"
         if match.difference["low"] == match.difference["high"]
-        else f"not settled: the interval reaches to {_worse(facts)}"
+        else f"not settled: the interval includes values {_worse(facts)}"
     )
     return [
         f"The furthest match is at {place_in_words(match.at, facts.axis)}: {show(match.value['mean'], metric)}, "

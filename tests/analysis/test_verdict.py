@@ -47,7 +47,7 @@ def test_what_an_interval_settles_is_said_of_the_margin_that_there_is() -> None:
         assert f"the whole interval is {words}." in text(found)
     assert "(no margin)" in text(verdict([*DENSE, *arm("ticket", 1, better)], margin=0.0))
     wide = verdict([*DENSE, *arm("ticket", 1, WIDE)], margin=0.0)
-    assert "the interval reaches to worse than dense" in text(wide)
+    assert "the interval includes values worse than dense" in text(wide)
     none = verdict([*DENSE, *arm("ticket", 1, WORSE)], margin=0.0)
     assert "reach the dense network's 96.00 %" in text(none)
 
