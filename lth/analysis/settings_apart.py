@@ -7,12 +7,17 @@ from typing import Any
 from lth.analysis.notes import StudyNote
 from lth.config.settings import usual_text
 
+FILLED_IN = frozenset({"validation", "rates", "never_prune", "start_digest", "digests"})
+"""Settings that are filled in from others, from model and data, where they are left open."""
+
 SHOWN = ("model", "data", "replicates")
 """Settings that stand in columns of their own."""
 
 
 def settings_apart(notes: Sequence[StudyNote], known: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return for each study the settings in which it differs from others of its kind on the same model and data.
+
+    What is filled in from others counts only where nothing else differs.
 
     Args:
         notes: of the studies.
@@ -25,11 +30,11 @@ def settings_apart(notes: Sequence[StudyNote], known: Mapping[str, Mapping[str, 
     apart: list[dict[str, Any]] = [{} for _ in notes]
     for indices in alike.values():
         names = dict.fromkeys(name for index in indices for name in configs[index] if name not in SHOWN)
-        for name in names:
-            values = [configs[index].get(name) for index in indices]
-            if any(value != values[0] for value in values):
-                for index in indices:
-                    apart[index][name] = configs[index].get(name)
+        first = configs[indices[0]]
+        differing = [name for name in names if any(configs[each].get(name) != first.get(name) for each in indices)]
+        chosen = [name for name in differing if name not in FILLED_IN] or differing
+        for index in indices:
+            apart[index] = {name: configs[index].get(name) for name in chosen}
     return apart
 
 

@@ -58,11 +58,18 @@ def _show_study(study: StudyNote, as_json: bool, data: Path | None) -> None:
         print(f"\nEngine    {', '.join(f'{name} ({count})' for name, count in results['engines'].items())}")
         if "energy" in results:
             print(f"Energy    {energy(results['energy'])}")
-    from lth.analysis.numbers import share_words
+    print(*_settings_lines(study, results), sep="\n")
 
-    print("\nSettings")
-    for name, value in study["config"].items():
-        print(f"  {name:18} {value}{share_words(name, value)}")
+
+def _settings_lines(study: StudyNote, results: "Results | None") -> list[str]:
+    """Return the settings that are set, as the page lists them: those unlike the preset first."""
+    from lth.report.words import listed_settings, set_settings
+
+    changed, groups = ({}, {"Settings": set_settings(study["config"])}) if results is None else listed_settings(results)
+    lines = []
+    for title, fields in {"Settings unlike the preset": changed, **groups}.items():
+        lines += ["", title, *(f"  {name:18} {text}" for name, text in fields.items())] if fields else []
+    return lines
 
 
 def _results_of(study: StudyNote, data: Path | None) -> "Results | None":

@@ -4,14 +4,13 @@ import warnings
 from typing import Any
 
 from lth.analysis.documents import SettingsDocument
+from lth.analysis.settings_apart import FILLED_IN
 from lth.config import flat_fields
 from lth.studies import StudyType
 from lth.studies.prepare import Study
 from lth.studies.table import settings_of
 
 FOLLOWS = "From model and data"
-FILLED_IN = frozenset({"validation", "rates", "never_prune", "start_digest", "digests"})
-"""Settings that are filled in from model and data where they are left open."""
 
 
 def settings_document(prepared: Study) -> SettingsDocument:

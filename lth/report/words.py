@@ -83,13 +83,16 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
     return fields
 
 
+def set_settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that are set as names and plain text."""
+    return settings({name: value for name, value in config.items() if value not in (None, [], {}, "")})
+
+
 def listed_settings(results: Results) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """Return settings as names and plain text: those unlike the preset, and all others by group."""
     config = results["config"]
     if "settings" not in results:
-        return {}, {
-            "Settings": settings({name: value for name, value in config.items() if value not in (None, [], {}, "")})
-        }
+        return {}, {"Settings": set_settings(config)}
     listed = results["settings"]
 
     def named(names: Iterable[str]) -> dict[str, str]:

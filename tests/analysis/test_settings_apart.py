@@ -19,6 +19,13 @@ def test_what_differs_within_a_kind_is_told() -> None:
     assert settings_apart(notes, KNOWN) == [{"rate": 0.2}, {"rate": 0.4}, {}, {}]
 
 
+def test_what_follows_from_another_setting_is_told_where_nothing_else_differs() -> None:
+    alone = [note(rates={"out": 0.1}), note(rates={"out": 0.2})]
+    beside = [note(rate=0.2, rates={"out": 0.1}), note(rate=0.4, rates={"out": 0.2})]
+    assert settings_apart(alone, {}) == [{"rates": {"out": 0.1}}, {"rates": {"out": 0.2}}]
+    assert settings_apart(beside, {}) == [{"rate": 0.2}, {"rate": 0.4}]
+
+
 def test_what_an_older_lth_did_not_note_is_at_its_default() -> None:
     assert settings_apart([note(), note(rate=0.2, data_digest="ab")], KNOWN) == [{}, {}]
     assert settings_apart([note(), note(rewind_to="10it")], KNOWN) == [{"rewind_to": None}, {"rewind_to": "10it"}]
