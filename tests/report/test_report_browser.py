@@ -15,13 +15,17 @@ const waiting = setInterval(() => {
   const page = document.documentElement;
   const count = (selector) => document.querySelectorAll(selector).length;
   const displays = new Set();
-  let hovered = 0;
+  let hovered = 0, outside = 0;
   for (const mark of [...document.querySelectorAll(".panel :is(.mark-symbol, .mark-rect) path")].slice(0, 400)) {
     const { left, top } = mark.getBoundingClientRect();
     for (const type of ["pointerover", "pointermove", "mouseover", "mousemove"])
       mark.dispatchEvent(new PointerEvent(type, { bubbles: true, clientX: left, clientY: top, view: window }));
     const rows = document.querySelectorAll("#vg-tooltip-element.visible td.key");
     hovered += rows.length;
+    if (rows.length) {
+      const box = document.getElementById("vg-tooltip-element").getBoundingClientRect();
+      outside += box.left < 0 || box.right > window.innerWidth;
+    }
     rows.forEach((row) => displays.add(getComputedStyle(row).display));
   }
   const found = {
@@ -31,6 +35,7 @@ const waiting = setInterval(() => {
     keys: count(".keys:has(path)"),
     keyed: count(".keys:not(.none)"),
     hovered: hovered,
+    outside: outside,
     tooltip: Number([...displays].join() === "table-cell"),
     cut: [...document.querySelectorAll(".stacked")].filter((each) => each.scrollWidth > each.parentNode.clientWidth)
       .length,
@@ -89,5 +94,6 @@ def check(document: str, console: list[str], scheme: str) -> None:
     assert found["drawings"] == found["panels"] >= found["figures"] >= 1
     assert found["keys"] == found["keyed"]
     assert found["hovered"] > 0, "no mark shows a tooltip"
+    assert found["outside"] == 0  # no tooltip hangs out of the window
     assert found["tooltip"] == 1  # the rows of a tooltip stay a table
     assert found["cut"] == found["overflow"] == found["requests"] == 0

@@ -75,6 +75,16 @@
     document.documentElement.dataset.drawn = scheme;
   }
 
+  // A tooltip stays in the window; the library lets it hang out at the left of a narrow one.
+  document.addEventListener("mousemove", () => {
+    const box = document.getElementById("vg-tooltip-element");
+    if (!box) return;
+    const { left, right } = box.getBoundingClientRect();
+    const room = document.documentElement.clientWidth - 8;
+    const shift = right > room ? room - right : 0;
+    if (left + shift < 8 || shift) box.style.left = `${parseFloat(box.style.left) + Math.max(shift, 8 - left)}px`;
+  });
+
   // A change of scheme while a drawing is under way waits for it.
   let drawing = draw();
   replicates?.addEventListener("change", () => { drawing = drawing.then(draw); });
