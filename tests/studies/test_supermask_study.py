@@ -59,7 +59,7 @@ def test_learned_masks_beat_both_controls(found: lth.Found) -> None:
         "random": 2,
         "untrained": 2,
     }
-    assert all(value is not None and value > 0.8 for arm in ("sampled", "thresholded") for value in values[arm])
+    assert all(value is not None and value > 0.6 for arm in ("sampled", "thresholded") for value in values[arm])
     assert all(value is not None and value < 0.3 for arm in ("random", "untrained") for value in values[arm])
     assert found.verdict["found"]
     assert found.verdict["title"].startswith("Supermask of lenet-300-100 on digits: test accuracy ")
