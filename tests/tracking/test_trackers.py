@@ -80,7 +80,8 @@ def test_wandb_offline(tracked: Tracked) -> None:
     assert names[NAMES[1]]["model"] == "lenet-300-100"
     assert ("results", "results.json") in artifacts
     assert ("tickets", tracked.found.tickets[0].name) in artifacts
-    assert sum(kind == "figures" for kind, _ in artifacts) == len(list((tracked.found.folder / "figures").glob("*.png")))
+    pictures = list((tracked.found.folder / "figures").glob("*.png"))
+    assert sum(kind == "figures" for kind, _ in artifacts) == len(pictures)
     assert json.loads(summary["verdict"]).startswith(tracked.found.verdict["sentences"][0])
 
 
