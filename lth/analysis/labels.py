@@ -1,16 +1,23 @@
 """What users call a study: a name, tags, and the commands that ran it. No key and no ID depends on them."""
 
 import datetime
-from collections.abc import Collection
+import time
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lth.config.choices import check_choice
 from lth.config.json_text import parse_json
 from lth.config.labels import check_name, check_tags, may_begin_id
 
 LABELS = "labels.json"
 """The file in a study's folder of the store."""
+
+CHANGING = "work/.labels"
+"""The folder of a store in which a process that changes labels holds a lease meanwhile."""
 
 FORMAT = "lth.labels/1"
 
@@ -33,7 +40,19 @@ class Labels:
 
 
 def read_labels(folder: Path) -> Labels:
-    """Return the labels in a study's folder; none where the file is missing.
+    """Return the labels in a study's folder; none where the file is missing, or, with a warning, damaged.
+
+    No result depends on them, so that damage stops nobody.
+    """
+    try:
+        return checked_labels(folder)
+    except ValueError as error:
+        warnings.warn(str(error), stacklevel=2)
+        return Labels()
+
+
+def checked_labels(folder: Path) -> Labels:
+    """Return the labels in a study's folder that are to be changed; none where the file is missing.
 
     Raises:
         ValueError: if the file is damaged; the message says what to do.
@@ -85,13 +104,41 @@ def folders_called(name: str, store: Path) -> list[Path]:
     Args:
         name: of a study, or the beginning of its ID.
         store: folder of results.
-    Raises:
-        ValueError: if the labels of a study are damaged.
     """
     folders = sorted(path for path in store.glob("studies/*") if path.is_dir()) if name else []
     if not may_begin_id(name) and (named := [each for each in folders if read_labels(each).name == name]):
         return named
     return [each for each in folders if each.name.startswith(name)]
+
+
+def folder_called(name: str, store: Path) -> Path:
+    """Return the folder of the one study of a store that a name means.
+
+    Args:
+        name: of the study, or the beginning of its ID.
+        store: folder of results.
+    Raises:
+        ValueError: if there is none, or several.
+    """
+    folders = folders_called(name, store)
+    if len(folders) > 1:
+        raise ValueError(f"{name!r} is short for several studies: {', '.join(each.name for each in folders)}")
+    if not folders:
+        raise unknown_study(name, store)
+    return folders[0]
+
+
+def unknown_study(name: str, store: Path) -> ValueError:
+    """Return the error for a name or ID that no study of a store has; it suggests the nearest one."""
+    folders = sorted(path for path in store.glob("studies/*") if path.is_dir())
+    if not folders:
+        return ValueError(f"the store {store} holds no studies: name another (--store), or run `lth find-ticket`")
+    names = [called for each in folders if (called := read_labels(each).name)]
+    try:
+        check_choice("study", name, [each for each in (*names, *(path.name for path in folders)) if each != name])
+    except ValueError as error:
+        return ValueError(f"{error}. `lth ls` lists the studies of the store {store}")
+    raise AssertionError("a name is no choice beside itself")
 
 
 def check_free(name: str | None, folder: Path) -> None:
@@ -121,17 +168,32 @@ def add_labels(folder: Path, labels: Labels, untagged: Collection[str] = ()) -> 
     Raises:
         ValueError: if another study has the name, or the file is damaged.
     """
-    check_free(labels.name, folder)
-    before = read_labels(folder)
-    known = {each.command for each in before.commands}
-    after = Labels(
-        labels.name or before.name,
-        tuple(tag for tag in dict.fromkeys((*before.tags, *labels.tags)) if tag not in untagged),
-        (*before.commands, *(each for each in labels.commands if each.command not in known)),
-    )
-    if after != before:
-        write_labels(folder, after)
+    with _one_at_a_time(folder.parent.parent):
+        check_free(labels.name, folder)
+        before = checked_labels(folder)
+        known = {each.command for each in before.commands}
+        after = Labels(
+            labels.name or before.name,
+            tuple(tag for tag in dict.fromkeys((*before.tags, *labels.tags)) if tag not in untagged),
+            (*before.commands, *(each for each in labels.commands if each.command not in known)),
+        )
+        if after != before:
+            write_labels(folder, after)
     return after
+
+
+@contextmanager
+def _one_at_a_time(store: Path) -> Iterator[None]:
+    """Hold a lease meanwhile: of processes that change labels in a store, one does and the others wait."""
+    from lth.lineage.lease import Leases
+
+    place = store / CHANGING
+    with Leases() as leases:
+        while not leases.acquire(place):
+            time.sleep(0.05)
+        yield
+    with suppress(OSError):  # another process has taken it
+        place.rmdir()
 
 
 def numbered(labels: Labels, count: int) -> list[Labels]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.options import Flag
-from lth.cli.stored import find_study, unknown_id
+from lth.cli.stored import stored_study
 
 
 def export(id: str, /, *, to: list[str] | None = None, store: Path = Path("lth-store"), again: Flag = False) -> int:
@@ -26,9 +26,7 @@ def export(id: str, /, *, to: list[str] | None = None, store: Path = Path("lth-s
     names = split_each(to or [])
     if not names:
         raise UsageError("name where it goes, as --to tensorboard:runs")
-    note = find_study(id, store)
-    if note is None:
-        raise unknown_id(id, store)
+    note = stored_study(id, store)
     for name in names:
         print(_exported(note["id"], store, name, again))
     return 0

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from lth.analysis.labels import Labels, add_labels
+from lth.analysis.labels import Labels, add_labels, checked_labels
 from lth.cli.errors import UsageError, settings_as_usage
 from lth.cli.options import Several
-from lth.cli.stored import find_study, unknown_id
+from lth.cli.stored import stored_study
 from lth.config import as_settings_error
 from lth.config.labels import check_name, check_tags
 from lth.config.text import split_each
@@ -26,9 +26,8 @@ def label(
         untag: a tag to take away.
         store: folder of results.
     """
-    note = find_study(id, store)
-    if note is None:
-        raise unknown_id(id, store)
+    note = stored_study(id, store)
+    checked_labels(note["folder"])  # where they are damaged, the command line is not what is wrong
     with settings_as_usage(), as_settings_error():
         given = Labels(None if name is None else check_name(name), check_tags(split_each(tag or ())))
         removed = split_each(untag or ())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lth.cli.errors import UsageError
 from lth.cli.options import Flag
-from lth.cli.stored import find_study, load_stored, unknown_id
+from lth.cli.stored import load_stored, stored_study
 
 
 def report(
@@ -60,9 +60,7 @@ def _folder(name: str, store: Path, data: Path | None) -> Path:
     """Return where the result files of a study lie; those of an unfinished one are written first."""
     if (Path(name) / "results.json").is_file():
         return Path(name)
-    study = find_study(name, store)
-    if study is None:
-        raise unknown_id(name, store)
+    study = stored_study(name, store)
     if (study["folder"] / "results.json").exists():
         return study["folder"]
     from lth.launch.unfinished import write_unfinished

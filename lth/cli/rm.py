@@ -3,6 +3,7 @@
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from lth.analysis.labels import read_labels
 from lth.analysis.notes import report_folder
 from lth.cli.errors import UsageError
 from lth.cli.options import Flag
-from lth.cli.stored import find_study, unknown_id
+from lth.cli.stored import stored_study
 from lth.cli.tables import print_rows
 
 if TYPE_CHECKING:
@@ -44,11 +45,7 @@ def _studies(names: Sequence[str], store: "Store", is_agreed: bool) -> int:
     from lth.launch.removal import check_idle, stored_studies
     from lth.launch.words import for_terminal
 
-    wanted = dict[str, None]()
-    for name in names:
-        if (note := find_study(name, store.root)) is None:
-            raise unknown_id(name, store.root)
-        wanted[note["id"]] = None
+    wanted = {stored_study(name, store.root)["id"] for name in names}
     studies = stored_studies(store)
     chosen = [each for each in studies if each.note["id"] in wanted]
     kept = [each for each in studies if each.note["id"] not in wanted]
@@ -129,7 +126,8 @@ def _is_agreed(question: str, is_agreed: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError("nothing was removed: without a terminal to ask on, --yes agrees")
-    if input(f"{question} [y/N] ").strip().lower() in ("y", "yes"):
-        return True
+    with suppress(EOFError):  # Ctrl-D is a no
+        if input(f"{question} [y/N] ").strip().lower() in ("y", "yes"):
+            return True
     print("Nothing was removed.")
     return False

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lth.analysis.labels import read_labels
+from lth.analysis.labels import read_labels, unknown_study
 from lth.analysis.notes import StudyNote
 from lth.cli.errors import CommandError
 from lth.cli.options import Flag
-from lth.cli.stored import find_study, unknown_id
+from lth.cli.stored import find_study
 
 if TYPE_CHECKING:
     from lth.analysis.documents import Results
@@ -32,7 +32,7 @@ def show(id: str, /, *, store: Path = Path("lth-store"), json_: Flag = False, fo
         return 0
     keys = sorted(path.name for path in store.glob("objects/*/*") if path.name.startswith(id))
     if not keys:
-        raise unknown_id(id, store)
+        raise CommandError(str(unknown_study(id, store)))
     if len(keys) > 1:
         raise CommandError(f"{id!r} is short for {len(keys)} results, such as {keys[0][:12]} and {keys[1][:12]}")
     _show_result(keys[0], store, json_)

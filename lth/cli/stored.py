@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lth.analysis.labels import folders_called, read_labels
+from lth.analysis.labels import folders_called, unknown_study
 from lth.analysis.notes import StudyNote, read_note
 from lth.cli.errors import CommandError
-from lth.config import check_choice
 
 if TYPE_CHECKING:
     from lth.studies.prepare import Study
@@ -29,7 +28,7 @@ def find_study(name: str, store: Path) -> StudyNote | None:
     """Return the one study of this name, or whose ID starts with this; or None.
 
     Raises:
-        CommandError: if several do, or a note or labels are damaged.
+        CommandError: if several do, or a note is damaged.
     """
     try:
         notes = [read_note(path) for each in folders_called(name, store) if (path := each / "study.json").exists()]
@@ -40,17 +39,16 @@ def find_study(name: str, store: Path) -> StudyNote | None:
     return notes[0] if notes else None
 
 
-def unknown_id(name: str, store: Path) -> CommandError:
-    """Return the error for an ID that the store does not hold."""
-    folders = [document["folder"] for document in study_documents(store)]
-    if not folders:
-        return CommandError(f"the store {store} holds no studies: name another with --store, or run `lth find-ticket`")
-    names = [called for each in folders if (called := read_labels(each).name)]
-    try:
-        check_choice("study", name, [*names, *(each.name for each in folders)])
-    except ValueError as error:
-        return CommandError(f"{error}. `lth ls` lists them")
-    raise AssertionError("a known study was looked for and not found")
+def stored_study(name: str, store: Path) -> StudyNote:
+    """Return the one study of this name, or whose ID starts with this.
+
+    Raises:
+        CommandError: if there is none, there are several, or a note is damaged.
+    """
+    note = find_study(name, store)
+    if note is None:
+        raise CommandError(str(unknown_study(name, store)))
+    return note
 
 
 def load_stored(name: str, store: Path, folder: Path | None) -> "Study":
@@ -65,9 +63,7 @@ def load_stored(name: str, store: Path, folder: Path | None) -> "Study":
     """
     from lth.launch.stored import load_noted
 
-    note = find_study(name, store)
-    if note is None:
-        raise unknown_id(name, store)
+    note = stored_study(name, store)
     try:
         return load_noted(note, folder)
     except ValueError as error:

@@ -19,7 +19,9 @@ def check_name(name: str) -> str:
     """
     _check_word("name", name)
     if may_begin_id(name):
-        raise ValueError(f"the name {name!r} reads as the beginning of an ID: give it a letter after f, or '-'")
+        raise ValueError(
+            f"the name {name!r} reads as the beginning of an ID (0-9 and a-f alone): add '-' or another letter"
+        )
     return name
 
 
@@ -41,7 +43,8 @@ def may_begin_id(name: str) -> bool:
 
 def _check_word(kind: str, word: str) -> None:
     if not isinstance(word, str) or not _WORD.fullmatch(word):
-        raise ValueError(f"a {kind} has letters, digits, '.', '_' and '-', at most 64 (found {word!r})")
+        allowed = "letters, digits, '.', '_' and '-', at most 64, the first a letter or digit"
+        raise ValueError(f"a {kind} has {allowed} (found {word!r})")
 
 
 Name = Annotated[str, AfterValidator(check_name)]

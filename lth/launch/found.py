@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lth.analysis.documents import Details, Results, Verdict, read_documents
 from lth.analysis.flat_rows import flat_rows
-from lth.analysis.labels import folders_called
+from lth.analysis.labels import folder_called
 from lth.analysis.notes import report_folder
 
 if TYPE_CHECKING:
@@ -137,10 +137,6 @@ def results(name: str, store: str | Path = "lth-store") -> Found:
     if (Path(name) / "results.json").is_file():
         folder = Path(name)
     else:
-        folders = folders_called(name, Path(store))
-        if len(folders) != 1:
-            names = ", ".join(path.name for path in folders or sorted(Path(store).glob("studies/*")))
-            what = "is short for several" if folders else "is none of the studies"
-            raise ValueError(f"{name!r} {what} in the store {store}: {names or 'it holds none'}")
-        folder = report_folder(folders[0]) or folders[0]
+        study = folder_called(str(name), Path(store))
+        folder = report_folder(study) or study
     return Found(read_documents(folder)[0], folder, {})

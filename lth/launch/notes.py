@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -26,7 +27,7 @@ def register(prepared: Study, store: Store, labels: Labels | None = None) -> Non
         store: where it is noted.
         labels: what it is called, and the command that runs it.
     Raises:
-        ValueError: if another study has the name; nothing is written then.
+        ValueError: if another study has the name; nothing is written then. Damaged labels are a warning, and stay.
     """
     folder = store.study_folder(prepared.id)
     path = folder / "study.json"
@@ -38,7 +39,10 @@ def register(prepared: Study, store: Store, labels: Labels | None = None) -> Non
         write_file(path, json_to_bytes(note_of(prepared) | _created(before)))
     _write_derivation(prepared, store)
     if labels is not None:
-        add_labels(folder, labels)
+        try:
+            add_labels(folder, labels)
+        except ValueError as error:
+            warnings.warn(f"{error} (what this run adds is not kept)", stacklevel=2)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lth.analysis.labels import folders_called
+from lth.analysis.labels import folder_called
 from lth.analysis.notes import read_note
 from lth.launch.found import Found
 from lth.launch.labels import labels_in_script
@@ -40,11 +40,8 @@ def resume(
         found = lth.resume("slow-pruning", execution=lth.Execution(workers=1))
     """
     refuse_nested()
-    folders = folders_called(name, Path(store))
-    if len(folders) != 1:
-        what = f"means several studies: {', '.join(each.name for each in folders)}" if folders else "is no study"
-        raise ValueError(f"{name!r} {what} (store {store}); `lth ls` lists them")
-    prepared = load_noted(read_note(folders[0] / "study.json"), Path(folder) if folder else None)
+    note = read_note(folder_called(name, Path(store)) / "study.json")
+    prepared = load_noted(note, Path(folder) if folder else None)
     where, execution = Store(Path(store)), execution or Execution()
     observer, labels = observer_of(progress, where, execution), labels_in_script(None, ())
     return run_study(prepared, where, execution, observer, Path(out) if out else None, labels=labels)

@@ -14,6 +14,9 @@ from lth.lineage import Job, Reader, Store, Trained, derivation
 from lth.studies import StudyType
 from lth.studies.prepare import Study
 
+LACKING = (LookupError, StopIteration, ZeroDivisionError)
+"""How verdicts fail that look for a measurement which is not done yet; anything else is an error of theirs."""
+
 Tables = dict[str, list[TableRow]]
 
 
@@ -59,7 +62,8 @@ def _concluded(prepared: Study, store: Store) -> tuple[Study, Reader, Results, T
             f"{prepared.id}` goes on with it"
         )
     reader = Reader(store, prepared.sources)
-    part = replace(prepared, points=points, type=_marked(prepared.type, done, total))
+    is_part = len(points) < len(prepared.points)
+    part = replace(prepared, points=points, type=_marked(prepared.type, done, total, is_part=is_part))
     results, tables = conclude_results(part, reader)
     return part, reader, results, tables
 
@@ -103,14 +107,15 @@ def _is_over(job: Job, finished: set[str], store: Store) -> bool:
     return any(store.diverged_at(each) is not None for each in before)
 
 
-def _marked(study_type: StudyType[Any], done: int, total: int) -> StudyType[Any]:
+def _marked(study_type: StudyType[Any], done: int, total: int, *, is_part: bool) -> StudyType[Any]:
     """Return a kind of study whose verdict says that it is unfinished, also where too little is done for one."""
+    lacking = LACKING if is_part else ()
 
     def conclude(results: Results, reader: Reader, points: list[Point]) -> Conclusion:
         results["unfinished"] = {"done": done, "of": total}
         try:
             found = study_type.conclude(results, reader, points)
-        except (LookupError, ValueError, TypeError, AssertionError, StopIteration, ZeroDivisionError):
+        except lacking:
             found = Conclusion(_too_little(results))
         verdict, count = found.verdict, f"{done} of {total} trainings"
         marked: Verdict = {

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,19 @@ def test_a_terminal_is_never_overrun(
     assert lines[0].startswith("111111111111  slow-pruning  ")
 
 
-def test_damaged_labels_are_named(capsys: pytest.CaptureFixture[str], store: Path) -> None:
+def test_damaged_labels_are_named_and_stop_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, store: Path
+) -> None:
     (store / "studies" / "222222222222" / "labels.json").write_text("{")
-    code, _, message = outcome(capsys, "ls", "--store", str(store))
-    assert (code, "labels.json is damaged" in message) == (1, True)
-    assert outcome(capsys, "show", "222222", "--store", str(store), "--json")[0] == 1
+    monkeypatch.setattr(sys, "warnoptions", [])
+    for arguments in (["ls"], ["show", "222222", "--json"]):
+        with warnings.catch_warnings(action="default"):
+            code, shown, message = outcome(capsys, *arguments, "--store", str(store))
+        assert (code, bool(shown)) == (0, True)
+        assert message.startswith("lth: warning: ")
+        assert "labels.json is damaged" in message
+    code, _, message = outcome(capsys, "label", "2222", "--tag", "new", "--store", str(store))
+    assert (code, "name, tags and commands are lost, nothing else" in message) == (1, True)
     assert "tags: paper, new" in run(
         capsys, "label", "1111", "--tag", "new", "--store", str(store)
     )  # its own are whole

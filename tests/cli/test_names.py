@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from cli_runs import outcome, run
 
 import lth
-from lth.analysis.labels import read_labels
+from lth.analysis.labels import LABELS, read_labels
 
 TINY = ["--levels", "1", "--replicates", "1", "--duration", "20it", "--controls", "none", "--workers", "0", "--quiet"]
 SCRIPT = """\
@@ -68,6 +69,25 @@ def test_a_name_is_taken_once(capsys: pytest.CaptureFixture[str], here: Path) ->
         code, _, message = outcome(capsys, "find-ticket", *TINY, *arguments)
         assert code == 2, message
         assert "letters, digits" in message or "beginning of an ID" in message
+
+
+def test_damaged_labels_stop_no_training(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    monkeypatch.setattr(sys, "warnoptions", [])
+    train = ["train", *TINY[2:6], *TINY[8:], "--tag", "paper"]
+    run(capsys, *train)
+    [folder] = (here / "lth-store" / "studies").iterdir()
+    (folder / LABELS).write_text("{")
+    for arguments in ([], ["--seed", "1", "--name", "other"]):  # this study again, and one beside it
+        with warnings.catch_warnings(action="default"):
+            code, _, message = outcome(capsys, *train, *arguments)
+        assert code == 0, message
+        assert f"{folder.name}/labels.json is damaged" in message
+        assert ("what this run adds is not kept" in message) == (arguments == [])
+    assert (folder / LABELS).read_text() == "{"
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert lth.results("other").results["config"]["seed"] == 1
 
 
 def test_labels_change_later(capsys: pytest.CaptureFixture[str], here: Path) -> None:

@@ -77,6 +77,10 @@ def test_a_study_goes_and_then_what_was_its_own(here: Path, capsys: Run) -> None
     assert objects(here) == before
 
 
+def end_of_input(question: str) -> str:
+    raise EOFError(question)
+
+
 def test_nothing_goes_without_a_yes(here: Path, capsys: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     before = studies(here)
     code, shown, message = outcome(capsys, "rm", "slow")
@@ -87,6 +91,9 @@ def test_nothing_goes_without_a_yes(here: Path, capsys: Run, monkeypatch: pytest
     asked = list[str]()
     for answer in ("", "n", "no way"):
         monkeypatch.setattr("builtins.input", lambda question, answer=answer: asked.append(question) or answer)
+        assert "Nothing was removed." in run(capsys, "rm", *before)
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.input", end_of_input)
         assert "Nothing was removed." in run(capsys, "rm", *before)
     assert asked[0] == "Remove these 2 studies from lth-store? [y/N] "
     assert studies(here) == before

@@ -1,7 +1,8 @@
 """What an unfinished study of any kind shows, marked as unfinished."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from builds import HERE
@@ -17,7 +18,7 @@ from lth.analysis.notes import read_note
 from lth.data import load_data
 from lth.launch.notes import register
 from lth.launch.stored import load_noted
-from lth.launch.unfinished import count_trainings, finished_points, write_unfinished
+from lth.launch.unfinished import count_trainings, finished_points, unfinished_results, write_unfinished
 from lth.lineage import Store, build
 from lth.models import resolve_factory
 from lth.report import read_study, write_report
@@ -76,6 +77,26 @@ def test_what_is_kept_is_done_in_every_replicate_that_is_kept(tmp_path: Path) ->
     assert len(kept(len(whole.targets))) == len(whole.points)
 
 
+def failing(study: Study, error: Exception) -> Study:
+    def conclude(*_: object) -> NoReturn:
+        raise error
+
+    return replace(study, type=replace(study.type, conclude=conclude))
+
+
+def test_a_verdict_may_lack_what_is_not_done_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole, store = made("find-ticket", levels=1, replicates=1, duration="20it", controls="none"), Store(tmp_path)
+    build(whole.targets[:1], store, whole.sources, HERE)
+    results = unfinished_results(failing(whole, KeyError("ticket")), store)
+    assert results["verdict"]["sentences"][1:2] == ["What would be compared is not done yet."]
+    with pytest.raises(TypeError, match="a mistake"):
+        unfinished_results(failing(whole, TypeError("a mistake")), store)
+    build(whole.targets, store, whole.sources, HERE)
+    with pytest.raises(KeyError, match="ticket"):  # nothing lacks
+        unfinished_results(failing(whole, KeyError("ticket")), store)
+
+
 def test_show_and_report_of_an_unfinished_study_and_its_resumption(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,5 +148,5 @@ def test_a_model_of_a_script_is_resumed_by_its_command(
     assert "Not finished. study" in run(capsys, "show", "mine")
     with pytest.raises(ValueError, match=r"python mine\.py --fast"):
         lth.resume("mine", progress=False)
-    with pytest.raises(ValueError, match="'other' is no study"):
+    with pytest.raises(ValueError, match="unknown study 'other'"):
         lth.resume("other")
