@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lth.analysis.documents import ArmDocument, Interval, Results, Row
+from lth.analysis.documents import ArmDocument, Interval, Results
 from lth.analysis.reading import (
     BEST_STEP,
     Cell,
@@ -11,6 +11,7 @@ from lth.analysis.reading import (
     Place,
     arms_of,
     baseline_cell,
+    best_is_last,
     cells,
     metric_of,
     num_diverged,
@@ -184,12 +185,7 @@ def _early(
         return None
     difference = paired_difference(subject["values"], baseline["values"], results["confidence"])
     censored = [
-        sum(map(_best_is_last, rows_of(results, name, at)))
+        sum(map(best_is_last, rows_of(results, name, at)))
         for name, at in ((cell["arm"], cell["at"]), (base["arm"], base["at"]))
     ]
     return Early(subject, baseline, difference, (censored[0], censored[1]))
-
-
-def _best_is_last(row: Row) -> bool:
-    best, last = row["best_step"], row["steps"]
-    return best is not None and last is not None and best >= last

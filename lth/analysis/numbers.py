@@ -60,10 +60,16 @@ def show_margin(margin: float, metric: Measure) -> str:
 
 
 def show_range(difference: Interval, metric: Measure, confidence: float) -> str:
-    """Return the interval of a difference in words: '95 % interval -0.02 to +0.26'; empty without one."""
-    if difference["low"] is None or difference["high"] is None:
+    """Return the interval of a difference in words: '95 % interval -0.02 to +0.26'; empty without one.
+
+    Steps differ by no more than the last step, where it is known.
+    """
+    low, high = difference["low"], difference["high"]
+    if low is None or high is None:
         return ""
-    ends = (number(difference[end], metric, signed=True, digits=_digits(difference, metric)) for end in ("low", "high"))
+    if metric.last_step is not None:
+        low, high = max(low, -metric.last_step), min(high, metric.last_step)
+    ends = (number(end, metric, signed=True, digits=_digits(difference, metric)) for end in (low, high))
     return f"{percent(confidence)} interval {' to '.join(ends)}"
 
 
@@ -84,10 +90,11 @@ def _digits(difference: Interval, metric: Measure) -> int:
 
 
 def bounded(values: Interval, metric: Measure) -> tuple[float | None, float | None]:
-    """Return the ends of an interval, those of a fraction inside [0, 1]."""
-    if metric.unit != "fraction" or values["low"] is None or values["high"] is None:
+    """Return the ends of an interval, those of a fraction inside [0, 1], of steps from 0 to the last that is known."""
+    if metric.unit not in ("fraction", "steps") or values["low"] is None or values["high"] is None:
         return values["low"], values["high"]
-    return max(values["low"], 0.0), min(values["high"], 1.0)
+    most = 1.0 if metric.unit == "fraction" else metric.last_step
+    return max(values["low"], 0.0), values["high"] if most is None else min(values["high"], most)
 
 
 def percent(fraction: float) -> str:

@@ -30,13 +30,17 @@ class Cell(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What a measure is: `unit` is that of a metric, or `steps`; `better` is higher or lower."""
+    """What a measure is: `unit` is that of a metric, or `steps`; `better` is higher or lower.
+
+    `last_step` is that of the longest training, for steps; None where it is not known.
+    """
 
     name: str
     better: str
     unit: str
     words: str
     part: str = ""
+    last_step: int | None = None
 
     def gain(self, difference: float) -> float:
         """Return a difference of two values as an improvement: above 0 is better, whatever the direction."""
@@ -48,9 +52,21 @@ def metric_of(results: Results, measure: str) -> Measure:
     if measure == BEST_STEP:
         best = "lowest" if metric_named(results, results["stop_by"]).better == "lower" else "highest"
         words = f"step of the {best} validation {_spaced(results['stop_by'])}, where training would be stopped early"
-        return Measure("best step", "lower", "steps", words)
+        return Measure("best step", "lower", "steps", words, last_step=_last_step(results))
     part, name = _part_and_name(results, measure)
     return metric_named(results, name, part)
+
+
+def _last_step(results: Results) -> int | None:
+    """Return the last step of the longest training; None where one did not count its steps."""
+    steps = [row["steps"] for row in results["rows"] if row["best_step"] is not None]
+    return max((step for step in steps if step is not None), default=None) if None not in steps else None
+
+
+def best_is_last(row: Row) -> bool:
+    """Return whether a training is best at its last step, so that its best may lie beyond its end."""
+    best, last = row["best_step"], row["steps"]
+    return best is not None and last is not None and best >= last
 
 
 def metric_named(results: Results, name: str, part: str = "") -> Measure:

@@ -192,8 +192,15 @@ def earlier(early: Early) -> tuple[str, bool]:
     return text if is_settled else "no settled difference", is_settled
 
 
+def is_late(facts: Facts, early: Early) -> bool:
+    """Return whether subject and baseline are best at their last step in all replicates."""
+    return early.censored == (facts.replicates, facts.replicates)
+
+
 def _censored(early: Early, facts: Facts) -> str:
     """Warn where the best step is the last one."""
+    if is_late(facts, early):
+        return " In all replicates of both that is the last step: their best may lie beyond the end of training."
     names = (facts.subject["name"], facts.baseline["name"])
     counts = [
         f"{count} of {facts.replicates} {name} trainings"

@@ -5,7 +5,7 @@ from lth.analysis.documents import Interval, Tile
 from lth.analysis.facts import CONSTANT, Facts, amount
 from lth.analysis.numbers import show, show_mean, show_range
 from lth.analysis.reading import BEST_STEP, baseline_cell, metric_of
-from lth.analysis.sentences import earlier
+from lth.analysis.sentences import earlier, is_late
 
 
 def tiles(facts: Facts) -> list[Tile]:
@@ -48,7 +48,9 @@ def _early(facts: Facts, early: Early) -> Tile:
     ends = f"step {show(early.subject['mean'], steps)}, {facts.baseline['name']} {show(early.baseline['mean'], steps)}"
     alike = early.difference["low"] is not None and early.difference["low"] == early.difference["high"]
     between = "the same in all replicates" if alike else show_range(early.difference, steps, facts.confidence)
-    late = "; at the last step in some replicates" if any(early.censored) else ""
+    late = (
+        f"; at the last step in {'all' if is_late(facts, early) else 'some'} replicates" if any(early.censored) else ""
+    )
     return Tile(
         label="Early stopping", value=earlier(early)[0], note=f"{ends}{'; ' + between if between else ''}{late}"
     )

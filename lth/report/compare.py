@@ -6,6 +6,7 @@ import altair as alt
 
 from lth.analysis.documents import PlotDocument, Results
 from lth.report.bars import bar_figure
+from lth.report.early import drawn_plots
 from lth.report.figure import Figure, Key, Spec, panel
 from lth.report.frames import MEASURED, DataRow, Domain, cropped, falling_axis, rows
 from lth.report.lines import CUT, DASHES, arrowheads, from_baseline, has_line, line_domain
@@ -21,7 +22,7 @@ def comparison_figures(studies: Sequence[StudyFiles], names: Sequence[str] = ())
     """Return the figures that all studies have: colour is the study, the dash is the arm."""
     names = list(names) or study_names(studies)
     figures = []
-    for plot in studies[0].results["plots"]:
+    for plot in drawn_plots([study.results for study in studies]):
         same = [each for study in studies for each in study.results["plots"] if each["name"] == plot["name"]]
         is_simple = plot["colour"] == "arm" and not plot["panel"] and not plot["table"]
         if is_simple and len(same) == len(studies) and all(each["y"] == plot["y"] for each in same):

@@ -23,6 +23,7 @@ from lth.report.bundle import bundle
 from lth.report.compare import comparison_figures
 from lth.report.curves import curve_figure
 from lth.report.distributions import distribution_figure
+from lth.report.early import drawn_plots, undrawn_words
 from lth.report.environment import environment
 from lth.report.figure import Figure, as_chart, has_replicates, without_legends
 from lth.report.grids import field_grid, gap_grid, tile_grid
@@ -181,6 +182,8 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
     taken = {measure.rpartition("/")[2] for row in results["rows"] for measure in row["end"]}
     metrics = [name for name in results["metrics"] if name in taken]
     compared = differences.difference_rows(study)
+    drawn = plots_of(study)
+    left_out = [plot for plot in results["plots"] if plot not in drawn]
     changed, rest = words.listed_settings(results)
     return {
         "title": results["verdict"]["title"],
@@ -188,6 +191,7 @@ def _study_context(study: StudyFiles) -> dict[str, Any]:
         "results": results,
         "details": study.details,
         "count": num_replicates(results),
+        "undrawn": undrawn_words([results]) if left_out else "",
         "arms": [{**arm, "colour": numbers[arm["name"]]} for arm in arms_of(results)],
         "colours": numbers,
         "metrics": [metric_named(results, name) for name in metrics],
@@ -237,12 +241,14 @@ def _comparison_context(studies: Sequence[StudyFiles], names: Sequence[str]) -> 
         }
         for name, study in zip(names, studies, strict=True)
     ]
-    first = studies[0].results
+    several = [study.results for study in studies]
+    first = several[0]
     against = compare_studies([(name, study.results) for name, study in zip(names, studies, strict=True)])
     fields = differing_fields(studies)
     return {
         "title": f"{len(studies)} studies" + (f" of {' and '.join(subjects)}" if len(subjects) < 3 else ""),
         "studies": compared,
+        "undrawn": undrawn_words(several) if len(drawn_plots(several)) < len(first["plots"]) else "",
         "against": [(each, against_in_words(each, first), gap_grid(each, first)) for each in against],
         "how_compared": how_compared(against, first),
         "tiles": tile_grid(studies, names),

@@ -4,6 +4,7 @@ from typing import Any
 
 from lth.analysis.documents import PlotDocument
 from lth.analysis.reproduction import Reproduction, band_words, ours_words, published_words, scale_words
+from lth.report.early import drawn_plots
 from lth.report.figure import Figure
 from lth.report.study import StudyFiles
 
@@ -25,11 +26,14 @@ def published_context(document: Reproduction) -> dict[str, Any]:
 
 
 def plots_of(study: StudyFiles) -> list[PlotDocument]:
-    """Return the plots of a study, and those of the experiment that it reproduces; the paper's figure comes first."""
+    """Return the plots of a study, and those of the experiment that it reproduces; the paper's figure comes first.
+
+    Early stopping is left out where it says nothing and is no figure of the paper.
+    """
     if study.reproduction is None:
-        return study.results["plots"]
+        return drawn_plots([study.results])
     first = study.reproduction["figures"]
-    plots = [*study.results["plots"], *study.reproduction["plots"]]
+    plots = [*drawn_plots([study.results], first), *study.reproduction["plots"]]
     return sorted(plots, key=lambda plot: first.index(plot["name"]) if plot["name"] in first else len(first))
 
 

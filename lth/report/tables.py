@@ -57,6 +57,17 @@ class Table:
     blocks: tuple[Block, ...]
     lines: tuple[Line, ...]
 
+    def labels(self, line: Line) -> list[str]:
+        """Return what each value of a line is, in words that stand without the heading: 'Test accuracy (%), ticket'."""
+        columns = [(block.title, arm) for block in self.blocks for arm in block.columns]
+        named, first = [], 0
+        for value in line.values:
+            title, arm = columns[first]
+            span = 1 if value is None else value.span
+            named.append(f"{title}, {arm}" if arm and span == 1 else title)
+            first += span
+        return named
+
 
 def main_table(results: Results) -> Table:
     """Return the primary metric at the end and the best step, over places and arms.

@@ -109,6 +109,20 @@ def test_bounds_of_a_fraction_stay_in_its_range(values: list[float]) -> None:
     assert 0 <= high <= 1
 
 
+@pytest.mark.parametrize(
+    ("values", "steps", "ends"),
+    [
+        ([900, 1000, 1000], 1000, (823.2, 1000)),
+        ([900, 1000, 1000], None, (823.2, 1110.1)),
+        ([10, 1000], 1000, (0, 1000)),
+    ],
+)
+def test_bounds_of_steps_end_at_the_last_one(values: list[int], steps: int | None, ends: tuple[float, float]) -> None:
+    rows = [row("ticket", 1, index, 0.6, best_step=step, steps=steps) for index, step in enumerate(values)]
+    metric = metric_of(results(rows), "best_step")
+    assert bounded(interval([float(value) for value in values], 0.95), metric) == pytest.approx(ends, abs=0.1)
+
+
 @pytest.mark.parametrize(("density", "text"), [(1.0, "100"), (0.512, "51.2"), (0.0557, "5.6"), (0.00512, "0.51")])
 def test_densities_in_percent(density: float, text: str) -> None:
     assert remaining(density) == text

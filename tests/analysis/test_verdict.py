@@ -215,6 +215,21 @@ def test_a_best_step_at_the_end_of_training_is_marked() -> None:
     assert "last step" not in text(speed([60, 62, 61], [100, 105, 98]))
     found = speed([60, 100, 100], [98, 97, 100], steps=100)
     assert "In 2 of 3 ticket trainings and 1 of 3 dense trainings that is the last step" in text(found)
+    assert late_note(found).endswith("at the last step in some replicates")
+    everywhere = speed([100, 100, 100], [100, 100, 100], steps=100)
+    assert "In all replicates of both that is the last step" in text(everywhere)
+    assert late_note(everywhere).endswith("at the last step in all replicates")
+
+
+def late_note(found: dict[str, Any]) -> str:
+    """What stands below the number of early stopping."""
+    [tile] = [tile for tile in found["tiles"] if tile["label"] == "Early stopping"]
+    return str(tile["note"])
+
+
+def test_steps_differ_by_no_more_than_the_last_one() -> None:
+    note = late_note(speed([1, 100, 50], [100, 1, 60], steps=100))
+    assert "95 % interval -100 to +100" in note
 
 
 def test_places_without_levels_are_compared_too() -> None:

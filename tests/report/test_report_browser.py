@@ -13,6 +13,7 @@ const waiting = setInterval(() => {
   if (!document.documentElement.dataset.drawn) return;
   clearInterval(waiting);
   const page = document.documentElement;
+  document.querySelectorAll("details").forEach((each) => { each.open = true; });
   const count = (selector) => document.querySelectorAll(selector).length;
   const displays = new Set();
   let hovered = 0, outside = 0;
@@ -37,7 +38,7 @@ const waiting = setInterval(() => {
     hovered: hovered,
     outside: outside,
     tooltip: Number([...displays].join() === "table-cell"),
-    cut: [...document.querySelectorAll(".stacked")].filter((each) => each.scrollWidth > each.parentNode.clientWidth)
+    cut: [...document.querySelectorAll(".folding")].filter((each) => each.scrollWidth > each.parentNode.clientWidth)
       .length,
     overflow: page.scrollWidth - page.clientWidth,
     requests: performance.getEntriesByType("resource").length,

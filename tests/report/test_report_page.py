@@ -10,8 +10,10 @@ from made import SHAPES
 
 from lth.report import StudyFiles, figures, words, write_report
 from lth.report.bundle import bundle
+from lth.report.compare import comparison_figures
 from lth.report.figure import draw_svg
 from lth.report.page import render
+from lth.report.tables import main_table
 from lth.report.theme import LIGHT
 
 
@@ -163,6 +165,43 @@ def test_comparison_names_what_differs(pages: dict[str, Path]) -> None:
     assert "What differs" in text
     pictures = sorted(path.name for path in (pages["comparison"].parent / "figures").glob("*.png"))
     assert pictures == ["at_best.png", "by_density.png", "early_stopping.png"]
+
+
+def best_at(study: StudyFiles, num_late: int) -> StudyFiles:
+    """The study with that many of its trainings best at their last step."""
+    for index, row in enumerate(row for row in study.results["rows"] if row["best_step"] is not None):
+        row["best_step"] = row["steps"] if index < num_late else 100
+    return study
+
+
+@pytest.mark.parametrize("share", [0.89, 0.91])
+def test_early_stopping_is_drawn_where_it_says_something(study: StudyFiles, share: float) -> None:
+    count = sum(row["best_step"] is not None for row in study.results["rows"])
+    late = best_at(study, round(share * count))
+    names, compared = ([each.name for each in drawn] for drawn in (figures(late), comparison_figures([late, late])))
+    words = f"Early stopping is not drawn: {round(share * count)} of {count} trainings are best at their last step."
+    both = outline(render([late, late], [], ""))[0]
+    is_left_out = share > 0.9
+    assert (words in text_of(late)) == ("Early stopping is not drawn" in both) == is_left_out
+    assert ("early_stopping" not in names) == ("at_best" not in names) == is_left_out
+    assert ("early_stopping" not in compared) == ("at_best" not in compared) == is_left_out
+    assert "by_density" in names
+
+
+def test_early_stopping_is_drawn_where_last_steps_are_not_known(study: StudyFiles) -> None:
+    for row in best_at(study, len(study.results["rows"])).results["rows"]:
+        row["steps"] = None
+    assert "early_stopping" in [figure.name for figure in figures(study)]
+    assert "not drawn" not in text_of(study)
+
+
+def test_each_value_of_a_table_says_what_it_is(study: StudyFiles) -> None:
+    page = render([study], [], "")
+    assert 'data-label="Test accuracy (%), ticket"' in page
+    assert 'data-label="Best step, random"' in page
+    assert 'data-label="p, t-test"' in page
+    table = main_table(study.results)
+    assert table.labels(table.lines[0]) == ["Test accuracy (%)", "Best step"]  # the baseline's, across all arms
 
 
 def test_no_study_is_refused(tmp_path: Path) -> None:
