@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lth.analysis.between import Against, Gap
 from lth.analysis.documents import Results
-from lth.analysis.numbers import number, show_mean, show_paired, show_range, unit_of_difference
+from lth.analysis.numbers import is_alike, number, show_mean, show_paired, show_range, unit_of_difference
 from lth.analysis.reading import Measure, metric_of, num_replicates
 
 
@@ -105,7 +105,8 @@ def gap_lines(each: Against, results: Results) -> list[list[str]]:
     for gap in each.gaps:
         difference = gap.pair.difference
         mean = show_mean(difference, metric).removesuffix(unit_of_difference(metric))
-        between = show_range(difference, metric, results["confidence"]).partition(" interval ")[2]
+        between = show_range(difference, metric, results["confidence"])
+        between = between if is_alike(difference) else between.partition(" interval ")[2]
         where = gap.place if is_one_arm and gap.place else f"{gap.arm}{f', {gap.place}' if gap.place else ''}"
         values = [number(values["mean"], metric) for values in (gap.first, gap.other)]
         lines.append([where, *values, *(["", ""] if gap.is_same else [mean, between]), _settled(gap)])
