@@ -7,8 +7,8 @@ import altair as alt
 from lth.analysis.documents import PlotDocument, Results
 from lth.report.bars import bar_figure
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import DataRow, Domain, cropped, falling_axis, rows
-from lth.report.lines import CUT, DASHES, POINTS, from_baseline, has_line, line_domain
+from lth.report.frames import MEASURED, DataRow, Domain, cropped, falling_axis, rows
+from lth.report.lines import CUT, DASHES, arrowheads, from_baseline, has_line, line_domain
 from lth.report.marks import Mark, is_few, marks, metric_of_plot, shown_interval, title_of_y
 from lth.report.names import study_names
 from lth.report.places import PERCENT, axis_of
@@ -115,7 +115,8 @@ def _lines_chart(
     colour = alt.Color("study:N", scale=alt.Scale(domain=names), legend=alt.Legend(title=None, columns=3))
     patterns = [DASHES[index % len(DASHES)] for index in range(len(arms))]
     dash = alt.StrokeDash("line:N", scale=alt.Scale(domain=arms, range=patterns), legend=alt.Legend(title=None))
-    base = alt.Chart(rows(_cropped_lines(table, domain, is_log=plot["log_x"]))).encode(
+    shown = _cropped_lines(table, domain, is_log=plot["log_x"])
+    base = alt.Chart(rows(shown)).encode(
         x=falling_axis([row["x"] for row in table], "x", axis.title, falls=axis.name in PERCENT)
         if plot["log_x"]
         else x,
@@ -129,12 +130,13 @@ def _lines_chart(
         alt.Tooltip("interval:N", title="interval"),
     ]
     band = base.transform_filter("datum.band && isValid(datum.low)").mark_area(opacity=0.13)
-    points = base.transform_filter(POINTS).mark_point(filled=True, size=36, opacity=1)
+    points = base.transform_filter(MEASURED).mark_point(filled=True, size=36, opacity=1)
     return panel(
         alt.layer(
             band.encode(y=alt.Y("low:Q", title=title_of_y(results, plot)), y2="high:Q", detail="line:N"),
             *replicate_layers(ones, y, lines=False, always=always, x=x, color=colour),
             base.mark_line().encode(y=y, strokeDash=dash),
+            *arrowheads(base, y, shown),
             points.encode(y=y, tooltip=tooltip),
             height=360,
             description=f"{plot['title']}, all studies: {plot['words']}",

@@ -119,11 +119,16 @@ def spread(values: Iterable[T], count: int, wanted: T | None = None) -> list[T]:
     return sorted({*chosen, wanted} - {nearest})
 
 
+MEASURED = "isValid(datum.mean) && !isDefined(datum.crosses)"
+"""Which rows of cropped lines are measurements inside the frame, for points: crossings of its edge are none."""
+
+
 def cropped(line: Sequence[DataRow], domain: Domain, *, is_log: bool) -> list[DataRow]:
     """Return the rows of one line (x, mean, low, high), from left to right, with nothing outside the frame.
 
-    Where the mean or an end of the band crosses the frame's edge a row is added, without a `value`, so that what is
-    drawn ends there exactly. A clipped mark would look the same and cost a picture half a second.
+    Where the mean or an end of the band crosses the frame's edge a row is added, so that what is drawn ends there
+    exactly. A clipped mark would look the same and cost a picture half a second. Such a row is no measurement: it has
+    no `value`, and its `crosses` names the edge, `low` or `high`, that the mean crosses; empty where the band does.
     """
     full = [row for pair in pairwise(line) for row in (pair[0], *_crossings(*pair, domain, is_log))]
     slack = 1e-9 * (domain[1] - domain[0])
@@ -144,13 +149,18 @@ def _crossings(first: DataRow, second: DataRow, domain: Domain, is_log: bool) ->
         for edge in domain
         if (first[end] - edge) * (second[end] - edge) < 0
     }
+    crosses = {
+        (edge - first["mean"]) / (second["mean"] - first["mean"]): name
+        for name, edge in zip(("low", "high"), domain, strict=True)
+        if first["mean"] != second["mean"]
+    }
     rows = []
     for share in sorted(shares):
         between = {end: first[end] + share * (second[end] - first[end]) for end in ends}
         x = first["x"] + share * (second["x"] - first["x"])
         x = first["x"] ** (1 - share) * second["x"] ** share if is_log else x
         rest = {name: value for name, value in first.items() if name not in ("value", "interval", "place")}
-        rows.append({**rest, "low": None, "high": None, **between, "x": x})
+        rows.append({**rest, "low": None, "high": None, **between, "x": x, "crosses": crosses.get(share, "")})
     return rows
 
 

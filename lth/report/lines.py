@@ -14,7 +14,18 @@ from lth.analysis.documents import PlotDocument, Results
 from lth.analysis.numbers import scale
 from lth.analysis.reading import Measure, arms_of
 from lth.report.figure import Figure, Key, Spec, panel
-from lth.report.frames import DataRow, Domain, cropped, falling_axis, frame, full_frame, rows, spread, step_frame
+from lth.report.frames import (
+    MEASURED,
+    DataRow,
+    Domain,
+    cropped,
+    falling_axis,
+    frame,
+    full_frame,
+    rows,
+    spread,
+    step_frame,
+)
 from lth.report.marks import (
     Mark,
     colour_domain,
@@ -32,9 +43,8 @@ from lth.report.theme import OTHER
 from lth.report.words import over_replicates
 
 NUM_COLOURS = 8
-CUT = " Values outside the frame are cut off; the result files have them."
+CUT = " Values outside the frame are cut off, with a triangle where a line leaves it; the result files have them."
 BANDS = " Bands around what the study is about alone; all intervals are in the table."
-POINTS = "isValid(datum.value) && isValid(datum.mean)"
 DASHES = ([1, 0], [7, 4], [2, 3], [12, 3], [9, 3, 2, 3])
 
 
@@ -148,6 +158,18 @@ def line_domain(results: Results, metric: Measure, lines: Sequence[Mark], level:
     )
 
 
+def arrowheads(base: alt.Chart, y: alt.Y, table: Sequence[DataRow]) -> list[Any]:
+    """Return a triangle at each place where a line leaves the frame, pointing out of it with its tip on the edge."""
+    crossed = {row.get("crosses") for row in table}
+    return [
+        base.transform_filter(alt.datum.crosses == edge)
+        .mark_point(filled=True, size=100, opacity=1, shape=shape, yOffset=offset)
+        .encode(y=y)
+        for edge, shape, offset in (("low", "triangle-down", -5), ("high", "triangle-up", 5))
+        if edge in crossed
+    ]
+
+
 def _labels(drawn: Sequence[Mark], plot: PlotDocument, results: Results) -> list[str]:
     """Return the values that colours tell apart, as text; densities from the densest on, other numbers by size."""
     values = list(dict.fromkeys(mark.colour for mark in drawn))
@@ -232,7 +254,7 @@ class _Drawing:
             color=self._colour(),
         )
         size = 42 if len(table) < 400 else 14
-        points = base.transform_filter(POINTS).mark_point(filled=True, size=size, opacity=1)
+        points = base.transform_filter(MEASURED).mark_point(filled=True, size=size, opacity=1)
         points = points.encode(y=y, tooltip=self._tooltip())
         bars = base.transform_filter("isValid(datum.low)").mark_rule()
         bars = bars.encode(y=alt.Y("low:Q", title=y_title), y2="high:Q")
@@ -246,6 +268,7 @@ class _Drawing:
                 bands.encode(y=alt.Y("low:Q", title=y_title), y2="high:Q", detail="arm_of_line:N"),
                 *ones,
                 marked.encode(y=y),
+                *arrowheads(base, y, table),
                 points,
             ]
         more = {"title": title} if title else {}

@@ -8,7 +8,7 @@ import altair as alt
 from lth.analysis.numbers import scale
 from lth.analysis.reading import Measure
 from lth.report.figure import REPLICATES
-from lth.report.frames import DataRow, Domain, cropped, rows
+from lth.report.frames import MEASURED, DataRow, Domain, cropped, rows
 from lth.report.marks import Mark
 
 Line = tuple[DataRow, Mark]
@@ -53,7 +53,8 @@ def replicate_layers(
     base = alt.Chart(rows(table), **named).encode(y=y, **encodings)
     size = 20 if always else 11
     tooltip = [alt.Tooltip("replicate:N"), alt.Tooltip(f"{value}:Q", title="value", format=".4~g")] if always else []
-    points = base.transform_filter(f"isValid(datum.{value})").mark_point(filled=True, size=size, opacity=0.7)
+    shown = MEASURED if value == "mean" else f"isValid(datum.{value})"
+    points = base.transform_filter(shown).mark_point(filled=True, size=size, opacity=0.7)
     points = points.encode(tooltip=tooltip) if tooltip else points
     if always or not lines:
         return [points]

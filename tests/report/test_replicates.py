@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made import converted
+from made import converted, other_seed
 from test_report_browser import BROWSER
 
 from lth.report import Figure, StudyFiles, figures
 from lth.report.compare import comparison_figures
 from lth.report.figure import REPLICATES, draw_svg, full_spec, has_replicates
+from lth.report.frames import MEASURED
 from lth.report.page import render
 from lth.report.theme import LIGHT
 
@@ -64,6 +65,25 @@ def test_every_line_of_a_replicate_has_its_own_values() -> None:
     assert found == expected
     assert "detail" in thin["encoding"]
     assert values_of(drawn, points) == values_of(drawn, thin)
+
+
+@pytest.mark.parametrize("name", ["by_density", "at_best", "compared", "training_curves"])
+def test_points_of_replicates_are_measurements(name: str) -> None:
+    study = with_curves()
+    drawn = comparison_figures([study, other_seed(study)])[:1] if name == "compared" else figures(study)
+    [figure] = [each for each in drawn if each.name == name or name == "compared"]
+    measured = {round(100 * row["at"]["density"], 3) for row in study.results["rows"]}
+    crossings = 0
+    for spec in figure.panels:
+        for layer in (each for each in spec["layer"] if each["mark"]["type"] == "point"):
+            [condition] = [each["filter"] for each in layer["transform"]]
+            assert "crosses" in str(condition)
+            if condition == MEASURED:
+                rows = spec["datasets"][layer["data"]["name"]]
+                shown = {round(row["x"], 3) for row in rows if row["mean"] is not None and "crosses" not in row}
+                crossings += sum("crosses" in row for row in rows)
+                assert shown <= measured
+    assert crossings > 0 or name == "training_curves"  # which has no points
 
 
 def test_figures_that_can_show_replicates_do() -> None:

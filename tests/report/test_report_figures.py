@@ -66,6 +66,16 @@ def test_bands_never_pass_a_hundred_percent(study: StudyFiles) -> None:
     assert max(highs) <= 100
 
 
+def test_a_triangle_marks_where_a_line_leaves_the_frame(study: StudyFiles) -> None:
+    [spec] = figures(study)[0].panels
+    bottom, _ = spec["layer"][-1]["encoding"]["y"]["scale"]["domain"]
+    [layer] = [each for each in spec["layer"] if each["mark"].get("shape") == "triangle-down"]
+    assert "color" in layer["encoding"]
+    crossed = [row for row in spec["datasets"][layer["data"]["name"]] if row.get("crosses") == "low"]
+    assert {row["line"] for row in crossed} == {"reinit", "random"}
+    assert [row["mean"] for row in crossed] == pytest.approx([bottom] * len(crossed))
+
+
 def test_two_replicates_are_points_and_no_band(study: StudyFiles) -> None:
     few = with_rows(study, lambda row: row["replicate"] < 2)
     figure = figures(few)[0]

@@ -92,6 +92,7 @@ def test_a_line_ends_where_it_crosses_the_edge() -> None:
     assert [each["low"] for each in found] == pytest.approx([7, 0, 0, 0, 0], abs=1e-9)
     assert [each["high"] for each in found] == pytest.approx([9, 2, 1, 0, 0], abs=1e-9)
     assert ["value" in each for each in found] == [True, False, False, False, True]
+    assert [each.get("crosses") for each in found] == [None, "", "low", "", None]  # the mean crosses once
 
 
 def test_a_line_on_a_logarithmic_axis_is_straight_in_the_picture() -> None:
