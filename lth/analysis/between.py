@@ -24,7 +24,7 @@ class Gap:
         first: values of the first study; `other` those of the other one.
         pair: their difference, and whether it is settled among all of a comparison.
         is_same: whether both have the very same trainings there, so that there is nothing to compare.
-        is_near: whether densities differ by more than 3 %, so that these alone may decide.
+        is_apart: whether their densities alone may make the difference, so that it is not tested.
         is_end: whether the last places of both stand beside each other, as they share none.
     """
 
@@ -34,7 +34,7 @@ class Gap:
     other: Interval
     pair: Pair
     is_same: bool
-    is_near: bool
+    is_apart: bool
     is_end: bool
 
     @property
@@ -54,8 +54,8 @@ class Against:
 
     @property
     def compared(self) -> tuple[Gap, ...]:
-        """Where the two have networks of their own, at one place."""
-        return tuple(gap for gap in self.gaps if not gap.is_same and not gap.is_near)
+        """Where the two have networks of their own, at one place or near."""
+        return tuple(gap for gap in self.gaps if not gap.is_same and not gap.is_apart)
 
 
 Named = tuple[str, Results]
@@ -68,14 +68,14 @@ class _Two:
     own: Cell
     its: Cell
     is_same: bool
-    is_near: bool
+    is_apart: bool
     is_only: bool
     is_end: bool
 
     @property
     def is_tested(self) -> bool:
         """Whether a difference would say something of what else the studies differ in."""
-        return not self.is_same and not self.is_near
+        return not self.is_same and not self.is_apart
 
     @property
     def values(self) -> tuple[list[float | None], list[float | None]]:
@@ -90,9 +90,9 @@ def compare_studies(studies: Sequence[Named]) -> list[Against]:
 
     Compared are the first one's baseline with the arm of its name, and subjects of one name (the first subject of each
     where no name is the same). Two places are one where they agree on every axis, densities to within 3 %; where no
-    place of an arm does, the last ones are compared. Places that are near (densities to within 13 %) are given too, and
-    not tested. What is settled is so among all differences of all studies (Holm); networks that both studies share are
-    no difference.
+    place of an arm does, those are compared that are near (densities to within 13 %), and the last ones stand beside
+    each other, which are tested where their densities are not what sets them apart. What is settled is so among all
+    differences of all studies (Holm); networks that both studies share are no difference.
 
     Args:
         studies: names and results documents, which have one primary metric.
@@ -124,7 +124,7 @@ def _gap(two: _Two, pair: Pair) -> Gap:
         other=two.its["interval"],
         pair=pair,
         is_same=two.is_same,
-        is_near=two.is_near,
+        is_apart=two.is_apart,
         is_end=two.is_end,
     )
 
@@ -139,20 +139,18 @@ def _shared(first: Results, other: Results) -> Iterator[_Two]:
             its = [cell for cell in all_its if cell["arm"] == two]
             is_only = role == "baseline" and len(own) == len(its) == 1
             near = list(_same_places(own, its))
-            ends = [] if any(distance <= SAME for *_, distance in near) else list(zip(own[-1:], its[-1:], strict=False))
+            are_shared = any(distance <= SAME for *_, distance in near)
             for mine, theirs, distance in near:
                 is_same = _keys(first, mine) == _keys(other, theirs)
-                yield _Two(mine, theirs, is_same, is_near=distance > SAME, is_only=is_only, is_end=False)
-            for mine, theirs in ends:
+                yield _Two(mine, theirs, is_same, distance > SAME and are_shared, is_only, is_end=False)
+            last = () if are_shared else zip(own[-1:], its[-1:], strict=False)
+            for mine, theirs in last:
+                if any(mine is cell and theirs is its_cell for cell, its_cell, _ in near):
+                    continue
                 is_same = _keys(first, mine) == _keys(other, theirs)
-                yield _Two(
-                    mine,
-                    theirs,
-                    is_same,
-                    is_near=False,
-                    is_only=is_only,
-                    is_end=not is_only and len(own) + len(its) > 2,
-                )
+                is_apart = math.isfinite(distance := _distance(mine["at"], theirs["at"])) and distance > NEAR
+                is_end = not is_only and len(own) + len(its) > 2
+                yield _Two(mine, theirs, is_same, is_apart, is_only, is_end)
 
 
 def _keys(results: Results, cell: Cell) -> set[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lth.analysis.between import Against, Gap
 from lth.analysis.documents import Results
-from lth.analysis.numbers import number, show_mean, show_paired, show_range, unit_of_difference
+from lth.analysis.numbers import is_alike, number, show_mean, show_paired, show_range, unit_of_difference
 from lth.analysis.reading import Measure, metric_of, num_replicates
 
 
@@ -17,6 +17,13 @@ def against_in_words(each: Against, results: Results) -> str:
     """
     metric = metric_of(results, "primary")
     compared = each.compared
+    apart = [gap for gap in each.gaps if gap.is_apart and gap.is_end]
+    if not compared and apart:
+        shown = show_paired(apart[-1].pair.difference, metric, results["confidence"])
+        return (
+            f"{each.other} and {each.first} have no density in common: {_where(apart[-1])} the difference in "
+            f"{_measured(metric)} is {shown}, which their densities alone may make.{_rest(each)}"
+        )
     if not compared:
         return f"{each.other} and {each.first} have the same networks wherever they can be compared."
     better, worse = ([gap for gap in compared if is_so(gap)] for is_so in (_is_better, _is_worse))
@@ -28,9 +35,7 @@ def against_in_words(each: Against, results: Results) -> str:
     first, *more = words
     sentence = first.replace("than", f"than {each.first}", 1)
     sentence += "".join(f", and {one.replace(' than', '', 1)}" for one in more)
-    count = (
-        f"; settled at {len(settled)} of {len(compared)} places that both have" if len(compared) > 1 else ", settled"
-    )
+    count = f"; settled at {len(settled)} of {len(compared)} places compared" if len(compared) > 1 else ", settled"
     return f"{each.other} is {sentence}{count}.{_rest(each)}"
 
 
@@ -45,7 +50,7 @@ def _is_worse(gap: Gap) -> bool:
 def _unsettled(each: Against, compared: Sequence[Gap], results: Results, metric: Measure) -> str:
     last, count = compared[-1], len(compared)
     head = f"Which of {each.other} and {each.first} is better is not settled"
-    head += f" at any of the {count} places that both have" if count > 1 else ""
+    head += f" at any of the {count} places compared" if count > 1 else ""
     if len(last.pair.difference["values"]) < 2:
         head = f"One replicate settles nothing about {each.other} and {each.first}"
     shown = show_paired(last.pair.difference, metric, results["confidence"])
@@ -100,7 +105,8 @@ def gap_lines(each: Against, results: Results) -> list[list[str]]:
     for gap in each.gaps:
         difference = gap.pair.difference
         mean = show_mean(difference, metric).removesuffix(unit_of_difference(metric))
-        between = show_range(difference, metric, results["confidence"]).partition(" interval ")[2]
+        between = show_range(difference, metric, results["confidence"])
+        between = between if is_alike(difference) else between.partition(" interval ")[2]
         where = gap.place if is_one_arm and gap.place else f"{gap.arm}{f', {gap.place}' if gap.place else ''}"
         values = [number(values["mean"], metric) for values in (gap.first, gap.other)]
         lines.append([where, *values, *(["", ""] if gap.is_same else [mean, between]), _settled(gap)])
@@ -111,7 +117,7 @@ def _settled(gap: Gap) -> str:
     """Return what a test says of the other study at a place, in a word or two."""
     if gap.is_same:
         return "same networks"
-    if gap.is_near:
+    if gap.is_apart:
         return "other densities"
     if not gap.pair.is_complete:
         return "no: some diverged"

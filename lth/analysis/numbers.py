@@ -59,14 +59,25 @@ def show_margin(margin: float, metric: Measure) -> str:
     return f"{margin * scale(metric):.4g}{unit_of_difference(metric)}"
 
 
+ALIKE = "the same in all replicates"
+
+
+def is_alike(difference: Interval) -> bool:
+    """Return whether several replicates differ by the same amount: their interval has no width."""
+    return difference["low"] is not None and difference["low"] == difference["high"]
+
+
 def show_range(difference: Interval, metric: Measure, confidence: float) -> str:
     """Return the interval of a difference in words: '95 % interval -0.02 to +0.26'; empty without one.
 
-    Steps differ by no more than the last step, where it is known.
+    Where all replicates differ alike, there is no spread to judge by, and no interval is shown. Steps differ by no more
+    than the last step, where it is known.
     """
     low, high = difference["low"], difference["high"]
     if low is None or high is None:
         return ""
+    if is_alike(difference):
+        return ALIKE
     if metric.last_step is not None:
         low, high = max(low, -metric.last_step), min(high, metric.last_step)
     ends = (number(end, metric, signed=True, digits=_digits(difference, metric)) for end in (low, high))

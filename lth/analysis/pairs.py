@@ -87,8 +87,6 @@ def pair_in_words(pair: Pair, results: Results, metric: Measure | None = None) -
         return f"{shown} in {known} of {len(values)} replicates (a network of the others diverged), not settled"
     if difference["low"] is None:
         return f"{shown} in one replicate"
-    if difference["low"] == difference["high"]:
-        return f"{shown}, the same in all replicates, not settled"
     return f"{shown}, {'settled' if pair.settled else 'not settled'}"
 
 

@@ -3,7 +3,7 @@
 from lth.analysis.comparison import Comparison, Early, Rival
 from lth.analysis.documents import Interval
 from lth.analysis.facts import CONSTANT, Facts, beside_constant, place_in_words
-from lth.analysis.numbers import percent, show, show_margin, show_mean, show_paired
+from lth.analysis.numbers import is_alike, percent, show, show_margin, show_paired
 from lth.analysis.reading import BEST_STEP, arms_of, baseline_cell, metric_named, metric_of, num_diverged, rows_of
 
 STABLER = "Try a lower learning rate, or clipping."
@@ -91,11 +91,8 @@ def _settled(facts: Facts, head: Comparison) -> list[str]:
         return [f"{text}; one replicate has no interval.{_last_place(facts, head)}"]
     if head.confirmed:
         settled = f"{text}, paired over {facts.replicates} replicates: the whole interval is {_no_worse(facts)}."
-    elif difference["low"] == difference["high"]:
-        settled = (
-            f"{text} in each of the {facts.replicates} replicates (a small test set moves in steps), so there is no "
-            "spread to judge by: the match is not settled."
-        )
+    elif is_alike(difference):
+        settled = f"{text}: a small test set moves in steps. There is no spread to judge by: the match is not settled."
     else:
         settled = f"{text}, paired: the interval includes values {_worse(facts)}. No place's match is confirmed."
     lower = f" Lower {metric.name} is better." if metric.better == "lower" else ""
@@ -118,8 +115,8 @@ def _further_match(facts: Facts, head: Comparison) -> list[str]:
     settled = (
         "confirmed, but not by its controls"
         if match.confirmed
-        else "not settled: all replicates differ alike"
-        if match.difference["low"] == match.difference["high"]
+        else "not settled"
+        if is_alike(match.difference)
         else f"not settled: the interval includes values {_worse(facts)}"
     )
     return [
@@ -171,8 +168,6 @@ def _early(facts: Facts, head: Comparison) -> list[str]:
 
 def _between(early: Early, facts: Facts) -> str:
     steps = metric_of(facts.results, BEST_STEP)
-    if early.difference["low"] is not None and early.difference["low"] == early.difference["high"]:
-        return f" ({show_mean(early.difference, steps)} in every replicate)"
     between = show_paired(early.difference, steps, facts.confidence, ", {}")
     return f" ({between})" if early.difference["low"] is not None else ""
 

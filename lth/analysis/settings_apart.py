@@ -43,6 +43,11 @@ def _config(note: StudyNote, known: Mapping[str, Any]) -> dict[str, Any]:
     return {name: note["config"].get(name, default) for name, default in known.items()} if known else note["config"]
 
 
+def is_unset(value: Any) -> bool:
+    """Return whether a setting says nothing: None, or empty. False and 0 say something."""
+    return value is None or value in ([], {}, "")
+
+
 def setting_words(settings: Mapping[str, Any]) -> str:
     """Return settings as users would write them.
 

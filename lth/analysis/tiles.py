@@ -46,8 +46,7 @@ def _rival(facts: Facts, rival: Rival) -> Tile:
 def _early(facts: Facts, early: Early) -> Tile:
     steps = metric_of(facts.results, BEST_STEP)
     ends = f"step {show(early.subject['mean'], steps)}, {facts.baseline['name']} {show(early.baseline['mean'], steps)}"
-    alike = early.difference["low"] is not None and early.difference["low"] == early.difference["high"]
-    between = "the same in all replicates" if alike else show_range(early.difference, steps, facts.confidence)
+    between = show_range(early.difference, steps, facts.confidence)
     late = (
         f"; at the last step in {'all' if is_late(facts, early) else 'some'} replicates" if any(early.censored) else ""
     )

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lth.config import Running
+from lth.cli.stored import store_option
 
 if TYPE_CHECKING:
     from lth.analysis.documents import Results
@@ -46,5 +46,4 @@ class Announced:
             from lth.report.words import energy
 
             print(f"Energy     {energy(outcome.results['energy'])}")
-        elsewhere = "" if self._store == Running().store else f" --store {self._store}"
-        print(f"Study      {outcome.id}   (lth show {outcome.id}{elsewhere})")
+        print(f"Study      {outcome.id}   (lth show {outcome.id}{store_option(self._store)})")

@@ -24,7 +24,7 @@ COLUMNS = (
     "ID", "NAME", "STUDY", "TAGS", "MODEL", "DATA", "REPLICATES", "DONE", "ENGINE", "VERDICT", "CREATED", "SETTINGS",
 )  # fmt: skip
 
-EXPENDABLE = ("ENGINE", "REPLICATES", "CREATED", "TAGS", "MODEL", "DATA")
+EXPENDABLE = ("ENGINE", "CREATED", "TAGS", "MODEL", "DATA", "REPLICATES")
 """Columns that a narrow terminal goes without, the first that goes first."""
 
 CUT = ("VERDICT", "NAME", "STUDY")

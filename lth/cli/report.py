@@ -2,10 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lth.cli.errors import UsageError
 from lth.cli.options import Flag
 from lth.cli.stored import load_stored, stored_study
+
+if TYPE_CHECKING:
+    from lth.analysis.documents import Results
 
 
 def report(
@@ -43,7 +47,7 @@ def report(
     studies = [read_study(each) for each in folders]
     for study in studies:
         if "unfinished" in study.results:
-            print(f"{study.results['id']}: {study.results['verdict']['sentences'][0]}")
+            print(*_unfinished_lines(study.results), sep="\n")
     place = out or Path("lth-reports") / ("report-" + "-".join(study.results["id"] for study in studies[:4]))
     if out is None and len(studies) == 1 and "unfinished" in studies[0].results:
         place = folders[0]
@@ -54,6 +58,14 @@ def report(
         print(*comparison_lines(studies, sys.stdout), sep="\n")
     print(f"Report     {path}")
     return 0
+
+
+def _unfinished_lines(results: "Results") -> list[str]:
+    """Return what an unfinished study shows so far, for a terminal."""
+    from lth.launch.words import for_terminal, table_lines
+
+    sentences = [for_terminal(each, sys.stdout) for each in results["verdict"]["sentences"]]
+    return [f"Study {results['id']}", *sentences, "", *table_lines(results, sys.stdout), ""]
 
 
 def _folder(name: str, store: Path, data: Path | None) -> Path:

@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING
 from lth.analysis.labels import folders_called, unknown_study
 from lth.analysis.notes import StudyNote, read_note
 from lth.cli.errors import CommandError
+from lth.config import Running
 
 if TYPE_CHECKING:
     from lth.studies.prepare import Study
+
+
+def store_option(store: Path) -> str:
+    """Return the option that names a store to a command, with a blank before it; nothing for the usual store."""
+    return "" if store == Running().store else f" --store {store}"
 
 
 def study_documents(store: Path) -> list[StudyNote]:

@@ -14,6 +14,7 @@ from lth.cli.errors import CommandError, UsageError, settings_as_usage
 from lth.cli.experiments import experiment_lines
 from lth.cli.options import Flag, Several
 from lth.cli.sample import as_prompt
+from lth.cli.stored import store_option
 from lth.cli.typed import labels_of
 from lth.config import Running, StudySettings, as_settings_error
 from lth.config.stopping import exit_code, stopped_by
@@ -78,7 +79,7 @@ def run_studies(studies: "Sequence[Study]", running: Running, names: Sequence[st
             announcer = None if running.json_ else Announced(running.store)
             results.append(run_study(prepared, store, execution, progress, out, announcer, labels[number - 1]))
         except Interrupted:
-            return stopped(running.store, is_one_of_several=execution.ranks.size > 1)
+            return stopped(running.store, prepared.id, is_one_of_several=execution.ranks.size > 1)
         if announcer is not None:
             announcer.finished(results[-1])
     if is_sweep:
@@ -91,15 +92,15 @@ def run_studies(studies: "Sequence[Study]", running: Running, names: Sequence[st
     return 0
 
 
-def stopped(store: Path, *, is_one_of_several: bool = False) -> int:
-    """Say that a build was stopped, and by what; return the exit code."""
+def stopped(store: Path, study: str = "", *, is_one_of_several: bool = False) -> int:
+    """Say that a build was stopped, by what, and how the study of this ID goes on; return the exit code."""
     number = stopped_by()
     by = "" if number in (None, signal.SIGINT) else f" by {number.name}"
-    print(
-        f"lth: interrupted{by}. Finished work and snapshots are kept in {store}; the same command goes on from there "
-        "(so does `lth resume ID`)",
-        file=sys.stderr,
-    )
+    from lth.launch.words import for_terminal
+
+    resumed = f" (so does `lth resume {study}{store_option(store)}`)" if study else ""
+    said = f"lth: interrupted{by}. Finished work and snapshots are kept in {store}; the same command goes on from there"
+    print(for_terminal(f"{said}{resumed}", sys.stderr), file=sys.stderr)
     return exit_code(is_one_of_several=is_one_of_several)
 
 

@@ -1,6 +1,7 @@
 """From a study that is built to its results, tickets and report."""
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -84,6 +85,7 @@ def conclude_study(
     announce(announcer, found, ("Tickets",))
     write_report([read_study(folder, read_labels(store.study_folder(prepared.id)))], folder)
     write_file(store.study_folder(prepared.id) / PLACE, json_to_bytes({"folder": str(folder.resolve())}))
+    shutil.rmtree(unfinished_out(prepared), ignore_errors=True)
     announce(announcer, found, ("Report",))
     return found
 
@@ -213,6 +215,12 @@ def default_out(prepared: Study) -> Path:
     kind = "" if prepared.type.name == "find-ticket" else f"{prepared.type.name}-"
     name = f"{kind}{last_part(prepared.settings.model)}-{Path(prepared.settings.data).stem}-{prepared.id}"
     return Path("lth-reports") / _for_files(name)
+
+
+def unfinished_out(prepared: Study) -> Path:
+    """Return the folder of a study's report while it is unfinished."""
+    usual = default_out(prepared)
+    return usual.with_name(f"{usual.name}-unfinished")
 
 
 def _for_files(name: str) -> str:

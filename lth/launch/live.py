@@ -83,7 +83,7 @@ class LiveTable(Tally):
     def pace_words(self) -> str:
         """How long it still takes, or why that is not known."""
         if self.share_done >= 1:
-            return "done"
+            return "trained; the results follow"
         return self.time_left or ("estimating the time left" if self.is_moving else "starting")
 
     def _table(self, places: list[Any], width: int) -> "Table":

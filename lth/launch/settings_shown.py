@@ -4,7 +4,7 @@ import warnings
 from typing import Any
 
 from lth.analysis.documents import SettingsDocument
-from lth.analysis.settings_apart import FILLED_IN
+from lth.analysis.settings_apart import FILLED_IN, is_unset
 from lth.config import flat_fields
 from lth.studies import StudyType
 from lth.studies.prepare import Study
@@ -18,10 +18,10 @@ def settings_document(prepared: Study) -> SettingsDocument:
 
     The preset is that of the study's model and data.
     """
-    config = {name: value for name, value in prepared.document().items() if not _is_unset(value)}
+    config = {name: value for name, value in prepared.document().items() if not is_unset(value)}
     usual = _usual(prepared.type, config)
     groups = {name: group for name, _, _, group in flat_fields(prepared.type.settings)}
-    filled = {name for name in FILLED_IN if _is_unset(usual.get(name))}
+    filled = {name for name in FILLED_IN if is_unset(usual.get(name))}
     if usual.get("batch_tokens") is not None and "batch_tokens" not in config:
         filled |= {"batch_size"}
     changed: list[str] = []
@@ -34,10 +34,6 @@ def settings_document(prepared: Study) -> SettingsDocument:
         else:
             changed.append(name)
     return {"changed": changed, "groups": {group: names for group, names in rest.items() if names}}
-
-
-def _is_unset(value: Any) -> bool:
-    return value is None or value in ([], {}, "")
 
 
 def _usual(kind: StudyType[Any], config: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from lth.analysis.documents import Results, TableRow, Verdict
 from lth.analysis.facts import studied
 from lth.analysis.points import Conclusion, Point
 from lth.analysis.reading import num_replicates
-from lth.launch.conclude import conclude_results, default_out, details_of, jobs_of, write_documents
+from lth.launch.conclude import conclude_results, details_of, jobs_of, unfinished_out, write_documents
 from lth.launch.found import Found
 from lth.lineage import Job, Reader, Store, Trained, derivation
 from lth.studies import StudyType
@@ -29,8 +29,7 @@ def write_unfinished(prepared: Study, store: Store) -> Found:
     Raises:
         ValueError: if nothing is done that can be shown.
     """
-    usual = default_out(prepared)
-    folder = usual.with_name(f"{usual.name}-unfinished")
+    folder = unfinished_out(prepared)
     part, reader, results, tables = _concluded(prepared, store)
     write_documents(folder, results, details_of(part, reader, results, tables))
     return Found(results, folder, {})
@@ -123,8 +122,9 @@ def _marked(study_type: StudyType[Any], done: int, total: int, *, is_part: bool)
             "found": False,
             "confirmed": None,
             "summary": f"unfinished ({count})",
-            "title": f"Unfinished, {count}: {verdict['title']}",
-            "sentences": [_first(results, done, total), *verdict["sentences"]],
+            "title": f"Unfinished, {count}: {results['study']} of {studied(results['config'])}",
+            "sentences": [_first(results, done, total), *(f"So far: {each}" for each in verdict["sentences"][:1])],
+            "at": {},
         }
         return Conclusion(marked, found.tables)
 

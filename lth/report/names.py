@@ -12,6 +12,9 @@ FOLLOWS = {"model_structure": "model", "data_digest": "data", "pretrained_digest
 """Fields that differ where another does, and would say nothing in a name."""
 
 
+LEAST = ("replicates", "seed", "split_seed", "confidence", "correction")
+"""Fields that say least of what studies ask: they name them where nothing else does."""
+
 UNSET = (None, "", "null", "[]", "{}")
 
 
@@ -41,7 +44,7 @@ def differing_fields(studies: Sequence[StudyFiles]) -> dict[str, list[str]]:
 def study_names(studies: Sequence[StudyFiles]) -> list[str]:
     """Return a short, unique name a study: its own, else the fields that set it apart.
 
-    Where more than two fields differ, the first of them that tell all apart are taken.
+    Where more than two fields differ, the first of them that tell all apart are taken, replicates and seeds last.
     """
     fields = _telling(differing_fields(studies), len(studies))
     names = [study.name or _by_fields(fields, index) or _by_kind(study) for index, study in enumerate(studies)]
@@ -61,6 +64,7 @@ def _telling(fields: Mapping[str, list[str]], count: int) -> dict[str, list[str]
         fields = {name: row for name, row in fields.items() if all(row)}
     if len(fields) <= MAX_FIELDS_IN_NAME:
         return fields
+    fields = dict(sorted(fields.items(), key=lambda field: field[0] in LEAST))
     chosen: dict[str, list[str]] = {}
     for name, row in fields.items():
         before = len(set(zip(*chosen.values(), strict=True))) if chosen else 1

@@ -6,7 +6,7 @@ import altair as alt
 
 from lth.analysis.contrasts import TARGETS, Contrast, Side, contrasts, is_apart, sides
 from lth.analysis.documents import Interval
-from lth.analysis.numbers import bounded, number, show_mean, show_range, unit_of_difference
+from lth.analysis.numbers import bounded, is_alike, number, show_mean, show_range, unit_of_difference
 from lth.analysis.reading import Measure, baseline_cell, metric_of
 from lth.report.figure import Figure, Key, panel
 from lth.report.frames import DataRow, falling_axis, rows
@@ -61,8 +61,9 @@ def _difference(side: Side, study: StudyFiles, metric: Measure) -> Cell:
 
 def _signed(difference: Interval, metric: Measure, confidence: float) -> Cell:
     """Return a difference and its interval without words: the heading names unit and confidence."""
-    between = show_range(difference, metric, confidence).partition(" interval ")[2]
-    return show_mean(difference, metric).removesuffix(unit_of_difference(metric)), between or "no interval"
+    between = show_range(difference, metric, confidence)
+    interval = between if is_alike(difference) else between.partition(" interval ")[2]
+    return show_mean(difference, metric).removesuffix(unit_of_difference(metric)), interval or "no interval"
 
 
 def _value(interval: Interval, metric: Measure) -> Cell:

@@ -9,6 +9,7 @@ from lth.analysis.documents import EnergyDocument, Results
 from lth.analysis.facts import studied
 from lth.analysis.numbers import percent, share_words
 from lth.analysis.reading import Measure, num_replicates
+from lth.analysis.settings_apart import is_unset
 
 MINUS, NO_BREAK = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 
@@ -85,7 +86,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
 
 def set_settings(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the settings that are set as names and plain text."""
-    return settings({name: value for name, value in config.items() if value not in (None, [], {}, "")})
+    return settings({name: value for name, value in config.items() if not is_unset(value)})
 
 
 def listed_settings(results: Results) -> tuple[dict[str, str], dict[str, dict[str, str]]]:

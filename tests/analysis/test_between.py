@@ -52,12 +52,28 @@ def test_places_of_one_density_are_one_whatever_their_level() -> None:
     assert found.gaps[1].pair.difference["mean"] == pytest.approx(0.02, abs=0.002)
 
 
-def test_the_ends_are_compared_where_no_place_is_shared() -> None:
+def test_ends_far_apart_are_shown_where_no_place_is_shared_and_settle_nothing() -> None:
     first, other = study([0.7, 0.5]), study([0.1], gain=-0.02)
     found = against(first, other)
-    assert [(gap.place, gap.is_end) for gap in found.gaps] == [("", False), ("50 % and 10 %", True)]
+    assert [(gap.place, gap.is_end, gap.is_apart) for gap in found.gaps] == [
+        ("", False, False),
+        ("50 % and 10 %", True, True),
+    ]
     said = against_in_words(found, first)
-    assert "B is worse than A at the last place of each (50 % and 10 % of the prunable weights) by 1.9" in said
+    assert "B and A have no density in common: at the last place of each (50 % and 10 %" in said
+    assert "which their densities alone may make" in said
+    assert gap_lines(found, first)[-1][-1] == "other densities"
+
+
+def test_near_places_are_compared_where_no_place_is_shared() -> None:
+    first, other = study([0.7, 0.5, 0.3]), study([0.75, 0.2], gain=-0.02)
+    found = against(first, other)
+    assert [line[0::5] for line in gap_lines(found, first)] == [
+        ["dense", "same networks"],
+        ["70 % and 75 %", "worse"],
+        ["30 % and 20 %", "other densities"],
+    ]
+    assert "B is worse than A at 70 % and 75 % of the prunable weights by 2.0" in against_in_words(found, first)
 
 
 def test_places_near_each_other_are_shown_and_settle_nothing() -> None:

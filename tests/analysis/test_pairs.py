@@ -56,7 +56,7 @@ def test_words_say_what_is_settled() -> None:
     same: list[float | None] = [each + 0.01 for each in BASE if each is not None]
     cases: dict[str, list[float | None]] = {
         "points (95 % interval": BETTER,
-        "+1.00 points (95 % interval +1.00 to +1.00), the same in all replicates, not settled": same,
+        "+1.00 points (the same in all replicates), not settled": same,
         "every replicate diverged": [None] * 5,
     }
     for words, values in cases.items():

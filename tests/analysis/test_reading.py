@@ -100,6 +100,10 @@ def test_a_difference_that_rounds_to_nothing_has_no_sign_of_loss() -> None:
     assert show_paired(interval([-0.0001, 0.00009], 0.5), LOSS, 0.5) == "+0.000 nats (50 % interval +0.000 to +0.000)"
 
 
+def test_where_all_replicates_differ_alike_no_interval_is_shown() -> None:
+    assert show_paired(interval([0.25, 0.25], 0.95), SHARE, 0.95) == "+25.00 points (the same in all replicates)"
+
+
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=6))
 def test_bounds_of_a_fraction_stay_in_its_range(values: list[float]) -> None:
     low, high = bounded(interval(values, 0.95), SHARE)

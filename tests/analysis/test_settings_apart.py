@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lth.analysis.notes import StudyNote
-from lth.analysis.settings_apart import setting_words, settings_apart
+from lth.analysis.settings_apart import is_unset, setting_words, settings_apart
 
 KNOWN = {"find-ticket": {"model": "lenet", "data": "digits", "replicates": 5, "rate": 0.2, "rewind_to": None}}
 
@@ -37,3 +37,8 @@ def test_a_kind_that_is_not_known_shows_what_is_noted() -> None:
 
 def test_settings_are_written_as_users_write_them() -> None:
     assert setting_words({"rate": 0.4, "rewind_to": None, "kept": ["a", "b"]}) == "rate=0.4 rewind-to=none kept=a,b"
+
+
+def test_false_and_nothing_at_all_are_not_the_same() -> None:
+    assert all(map(is_unset, (None, "", [], {})))
+    assert not any(map(is_unset, (False, 0, 0.0, "none", [None])))

@@ -132,7 +132,9 @@ def test_a_wide_interval_does_not_settle_the_match() -> None:
 def test_differences_without_spread_settle_nothing() -> None:
     found = verdict([*DENSE, *arm("ticket", 1, [0.95, 0.96, 0.97])])
     assert found["confirmed"] is False
+    assert "is +0.00 points (the same in all replicates): a small test set" in text(found)
     assert "no spread to judge by" in text(found)
+    assert "interval +0.00 to +0.00" not in text(found)
 
 
 def test_the_margin_decides() -> None:
@@ -208,7 +210,7 @@ def test_early_stopping_is_compared_in_pairs() -> None:
     assert tile["value"] == "no settled difference"
     assert "earlier" not in tile["note"]
     alike = speed([60, 65, 58], [100, 105, 98])
-    assert "no settled difference (-40 steps in every replicate)" in text(alike)
+    assert "no settled difference (-40 steps, the same in all replicates)" in text(alike)
 
 
 def test_a_best_step_at_the_end_of_training_is_marked() -> None:

@@ -218,7 +218,7 @@ def test_the_card_says_what_was_measured() -> None:
     assert "# Ticket of tiny on digits, level 2, replicate 0" in card
     assert "accuracy **98.00 %**" in card
     assert "| ticket | 3 | 98.00 % (95.50 % to 100.00 %) |  |" in card
-    assert "| random | 3 | 94.00 % (93.00 % to 95.00 %) | +4.00 points (95 % interval +4.00 to +4.00) |" in card
+    assert "| random | 3 | 94.00 % (93.00 % to 95.00 %) | +4.00 points (the same in all replicates) |" in card
     assert "No control was measured" not in card
     assert "> **Not every arm" not in card
     assert card.count("- `") == len(measured().document["derivation"])

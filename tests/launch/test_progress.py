@@ -258,7 +258,7 @@ def test_the_table_fits_and_keeps_its_first_row(
     if name in ("find-ticket", "stability"):
         assert {f"{place:g}" for place in places} <= seen  # every level was in view when it was its turn
     last = text_of(live, width, height)
-    assert "100 %  done" in last
+    assert "100 %  trained; the results follow" in last
     assert "90.00" in last
 
 

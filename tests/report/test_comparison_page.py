@@ -35,6 +35,8 @@ def test_no_study_is_called_by_its_id_alone(study: StudyFiles) -> None:
     third = with_settings(study, rate=0.4, lr=0.6, batch_size=7, levels=3, seed=1)
     names = study_names([study, many, third])
     assert len(set(names)) == 3
+    longer = with_settings(study, replicates=9, levels=3, duration="7it")
+    assert study_names([study, longer])[1] == "duration 7it"  # of all that differs, replicates say least
     assert not any(each.results["id"] in name for each, name in zip([study, many, third], names, strict=True))
     assert "lr 0.5" in names[1]
     twin = deepcopy(study)
@@ -52,7 +54,7 @@ def test_the_page_says_first_which_is_better(study: StudyFiles) -> None:
     text, _ = outline(render([study, other], [], ""))
     said = text.index("lr 0.5 is worse than lr")
     assert said < text.index("Differences") < text.index("Verdicts")
-    assert "settled at 21 of 22 places that both have" in text
+    assert "settled at 21 of 22 places compared" in text
     assert "Watched matrix" not in text
 
 

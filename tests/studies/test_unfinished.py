@@ -89,7 +89,7 @@ def test_a_verdict_may_lack_what_is_not_done_and_nothing_else(tmp_path: Path, mo
     whole, store = made("find-ticket", levels=1, replicates=1, duration="20it", controls="none"), Store(tmp_path)
     build(whole.targets[:1], store, whole.sources, HERE)
     results = unfinished_results(failing(whole, KeyError("ticket")), store)
-    assert results["verdict"]["sentences"][1:2] == ["What would be compared is not done yet."]
+    assert results["verdict"]["sentences"][1:2] == ["So far: What would be compared is not done yet."]
     with pytest.raises(TypeError, match="a mistake"):
         unfinished_results(failing(whole, TypeError("a mistake")), store)
     build(whole.targets, store, whole.sources, HERE)
@@ -122,6 +122,7 @@ def test_show_and_report_of_an_unfinished_study_and_its_resumption(
     resumed = run(capsys, "resume", whole.id[:6], "--workers", "0", "--quiet")
     assert f"Study      {whole.id}" in resumed
     assert all(map(store.has, whole.targets))
+    assert not page.parent.exists()
     assert "unfinished" not in run(capsys, "show", whole.id)
     assert lth.resume(whole.id, progress=False).id == whole.id
 
