@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from lth.analysis.labels import LABELS, Labels, read_labels
 from lth.analysis.notes import StudyNote, read_note
 from lth.config.json_text import parse_json
 from lth.config.text import last_part
@@ -43,6 +44,7 @@ class Entry:
     done: int = 0
     working: int = 0
     damage: str = ""
+    labels: Labels = Labels()
 
     @property
     def state(self) -> str:
@@ -105,7 +107,18 @@ class Entry:
         """All that a search in text looks at, in small letters."""
         title = self.outcome.title if self.outcome else ""
         fields = [f"{name} {value}" for name, value in self.settings.items()]
-        parts = [self.id, self.study, self.state, self.verdict, title, self.task, *self.arms, *fields]
+        parts = [
+            self.id,
+            self.labels.name or "",
+            *self.labels.tags,
+            self.study,
+            self.state,
+            self.verdict,
+            title,
+            self.task,
+            *self.arms,
+            *fields,
+        ]
         return "\n".join(parts).lower()
 
 
@@ -160,7 +173,8 @@ class Catalogue:
             done = self.objects.count(note["jobs"])
         work = self._work_of(note) if outcome is None else []
         working = sum(bool(each.holder) for key, each in work if key not in self.objects)
-        entry = Entry(name, folder, note, outcome, done, working)
+        labels = self._cached(folder / LABELS, lambda path: read_labels(path.parent)) or Labels()
+        entry = Entry(name, folder, note, outcome, done, working, labels=labels)
         return before if before == entry and before.outcome is outcome else entry
 
     def _task(self, note: StudyNote) -> str:

@@ -23,6 +23,7 @@ FILTERS: dict[str, Callable[[Entry], Iterable[str]]] = {
     "task": lambda entry: (entry.task,),
     "arm": lambda entry: entry.arms,
     "state": lambda entry: (entry.state,),
+    "tag": lambda entry: entry.labels.tags,
 }
 """What a list of studies can be narrowed by: the values that a study has of each."""
 

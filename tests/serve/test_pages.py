@@ -12,6 +12,7 @@ import pytest
 from sites import BEGUN_AT, NO_NOTE, NO_RESULTS, RATE, RUNNING, Site, fetch, serving
 from starlette.datastructures import QueryParams
 
+from lth.analysis.labels import LABELS, Labels, write_labels
 from lth.serve import app
 from lth.serve.catalogue import Catalogue
 from lth.serve.listing import listing, query_of
@@ -52,6 +53,18 @@ def test_settings_tell_studies_apart(site: Site) -> None:
     assert next(name for name in as_column if name != NO_NOTE) == RATE
     assert "rate 0.4" not in as_column[RATE][1]
     assert " 0.4 " in as_column[RATE][1]
+
+
+def test_names_and_tags_stand_in_the_list_and_find_a_study(site: Site) -> None:
+    folder = site.store / "studies" / RATE
+    assert '<select name="tag"' not in site.get("/")[1]
+    write_labels(folder, Labels("steep", ("paper",)))
+    try:
+        time.sleep(1.1)  # an answer of the file system is kept for a second
+        assert "steep paper" in rows(site)[RATE][1]
+        assert set(rows(site, "/?tag=paper")) == set(rows(site, "/?q=steep")) == {RATE}
+    finally:
+        (folder / LABELS).unlink()
 
 
 @pytest.mark.parametrize(
