@@ -17,6 +17,8 @@ from lth.report.words import plain_fields
 from lth.serve.derivation import read_manifest
 from lth.serve.objects import KEEP_SECONDS, Objects
 
+NO_LABELS = Labels()
+
 Signature = tuple[int, int] | None
 """When a file changed last, and its size; None where there is none."""
 
@@ -44,7 +46,7 @@ class Entry:
     done: int = 0
     working: int = 0
     damage: str = ""
-    labels: Labels = Labels()
+    labels: Labels = NO_LABELS
 
     @property
     def state(self) -> str:
@@ -107,18 +109,8 @@ class Entry:
         """All that a search in text looks at, in small letters."""
         title = self.outcome.title if self.outcome else ""
         fields = [f"{name} {value}" for name, value in self.settings.items()]
-        parts = [
-            self.id,
-            self.labels.name or "",
-            *self.labels.tags,
-            self.study,
-            self.state,
-            self.verdict,
-            title,
-            self.task,
-            *self.arms,
-            *fields,
-        ]
+        called = [self.labels.name or "", *self.labels.tags]
+        parts = [self.id, *called, self.study, self.state, self.verdict, title, self.task, *self.arms, *fields]
         return "\n".join(parts).lower()
 
 
@@ -173,7 +165,7 @@ class Catalogue:
             done = self.objects.count(note["jobs"])
         work = self._work_of(note) if outcome is None else []
         working = sum(bool(each.holder) for key, each in work if key not in self.objects)
-        labels = self._cached(folder / LABELS, lambda path: read_labels(path.parent)) or Labels()
+        labels = self._cached(folder / LABELS, lambda path: read_labels(path.parent)) or NO_LABELS
         entry = Entry(name, folder, note, outcome, done, working, labels=labels)
         return before if before == entry and before.outcome is outcome else entry
 
