@@ -96,6 +96,10 @@ def chart(study: StudyFiles, name: str | None = None) -> alt.TopLevelMixin:
     """
     by_name = {figure.name: figure for figure in figures(study)}
     name = next(iter(by_name), "") if name is None else name
+    if name not in by_name:  # what a page leaves out as it says little is drawn where it is asked for
+        for plot in study.results["plots"]:
+            if plot["name"] == name and (figure := _drawn(study, plot)) is not None:
+                by_name[name] = figure
     return as_chart(by_name[check_choice("figure", name, by_name)], LIGHT, _colors([study], LIGHT))
 
 

@@ -27,6 +27,7 @@ from lth.cli.main import main
 from lth.data import from_arrays, load_data
 from lth.lineage import Store, build, plan
 from lth.models import resolve_factory
+from lth.report.early import drawn_plots
 from lth.studies import STUDIES, settings_of
 from lth.studies.prepare import all_arms, prepare
 from lth.tasks import TASKS
@@ -230,7 +231,12 @@ def test_every_study_speaks_of_every_task(
     assert primary.name in measured or primary.name in {name.partition("/")[0] for name in measured}
 
     page = found.report.read_text()
+    drawn = {plot["name"] for plot in drawn_plots([results])}
     for plot in study_type.plots:
+        if plot.name not in drawn:
+            assert plot.title not in page
+            assert "Early stopping is not drawn: " in page
+            continue
         has_data = not plot.table or bool(found.details["tables"].get(plot.table))
         assert (plot.title in page) == has_data
         assert has_data or plot.table in (
