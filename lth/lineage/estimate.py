@@ -55,7 +55,7 @@ def cost_at(density: float, engine: str) -> tuple[float, float]:
     """Return what a training costs beside its steps, and for each step, in steps of a dense network.
 
     That of the sparse engine falls with the density: measured on LeNet-300-100, a step at 17 / 5.6 / 1.2 % takes 0.59 /
-    0.32 / 0.17 of a dense one (README); with other engines a step takes as long at any density. Progress needs no
+    0.32 / 0.17 of a dense one; with other engines a step takes as long at any density. Progress needs no
     better.
     """
     return OVERHEAD_STEPS, 0.15 + 0.85 * min(1.0, density / 0.35) if engine == "sparse" else 1.0

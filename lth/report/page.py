@@ -70,12 +70,17 @@ def write_report(
     return path
 
 
-def figures(study: StudyFiles) -> list[Figure]:
-    """Return all figures of one study that its files allow, in the order of the page."""
+def figures(study: StudyFiles, *, whole: bool = False) -> list[Figure]:
+    """Return the figures of one study that its files allow, in the order of the page.
+
+    Args:
+        study: its files.
+        whole: also those that a page leaves out, as they say nothing.
+    """
     with debug_mode(False):  # altair checks every row of the data otherwise, for a second
         drawn = [
             watched.summary_figure(study),
-            *(_drawn(study, plot) for plot in plots_of(study)),
+            *(_drawn(study, plot) for plot in plots_of(study, whole=whole)),
             watched.watched_figure(study),
             followed.followed_figure(study),
         ]
@@ -94,12 +99,8 @@ def chart(study: StudyFiles, name: str | None = None) -> alt.TopLevelMixin:
     Raises:
         ValueError: if there is no such figure; names those there are.
     """
-    by_name = {figure.name: figure for figure in figures(study)}
+    by_name = {figure.name: figure for figure in figures(study, whole=True)}
     name = next(iter(by_name), "") if name is None else name
-    if name not in by_name:  # what a page leaves out as it says little is drawn where it is asked for
-        for plot in study.results["plots"]:
-            if plot["name"] == name and (figure := _drawn(study, plot)) is not None:
-                by_name[name] = figure
     return as_chart(by_name[check_choice("figure", name, by_name)], LIGHT, _colors([study], LIGHT))
 
 

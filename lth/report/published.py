@@ -25,15 +25,14 @@ def published_context(document: Reproduction) -> dict[str, Any]:
     return {**document, "lines": lines, "scale": scale_words(document)}
 
 
-def plots_of(study: StudyFiles) -> list[PlotDocument]:
+def plots_of(study: StudyFiles, *, whole: bool = False) -> list[PlotDocument]:
     """Return the plots of a study, and those of the experiment that it reproduces; the paper's figure comes first.
 
-    Early stopping is left out where it says nothing and is no figure of the paper.
+    Early stopping is left out where it says nothing and is no figure of the paper, unless the whole is asked for.
     """
-    if study.reproduction is None:
-        return drawn_plots([study.results])
-    first = study.reproduction["figures"]
-    plots = [*drawn_plots([study.results], first), *study.reproduction["plots"]]
+    first = study.reproduction["figures"] if study.reproduction else []
+    own = study.results["plots"] if whole else drawn_plots([study.results], first)
+    plots = [*own, *(study.reproduction["plots"] if study.reproduction else [])]
     return sorted(plots, key=lambda plot: first.index(plot["name"]) if plot["name"] in first else len(first))
 
 
